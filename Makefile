@@ -1,0 +1,39 @@
+# Two commands: `make run` and `make test`. Each installs what it needs first.
+.DEFAULT_GOAL := help
+PORT ?= 8000
+PYTHON := .venv/bin/python
+# The first Python that really runs and is new enough: a name on the PATH may be a shim that only prints an error.
+FIND_PYTHON = for python in python3.13 python3.12 python3.11 python3; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; python=; done; \
+	test -n "$$python" || { echo "Python 3.11 or newer is needed; none was found on the PATH." >&2; exit 1; }
+
+.PHONY: help setup run test lint
+help: ## List these commands
+	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
+
+setup: .venv/installed .env ## Make the .venv, and a .env with random secrets if there is none
+
+run: setup ## Install, migrate, serve on 127.0.0.1:8000 (PORT and DATABASE_URL are respected)
+	@$(PYTHON) manage.py migrate --verbosity 0
+	@$(PYTHON) manage.py runserver 127.0.0.1:$(PORT)
+
+test: setup ## Run the tests, without the slow ones
+	$(PYTHON) -m pytest --numprocesses 2 $(ARGS)
+
+lint: setup ## Check style, types, templates, the arrows between the packages, migrations and the API's description
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+	.venv/bin/lint-imports
+	$(PYTHON) manage.py makemigrations --check --dry-run
+	$(PYTHON) manage.py spectacular --validate --fail-on-warn --file /dev/null
+
+.venv/installed: requirements.txt requirements-dev.txt
+	@$(FIND_PYTHON); test -x $(PYTHON) || "$$python" -m venv .venv
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	@touch $@
+
+# Written to a file of its own first, so that a run that is broken off leaves no half of it behind.
+.env: | .venv/installed
+	@umask 077 && $(PYTHON) -c 'import secrets; print("DEBUG=true", "SECRET_KEY=" + secrets.token_urlsafe(50), \
+		"API_KEY_PEPPERS=" + secrets.token_hex(32), sep="\n")' > .env.new && mv .env.new .env

@@ -1,0 +1,1 @@
+"""The HTTP API under ``/v2``: the contract of the Finta API v2."""

@@ -1,0 +1,123 @@
+"""One shape for every error: ``{"error": {"code": "…", "message": "…"}}``.
+
+A 401 alone is ``{"error": "Missing or invalid Authorization header"}``. Messages are constant for each code, except
+that of a 400, which names the field.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.core.exceptions import SuspiciousOperation
+from django.core.exceptions import ValidationError as ModelError
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, JsonResponse, UnreadablePostError
+from limits.errors import StorageError
+from rest_framework import exceptions, status
+from rest_framework.response import Response
+
+logger = logging.getLogger(__name__)
+
+UNAUTHORIZED = "Missing or invalid Authorization header"
+RETRY_AFTER = 5  # Seconds after which an unavailable service is worth another try.
+
+STORAGE_MODE_REQUIRED = "STORAGE_MODE_REQUIRED"
+CODES = {
+    400: "BAD_REQUEST",
+    404: "NOT_FOUND",
+    405: "METHOD_NOT_ALLOWED",
+    413: "PAYLOAD_TOO_LARGE",
+    415: "UNSUPPORTED_MEDIA_TYPE",
+    429: "RATE_LIMITED",
+    500: "INTERNAL_ERROR",
+    503: "UNAVAILABLE",
+}
+MESSAGES = {
+    400: "This request cannot be understood, or did not arrive in full.",
+    403: "Storage Mode is off, so there is no data to serve. Its owner can switch it on in Data settings.",
+    404: "There is nothing here that this key can see.",
+    405: "This method is not allowed here. The Allow header lists those that are.",
+    413: "The body is larger than 64 kB.",
+    415: "Send the body as application/json.",
+    429: "Too many requests. The Retry-After header tells in how many seconds to try again.",
+    500: "Something went wrong on our side.",
+    503: "The service cannot be reached at the moment. Try again in a few seconds.",
+}
+
+
+class PayloadTooLarge(exceptions.APIException):
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+
+
+class StorageModeRequired(exceptions.APIException):
+    status_code = status.HTTP_403_FORBIDDEN
+
+
+def body(status_code: int, message: str = "") -> dict[str, Any]:
+    """Return the JSON of an error answer."""
+    if status_code == 401:
+        return {"error": UNAUTHORIZED}
+    # The API has one reason only to forbid a request.
+    code = STORAGE_MODE_REQUIRED if status_code == 403 else CODES[status_code]
+    return {"error": {"code": code, "message": message or MESSAGES[status_code]}}
+
+
+def plain_response(status_code: int) -> JsonResponse:
+    """Return an error answer from outside the views, for what Django itself refuses."""
+    status_code = status_code if status_code in CODES else 500 if status_code >= 500 else 400
+    return JsonResponse(body(status_code), status=status_code)
+
+
+def handle(error: Exception, context: dict[str, Any]) -> Response:
+    """DRF's exception handler. Whatever went wrong, the answer is JSON and tells no details."""
+    status_code = _status(error)
+    if status_code >= 500:
+        _log(error, context["request"])
+    message = _first_message(error) if status_code == 400 else ""
+    headers = _headers(error, status_code)
+    if status_code == 405:
+        headers["Allow"] = ", ".join(context["view"].allowed_methods)
+    return Response(body(status_code, message), status=status_code, headers=headers)
+
+
+def _status(error: Exception) -> int:
+    if isinstance(error, exceptions.APIException):
+        return error.status_code if error.status_code in MESSAGES or error.status_code == 401 else 500
+    if isinstance(error, Http404):
+        return 404
+    if isinstance(error, ModelError | SuspiciousOperation | UnreadablePostError):
+        return 400
+    return 503 if isinstance(error, OperationalError | InterfaceError | StorageError) else 500
+
+
+def _headers(error: Exception, status_code: int) -> dict[str, str]:
+    if status_code == 401:
+        return {"WWW-Authenticate": "Bearer"}
+    if isinstance(error, exceptions.Throttled):
+        return {"Retry-After": str(error.wait)}  # type: ignore[attr-defined]  # the stubs lack it
+    return {"Retry-After": str(RETRY_AFTER)} if status_code == 503 else {}
+
+
+def _first_message(error: Any) -> str:
+    """Return one sentence for a client error, with the name of the field that it is about."""
+    if isinstance(error, ModelError):
+        return str(error.messages[0])
+    if not isinstance(error, exceptions.APIException):  # Django's own words name its settings.
+        return ""
+    detail, path = error.detail, []
+    while isinstance(detail, dict | list):
+        if isinstance(detail, dict):
+            name, detail = next(iter(detail.items()))
+            path.append(str(name))
+        else:
+            detail = detail[0]
+    field = ".".join(name for name in path if name != "non_field_errors")
+    message = f"{field}: {detail}" if field else str(detail)
+    # A field's name may be a client's own, with halves of surrogate pairs, which have no UTF-8.
+    return message.encode("utf-8", "replace").decode()
+
+
+def _log(error: Exception, request: HttpRequest) -> None:
+    # %r: a line break in the path must not begin a line in the log.
+    logger.error("%s %r failed", request.method, request.path, exc_info=error)

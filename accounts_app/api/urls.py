@@ -1,0 +1,18 @@
+"""The API. To be included without a trailing slash: ``path("v2", include("accounts_app.api.urls"))``."""
+
+from django.urls import path, re_path
+
+from accounts_app.api import views
+
+urlpatterns = [
+    # Without a key
+    path("/health", views.HealthView.as_view(), name="health"),
+    path("/openapi.json", views.OpenApiView.as_view(), name="openapi"),
+    # With a key. Ids are <str:>: a malformed one gets the answer of one that does not exist.
+    path("/me", views.MeView.as_view(), name="me"),
+    path("/accounts", views.AccountsView.as_view(), name="accounts"),
+    path("/accounts/<str:accountId>", views.AccountView.as_view(), name="account"),
+    path("/transactions", views.TransactionsView.as_view(), name="transactions"),
+    # All the rest below /v2
+    re_path(r"^(?:/|\Z)", views.NotFoundView.as_view(), name="not_found"),
+]

@@ -1,0 +1,248 @@
+"""Owners, their bank accounts and the transactions on them."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
+from django.db import models, transaction
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from finta_keys.names import fold
+
+EMAIL_KEY_MAX_LENGTH = 320
+MONEY_MAX_DIGITS, MONEY_DECIMALS = 15, 4
+MANUAL = "manual"  # The provider of an account that its owner keeps up by hand.
+
+currency_code = RegexValidator(r"^[A-Z]{3}\Z", "Give a currency code of three capital letters, such as USD.")
+
+
+def fits_a_json_number(amount: Decimal) -> None:
+    """Refuse a sum of more than 15 digits: a double, which is what JSON readers make of a number, holds no more."""
+    _, digits, exponent = amount.normalize().as_tuple()
+    if len(digits) + max(int(exponent), 0) > MONEY_MAX_DIGITS:
+        raise ValidationError(f"Give at most {MONEY_MAX_DIGITS} digits.")
+
+
+def money(**options: Any) -> models.DecimalField[Any, Any]:
+    """A sum in the currency of its row: at most 15 digits in all, at most 4 of them decimals (the most that a currency
+    of ISO 4217 has)."""
+    return models.DecimalField(
+        max_digits=MONEY_MAX_DIGITS + MONEY_DECIMALS,
+        decimal_places=MONEY_DECIMALS,
+        validators=[fits_a_json_number],
+        **options,
+    )
+
+
+def today() -> date:
+    return datetime.now(UTC).date()
+
+
+class UserManager(BaseUserManager["User"]):
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> User:
+        """Create a user. Raises ``ValidationError`` under ``email`` where it is taken or no address."""
+        user: User = self.model(email=self.normalize_email(email), **fields)
+        user.set_password(password)
+        user.full_clean(exclude=["password", "email_key"])  # clean() looks at the folded address
+        user.save()
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> User:
+        return self.create_user(email, password, **{"is_staff": True, "is_superuser": True, **fields})
+
+    def get_by_natural_key(self, username: str | None) -> User:
+        return self.get(email_key=fold(username or ""))
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A person, known by e-mail address: the owner of accounts and keys, or an operator."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    email = models.EmailField("e-mail", unique=True, error_messages={"unique": "A user with this e-mail exists."})
+    # The folded address: one person cannot be two users, nor look like another.
+    email_key = models.CharField(max_length=EMAIL_KEY_MAX_LENGTH, unique=True, editable=False)
+    storage_mode = models.BooleanField("Storage Mode", default=False, editable=False)
+    is_active = models.BooleanField("active", default=True)
+    is_staff = models.BooleanField("staff", default=False, help_text="May sign in to the admin.")
+    date_joined = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+
+    class Meta:
+        ordering = ["email"]
+
+    def __str__(self) -> str:
+        return self.email
+
+    def clean(self) -> None:
+        super().clean()
+        self.email_key = fold(self.email)
+        if len(self.email_key) > EMAIL_KEY_MAX_LENGTH:
+            raise ValidationError({"email": "This address is too long when its ligatures are written out."})
+        if User.objects.exclude(pk=self.pk).filter(email_key=self.email_key).exists():
+            raise ValidationError({"email": "A user with this e-mail exists."})
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.email_key = fold(self.email)
+        fields = kwargs.get("update_fields")
+        if fields is not None and "email" in fields:
+            kwargs["update_fields"] = {*fields, "email_key"}
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        """Delete the user with all that is theirs, the user's row locked first (T2)."""
+        with transaction.atomic():
+            User.objects.select_for_update().filter(pk=self.pk).first()
+            return super().delete(*args, **kwargs)
+
+
+class AccountQuerySet(models.QuerySet["Account"]):
+    def create_manual(self, *, owner_id: uuid.UUID, **fields: Any) -> Account:
+        """Create an account that its owner keeps up by hand."""
+        return self.create(owner_id=owner_id, provider=MANUAL, balance_as_of=timezone.now(), **fields)
+
+
+class NotWritable(ValidationError):
+    """A change of an account that is closed, or that its bank keeps up."""
+
+
+class Account(models.Model):
+    """A bank account."""
+
+    class Status(models.TextChoices):
+        ACTIVE = "active", "Active"
+        CLOSED = "closed", "Closed"
+        DISCONNECTED = "disconnected", "Disconnected"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(User, on_delete=models.CASCADE, related_name="accounts")
+    provider = models.CharField(max_length=50, default=MANUAL)
+    provider_account_id = models.CharField(max_length=200, blank=True)
+    bank_connection_id = models.UUIDField(null=True, blank=True, db_index=True)
+    institution_name = models.CharField(max_length=200, blank=True)
+    name = models.CharField(max_length=200)
+    mask = models.CharField("last digits", max_length=10, blank=True)
+    type = models.CharField(max_length=50)
+    subtype = models.CharField(max_length=50, blank=True)
+    currency = models.CharField(max_length=3, validators=[currency_code])
+    current_balance = money()
+    available_balance = money(null=True, blank=True)
+    balance_as_of = models.DateTimeField(null=True, blank=True)
+    status = models.CharField(max_length=12, choices=Status.choices, default=Status.ACTIVE)
+    closed_at = models.DateTimeField(null=True, blank=True)
+    liability = models.JSONField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects: ClassVar[models.Manager[Account]] = models.Manager.from_queryset(AccountQuerySet)()
+
+    class Meta:
+        ordering = ["institution_name", "name", "pk"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(status="closed", closed_at__isnull=False)
+                | (~models.Q(status="closed") & models.Q(closed_at__isnull=True)),
+                name="accounts_app_closed_has_date",
+                violation_error_message="A closed account needs the time of its closing; no other may have one.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        parts = [self.institution_name, self.name, f"··{self.mask}" if self.mask else ""]
+        return " ".join(part for part in parts if part)
+
+    @property
+    def is_manual(self) -> bool:
+        return self.provider == MANUAL
+
+    def edit(self, **fields: Any) -> None:
+        """Change these fields of an open manual account. Raises ``NotWritable`` for any other."""
+        self._require_manual()
+        if self.status == self.Status.CLOSED:
+            raise NotWritable("This account is closed. A closed account cannot be changed.")
+        if fields.keys() & {"current_balance", "available_balance"}:
+            fields["balance_as_of"] = timezone.now()
+        self._write(fields)
+
+    def close(self) -> None:
+        """Close a manual account; its rows stay. Again: nothing happens. Raises ``NotWritable`` for any other."""
+        self._require_manual()
+        if self.status != self.Status.CLOSED:
+            self._write({"status": self.Status.CLOSED, "closed_at": timezone.now()})
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        """Delete the account, with the owner's row locked first, as those do who put it into a scope (T2)."""
+        with transaction.atomic():
+            User.objects.select_for_update(no_key=True).filter(accounts=self.pk).first()
+            return super().delete(*args, **kwargs)
+
+    def _require_manual(self) -> None:
+        if not self.is_manual:
+            raise NotWritable("This account is kept up by its bank. Only manual accounts can be changed.")
+
+    def _write(self, fields: dict[str, Any]) -> None:
+        for name, value in fields.items():
+            setattr(self, name, value)
+        self.save(update_fields=fields.keys())
+
+
+class Transaction(models.Model):
+    """A movement on an account, as its provider tells it."""
+
+    class Status(models.TextChoices):
+        POSTED = "posted", "Posted"
+        PENDING = "pending", "Pending"
+        DELETED = "deleted", "Deleted"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="transactions")
+    provider = models.CharField(max_length=50)
+    provider_id = models.CharField(max_length=200)
+    summary = models.CharField(max_length=500)
+    status = models.CharField(max_length=7, choices=Status.choices, default=Status.POSTED)
+    amount = money()
+    currency = models.CharField(max_length=3, validators=[currency_code])
+    authorized_date = models.DateField(null=True, blank=True)
+    posted_date = models.DateField(null=True, blank=True)
+    created_date = models.DateField(default=today, editable=False)
+    # Computed by the database, so that no update() can forget it.
+    sort_date = models.GeneratedField(
+        expression=Coalesce("posted_date", "authorized_date", "created_date"),
+        output_field=models.DateField(),
+        db_persist=True,
+    )
+    merchant_name = models.CharField(max_length=200, blank=True)
+    category_id = models.UUIDField(null=True, blank=True)
+    fees = money(null=True, blank=True)
+    fee_type = models.CharField(max_length=50, blank=True)
+    net_amount = money(null=True, blank=True)
+    sub_account = models.CharField(max_length=200, blank=True)
+    payment_channel = models.CharField(max_length=50, blank=True)
+    check_number = models.CharField(max_length=50, blank=True)
+    original_description = models.CharField(max_length=500, blank=True)
+    source = models.CharField(max_length=50, blank=True)
+
+    class Meta:
+        ordering = ["-sort_date", "-id"]
+        indexes = [models.Index(fields=["account", "-sort_date", "-id"], name="accounts_app_tx_page")]
+        constraints = [
+            models.UniqueConstraint(fields=["account", "provider_id"], name="accounts_app_tx_once_per_account"),
+            models.CheckConstraint(
+                condition=~models.Q(status="posted") | models.Q(posted_date__isnull=False),
+                name="accounts_app_posted_has_date",
+                violation_error_message="A posted transaction needs its posted date.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.summary

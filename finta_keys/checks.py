@@ -1,0 +1,151 @@
+"""System checks: what would fail late, or not be noticed at all, is refused at the start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from django.apps import AppConfig, apps
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core import checks
+from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
+from django.db import models, router
+from django.db.migrations.exceptions import CircularDependencyError, NodeNotFoundError
+from django.db.migrations.loader import MigrationLoader
+from django.urls import URLResolver, get_resolver
+
+from finta_keys import conf
+
+Messages = list[checks.CheckMessage]
+
+
+@checks.register(checks.Tags.security)
+def check_peppers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
+    try:
+        peppers = conf.peppers()
+    except ImproperlyConfigured as error:
+        return [checks.Error(str(error), id="finta_keys.E001")]
+    if len(set(peppers)) < len(peppers):
+        hint = "Remove the repeated one. To retire a pepper, put a new one in front of it."
+        return [checks.Error("FINTA_KEYS_PEPPERS names a pepper twice.", hint=hint, id="finta_keys.E002")]
+    return []
+
+
+@checks.register(checks.Tags.models)
+def check_account_model(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
+    try:
+        model, name = conf.account_model(), conf.owner_field()
+    except ImproperlyConfigured as error:
+        return [checks.Error(str(error), id="finta_keys.E003")]
+    try:
+        field = model._meta.get_field(name)
+    except FieldDoesNotExist:
+        field = None
+    if isinstance(field, models.ForeignKey) and field.related_model is get_user_model():
+        return []
+    return [
+        checks.Error(
+            f"{model._meta.label} has no foreign key {name!r} to {settings.AUTH_USER_MODEL}.",
+            hint="Set FINTA_KEYS_OWNER_FIELD to the name of the account's own foreign key to its owner.",
+            obj=model,
+            id="finta_keys.E003",
+        )
+    ]
+
+
+@checks.register(checks.Tags.models)
+def check_one_database(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
+    if check_account_model(None):
+        return []  # That is to be put right first.
+    own = apps.get_app_config("finta_keys").get_models()
+    aliases = {model._meta.label: router.db_for_write(model) for model in (*own, conf.account_model())}
+    if len(set(aliases.values())) == 1:
+        return []
+    listing = ", ".join(f"{label} in {alias!r}" for label, alias in sorted(aliases.items()))
+    return [
+        checks.Error(
+            f"Keys, scope rows and accounts are written to different databases: {listing}.",
+            hint="Let the database router send all of them to one: scope is a join, and a change is one transaction.",
+            id="finta_keys.E004",
+        )
+    ]
+
+
+@checks.register(checks.Tags.models)
+def check_migration_order(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
+    """The migration of this app can name only the *first* one of the account's app. A model made later needs
+    ``run_before`` in the migration that makes it."""
+    if check_account_model(None):
+        return []  # That is to be put right first.
+    ours, label = ("finta_keys", "0001_initial"), conf.account_model()._meta.app_label
+    try:
+        loader = MigrationLoader(None)
+        plan = loader.graph.forwards_plan(ours)
+    except (ValueError, NodeNotFoundError, CircularDependencyError):
+        return []  # For migrate and makemigrations to tell; or the host has switched the migrations of this app off.
+    maker = _maker(loader, label, conf.account_model()._meta.model_name)
+    if maker is None or maker in plan:
+        return []
+    return [
+        checks.Error(
+            f"Migration {maker[1]} of {label!r} makes the account model, but nothing says that it comes before "
+            "those of finta_keys.",
+            hint=f"Add to its class: run_before = [{ours!r}]",
+            id="finta_keys.E005",
+        )
+    ]
+
+
+def _maker(loader: MigrationLoader, label: str, model_name: str | None) -> tuple[str, str] | None:
+    for key, migration in (loader.disk_migrations or {}).items():
+        made = (getattr(operation, "name_lower", None) for operation in migration.operations if _creates(operation))
+        if key[0] == label and model_name in made:
+            return key
+    return None
+
+
+def _creates(operation: Any) -> bool:
+    return type(operation).__name__ == "CreateModel"
+
+
+@checks.register(checks.Tags.security)
+def check_views_are_scoped(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
+    """Find the views that authenticate by key and carry neither the mixin nor a mark (rule S7)."""
+    from finta_keys.authentication import ApiKeyAuthentication
+    from finta_keys.scoping import is_scoped
+
+    if not getattr(settings, "ROOT_URLCONF", None):
+        return []
+    return [
+        checks.Error(
+            f"{view.__module__}.{view.__name__} at {path!r} authenticates by API key but is not limited to the "
+            "key's scope.",
+            hint='Add AccountScopeMixin to its bases, or mark it @unscoped("why it shows nothing of any account").',
+            id="finta_keys.E006",
+        )
+        for path, callback in callbacks(get_resolver())
+        if (view := _view_class(callback)) and _takes_keys(callback, view, ApiKeyAuthentication) and not is_scoped(view)
+    ]
+
+
+def callbacks(resolver: URLResolver, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the path and the callback of every entry below a resolver."""
+    for entry in resolver.url_patterns:
+        path = prefix + str(entry.pattern)
+        if isinstance(entry, URLResolver):
+            yield from callbacks(entry, path)
+        else:
+            yield path, entry.callback
+
+
+def _view_class(callback: Any) -> type | None:
+    """Return the class behind a class-based view, a viewset or an ``@api_view`` function."""
+    return getattr(callback, "cls", None) or getattr(callback, "view_class", None)
+
+
+def _takes_keys(callback: Any, view: type, authentication: type) -> bool:
+    classes = getattr(view, "authentication_classes", ())
+    # What as_view() or a viewset's @action was given goes before what the class says.
+    classes = (getattr(callback, "initkwargs", None) or {}).get("authentication_classes", classes)
+    return any(isinstance(each, type) and issubclass(each, authentication) for each in classes)

@@ -1,0 +1,64 @@
+"""The settings of this app, read when they are used. ``checks.py`` refuses bad ones at the start."""
+
+from functools import lru_cache
+
+from django.apps import apps
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.db import models, router
+
+PEPPER_LENGTH = 32  # bytes; 64 hex digits
+
+
+def peppers() -> tuple[bytes, ...]:
+    """Return the peppers of ``FINTA_KEYS_PEPPERS``, each 64 hex digits: the first makes new digests.
+
+    Raises ``ImproperlyConfigured`` where there is none or one is not of that form.
+    """
+    return _decoded(tuple(getattr(settings, "FINTA_KEYS_PEPPERS", None) or ()))
+
+
+@lru_cache(maxsize=8)
+def _decoded(configured: tuple[str, ...]) -> tuple[bytes, ...]:
+    try:
+        decoded = tuple(bytes.fromhex(pepper) for pepper in configured)
+    except (TypeError, ValueError):
+        # Not chained: the message of the original quotes the pepper.
+        decoded = ()
+    if not decoded or any(len(pepper) != PEPPER_LENGTH for pepper in decoded):
+        raise ImproperlyConfigured(
+            "FINTA_KEYS_PEPPERS must be a list of peppers of 64 hex digits each. "
+            "Make one with: python -c 'import secrets; print(secrets.token_hex(32))'"
+        )
+    return decoded
+
+
+def account_label() -> str:
+    """Return the label of the host's account model, such as ``"accounts_app.Account"``."""
+    return str(settings.FINTA_KEYS_ACCOUNT_MODEL)
+
+
+def account_model() -> type[models.Model]:
+    """Return the host's account model. Raises ``ImproperlyConfigured`` where the setting names none."""
+    try:
+        return apps.get_model(account_label())
+    except (LookupError, ValueError):
+        raise ImproperlyConfigured(
+            f"FINTA_KEYS_ACCOUNT_MODEL is {account_label()!r}, which is no model of an installed app. "
+            'Set it to one, such as "shops.Shop".'
+        ) from None
+
+
+def owner_field() -> str:
+    """Return the name of the account model's foreign key to the owner: ``FINTA_KEYS_OWNER_FIELD``."""
+    return str(getattr(settings, "FINTA_KEYS_OWNER_FIELD", "owner"))
+
+
+def database() -> str:
+    """Return the alias of the one database that keys, scope rows and accounts are written to.
+
+    Keys and what they see are read from it too, never from a replica that may lag behind a change (rule K4).
+    """
+    from finta_keys.models import ApiKey
+
+    return router.db_for_write(ApiKey)

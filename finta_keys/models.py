@@ -1,0 +1,341 @@
+"""What a key is and all that can happen to it.
+
+Every method here has saved when it returns, changes exactly its own columns (rule K3), and refuses with a
+``ValidationError`` keyed by field. Locks are taken in the order owner row, key row, account rows, scope rows (T2).
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, NoReturn
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AbstractBaseUser
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, models, transaction
+from django.db.models.functions import Length
+from django.db.models.lookups import Exact, IntegerLessThanOrEqual
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
+
+from finta_keys import conf, names, paths, secret, signals
+
+NONCE_KEPT = timedelta(days=1)  # Far longer than the hour for which a create form's nonce is accepted.
+
+
+class AlreadyDone(ValidationError):
+    """What was asked was done before, or is out of date: a repeated or stale submit (rule K5).
+
+    ``key`` is the key as it is now, or None where it has been deleted since; ``at`` is when it was done.
+    """
+
+    def __init__(self, *, key: ApiKey | None, at: datetime) -> None:
+        super().__init__("This was already done. Nothing was changed.", code="already_done")
+        self.key = key
+        self.at = at
+
+
+class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
+    @sensitive_variables()
+    def with_secret(self, presented: str) -> ApiKey | None:
+        """Return the key that this secret authenticates now, its owner fetched with it, or None.
+
+        The one verdict on a secret. Malformed ones are refused without asking the database; all others cost one
+        query, whatever the number of peppers.
+        """
+        if not secret.is_wellformed(presented):
+            return None
+        digests = [secret.digest(presented, pepper) for pepper in conf.peppers()]
+        keys = self.using(conf.database()).select_related("owner")
+        try:
+            key = keys.get(digest__in=digests)
+        except ApiKey.DoesNotExist:
+            return None
+        key.found_digest, key.first_digest = bytes(key.digest), digests[0]
+        return key if key.owner.is_active else None
+
+
+class ApiKeyManager(models.Manager.from_queryset(ApiKeyQuerySet)):  # type: ignore[misc]  # django-stubs: dynamic base
+    @sensitive_variables()
+    def issue(
+        self,
+        *,
+        owner: AbstractBaseUser,
+        name: str,
+        accounts: Iterable[Any] | None = None,
+        nonce: str | None = None,
+    ) -> tuple[ApiKey, secret.Secret]:
+        """Create a key and return it with its secret, which exists nowhere else.
+
+        ``accounts`` are accounts of the owner or their primary keys; only ``None`` means all. ``nonce`` is one from
+        ``nonces.read()``: spent here, so that one intention gives one key.
+
+        Raises ``ValidationError`` under ``owner``, ``name`` or ``accounts``, and ``AlreadyDone`` for a spent nonce.
+        """
+        with transaction.atomic(using=conf.database()):
+            key = ApiKey(owner=_active(_lock_owner(owner.pk)), share_all_accounts=accounts is None)
+            if nonce is not None:
+                CreateNonce.spend(nonce, key)
+            key.name = names.clean(name)
+            key.name_key = names.fold(key.name)
+            fresh, columns = _new_secret()
+            for column, value in columns.items():
+                setattr(key, column, value)
+            with key._refusing_taken_name(key.name_key):
+                key.save(force_insert=True, using=conf.database())
+            if accounts is not None:
+                key._replace_scope(accounts)
+            signals.key_created.send(sender=ApiKey, key=key)
+        return key, fresh
+
+
+class ApiKey(models.Model):
+    """The named record that an owner gives to one script or integration. It survives rotation."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_keys")
+    name = models.CharField(max_length=names.MAX_LENGTH)
+    # The folded name. Lower() in an index is not enough: SQLite folds ASCII only.
+    name_key = models.CharField(max_length=names.KEY_MAX_LENGTH, editable=False)
+    digest = models.BinaryField(max_length=secret.DIGEST_LENGTH, unique=True, editable=False)
+    pepper_id = models.CharField(max_length=8, editable=False)
+    hint = models.CharField(max_length=64, editable=False)
+    # A column of its own, not "no scope rows": if it were, deleting the last account of a scope would open all (S1).
+    share_all_accounts = models.BooleanField(default=True)
+    rotation = models.PositiveIntegerField(default=0, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    rotated_at = models.DateTimeField(null=True, editable=False)
+    last_used_at = models.DateTimeField(null=True, editable=False)
+    accounts: models.ManyToManyField[Any, Any] = models.ManyToManyField(
+        settings.FINTA_KEYS_ACCOUNT_MODEL, through="KeyAccountScope", related_name="api_keys", editable=False
+    )
+
+    objects: ClassVar[ApiKeyManager] = ApiKeyManager()
+
+    # Set by with_secret(): the digest of the presented secret by which the key was found, and that under the first
+    # pepper. Apart from ``digest``, which a rotation changes on this instance too.
+    found_digest: bytes | None = None
+    first_digest: bytes | None = None
+
+    class Meta:
+        verbose_name = "API key"
+        ordering = ["-created_at", "pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["owner", "name_key"], name="finta_keys_name_unique_per_owner"),
+            models.CheckConstraint(condition=~models.Q(name_key=""), name="finta_keys_name_not_empty"),
+            models.CheckConstraint(
+                condition=IntegerLessThanOrEqual(Length("name"), names.MAX_LENGTH), name="finta_keys_name_not_too_long"
+            ),
+            models.CheckConstraint(
+                condition=Exact(Length("digest"), secret.DIGEST_LENGTH), name="finta_keys_digest_is_32_bytes"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __repr__(self) -> str:
+        return f"<ApiKey {self.pk} {self.hint}>"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Insert, or save the named columns. Saving all of a key that was loaded earlier could bring back its digest
+        from before a rotation, so it raises ``TypeError`` (rule K3)."""
+        if not self._state.adding and kwargs.get("update_fields") is None:
+            raise TypeError("Call rename(), share_all(), restrict_to() or rotate(), or save(update_fields=[...]).")
+        super().save(*args, **kwargs)
+
+    @property
+    def secret_made_at(self) -> datetime:
+        """When the secret of today was made."""
+        return self.rotated_at or self.created_at
+
+    @contextmanager
+    def locked(self) -> Iterator[ApiKey]:
+        """Open a transaction that holds the owner's row and the key's, and yield the key as it is now.
+
+        Raises ``ApiKey.DoesNotExist`` where it has been deleted.
+        """
+        with transaction.atomic(using=conf.database()):
+            _lock_owner(self.owner_id)
+            yield ApiKey.objects.using(conf.database()).select_for_update(no_key=True).get(pk=self.pk)
+
+    def rename(self, name: str) -> None:
+        """Change the name and nothing else. Raises ``ValidationError`` under ``name``."""
+        name = names.clean(name)
+        with self.locked(), self._refusing_taken_name(names.fold(name)):
+            self._write(name=name, name_key=names.fold(name))
+
+    def share_all(self) -> None:
+        """Let the key see all of the owner's accounts, future ones included."""
+        with self.locked():
+            KeyAccountScope.objects.using(conf.database()).filter(key=self).delete()
+            self._write(share_all_accounts=True)
+
+    def restrict_to(self, accounts: Iterable[Any]) -> None:
+        """Let the key see exactly these accounts of the owner (accounts or their primary keys).
+
+        Raises ``ValidationError`` under ``accounts`` where there is none, or one that is not the owner's.
+        """
+        with self.locked():
+            self._replace_scope(accounts)
+            self._write(share_all_accounts=False)
+
+    def admit(self, account: models.Model) -> None:
+        """Add an account that this key has just created to its scope, if it has one (rule S5).
+
+        To be called inside ``locked()``, on the key that it yields, with the account made in that same block.
+        """
+        if not self.share_all_accounts:
+            KeyAccountScope.objects.using(conf.database()).create(key=self, account_id=account.pk)
+
+    @sensitive_variables()
+    def rotate(self, *, expected: int | None = None) -> secret.Secret:
+        """Change the secret and return the new one; the old one is dead.
+
+        ``expected`` is the ``rotation`` that the caller saw; this instance's by default. Raises ``AlreadyDone`` where
+        the key has been rotated since.
+        """
+        seen = self.rotation if expected is None else expected
+        fresh, columns = _new_secret()
+        columns |= {"rotation": seen + 1, "rotated_at": timezone.now()}
+        with self.locked() as current:
+            # The row is locked. The condition holds where a database has no row locks, too.
+            if current.rotation != seen or not self._write(where={"rotation": seen}, **columns):
+                raise AlreadyDone(key=current, at=current.secret_made_at)
+        return fresh
+
+    def delete(
+        self, using: str | None = None, keep_parents: bool = False, *, expected: int | None = None
+    ) -> tuple[int, dict[str, int]]:
+        """Remove the key for good. Raises ``ApiKey.DoesNotExist`` where that has been done, and ``AlreadyDone`` where
+        ``expected`` is given and the key has been rotated since."""
+        with self.locked() as current:
+            if expected is not None and expected != current.rotation:
+                raise AlreadyDone(key=current, at=current.secret_made_at)
+            return super().delete(using=using or conf.database(), keep_parents=keep_parents)
+
+    def narrow(self, queryset: models.QuerySet[Any], path: str = "") -> models.QuerySet[Any]:
+        """Return ``queryset`` without what this key may not see, to be read from the database that is written to.
+
+        ``path`` leads from the queryset's model to the account by foreign keys, such as ``"account"`` or
+        ``"order__shop"``; empty for the account itself. Raises ``ImproperlyConfigured`` for any other.
+
+        The scope is a join, not ``Exists()``: it costs a third of the time to build, and the unique scope row cannot
+        double a result.
+        """
+        to_owner, to_key = paths.lookups(queryset.model, path)
+        conditions: dict[str, Any] = {to_owner: self.owner_id}
+        if not self.share_all_accounts:
+            conditions[to_key] = self.pk
+        return queryset.using(conf.database()).filter(**conditions)
+
+    @contextmanager
+    def _refusing_taken_name(self, name_key: str) -> Iterator[None]:
+        try:
+            with transaction.atomic(using=conf.database()):
+                yield
+        except IntegrityError:
+            others = ApiKey.objects.using(conf.database()).filter(owner_id=self.owner_id).exclude(pk=self.pk)
+            if not others.filter(name_key=name_key).exists():
+                raise
+            message = "You already have a key of this name. Choose another, or rename the other key first."
+            raise ValidationError({"name": ValidationError(message, code="taken")}) from None
+
+    def _write(self, *, where: dict[str, Any] | None = None, **columns: Any) -> bool:
+        """Save exactly these columns, and show them on this instance once they are. False where nothing matched."""
+        rows = ApiKey.objects.using(conf.database()).filter(pk=self.pk, **(where or {})).update(**columns)
+        if rows:
+            self.__dict__.update(columns)
+        return bool(rows)
+
+    def _replace_scope(self, accounts: Iterable[Any]) -> None:
+        chosen = _owned(self.owner_id, accounts)
+        rows = KeyAccountScope.objects.using(conf.database()).filter(key=self)
+        kept = set(rows.values_list("account_id", flat=True))
+        rows.exclude(account_id__in=chosen).delete()
+        rows.bulk_create(KeyAccountScope(key=self, account_id=pk) for pk in chosen if pk not in kept)
+
+
+class KeyAccountScope(models.Model):
+    """One account in the scope of one restricted key."""
+
+    key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, related_name="scope_rows")
+    account = models.ForeignKey(settings.FINTA_KEYS_ACCOUNT_MODEL, on_delete=models.CASCADE, related_name="key_scopes")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["key", "account"], name="finta_keys_scope_row_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.key_id} sees {self.account_id}"
+
+
+class CreateNonce(models.Model):
+    """A nonce that a create form has spent. No foreign key: it outlives its key, so that no reload brings one back."""
+
+    value = models.CharField(max_length=43, primary_key=True)
+    key_id = models.UUIDField()
+    spent_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    def __str__(self) -> str:
+        return self.value
+
+    @classmethod
+    def spend(cls, value: str, key: ApiKey) -> None:
+        """Spend a nonce for this key. Raises ``AlreadyDone`` where it was spent before."""
+        nonces = cls.objects.using(conf.database())
+        nonces.filter(spent_at__lt=timezone.now() - NONCE_KEPT).delete()
+        try:
+            with transaction.atomic(using=conf.database()):
+                nonces.create(value=value, key_id=key.pk)
+        except IntegrityError:
+            spent = nonces.get(value=value)
+            made = ApiKey.objects.using(conf.database()).filter(pk=spent.key_id, owner_id=key.owner_id)
+            raise AlreadyDone(key=made.first(), at=spent.spent_at) from None
+
+
+@sensitive_variables()
+def _new_secret() -> tuple[secret.Secret, dict[str, Any]]:
+    pepper = conf.peppers()[0]
+    fresh = secret.generate()
+    return fresh, {
+        "digest": secret.digest(fresh, pepper),
+        "pepper_id": secret.pepper_id(pepper),
+        "hint": secret.hint(fresh),
+    }
+
+
+def _lock_owner(pk: Any) -> AbstractBaseUser | None:
+    owners = get_user_model()._base_manager.using(conf.database())
+    return owners.select_for_update(no_key=True).filter(pk=pk).first()
+
+
+def _active(owner: AbstractBaseUser | None) -> Any:
+    if owner is None:
+        _refuse("owner", "This user no longer exists. Nothing was changed.")
+    if not owner.is_active:
+        _refuse("owner", "This user is deactivated, so their keys cannot be used. Activate the user first.")
+    return owner
+
+
+def _owned(owner_pk: Any, accounts: Iterable[Any]) -> list[Any]:
+    """Lock the chosen accounts and return their primary keys. Raises ``ValidationError`` under ``accounts``."""
+    model = conf.account_model()
+    try:
+        chosen = {model._meta.pk.to_python(getattr(account, "pk", account)) for account in accounts}
+    except ValidationError:
+        chosen = {None}
+    if not chosen:
+        _refuse("accounts", "Choose at least one account, or turn on “Share all accounts”.")
+    owned = model._base_manager.using(conf.database()).filter(**{conf.owner_field(): owner_pk})
+    found = owned.order_by("pk").select_for_update(no_key=True).in_bulk(chosen)
+    if len(found) != len(chosen):
+        _refuse("accounts", "One of these accounts is not there any more, or is not this owner's. Choose again.")
+    return list(found)
+
+
+def _refuse(field: str, message: str) -> NoReturn:
+    raise ValidationError({field: message})

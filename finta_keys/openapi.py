@@ -1,0 +1,21 @@
+"""The security scheme for drf-spectacular, where that is installed."""
+
+from typing import Any
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.openapi import AutoSchema
+
+from finta_keys import secret
+
+
+class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # its base registers untyped
+    target_class = "finta_keys.authentication.ApiKeyAuthentication"
+    name = "apiKey"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": f"{secret.PREFIX}…",
+            "description": f"The secret of an API key, as shown once in API settings. Pattern: `^{secret.PATTERN}$`.",
+        }

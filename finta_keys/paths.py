@@ -1,0 +1,43 @@
+"""The ways from a model to the account whose scope decides whether a row is seen."""
+
+from functools import lru_cache
+
+from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
+from django.db import models
+
+from finta_keys import conf
+
+
+def lookups(model: type[models.Model], path: str) -> tuple[str, str]:
+    """Return the lookups from ``model`` to the account's owner and to the keys that have the account in their scope.
+
+    Raises ``ImproperlyConfigured`` where ``path`` does not lead to the account model by foreign keys alone: over a
+    to-many relation a row could be seen through another account than the hidden one.
+    """
+    return _lookups(model, path, conf.account_model(), conf.owner_field())
+
+
+@lru_cache(maxsize=256)
+def _lookups(model: type[models.Model], path: str, account: type[models.Model], owner: str) -> tuple[str, str]:
+    if _end(model, path) is not account._meta.concrete_model:
+        raise ImproperlyConfigured(
+            f"The path {path!r} does not lead from {model._meta.label} to {account._meta.label} by foreign keys. "
+            "Set account_path to the names of the foreign keys, joined by two underscores; "
+            "leave it empty for the account model itself."
+        )
+    prefix = f"{path}__" if path else ""
+    # The column, so that the owner's table is not joined.
+    return f"{prefix}{owner}", f"{prefix}key_scopes__key"
+
+
+def _end(model: type[models.Model], path: str) -> type[models.Model] | None:
+    end = model._meta.concrete_model
+    for name in path.split("__") if path else ():
+        try:
+            field = end._meta.get_field(name) if end else None
+        except FieldDoesNotExist:
+            return None
+        if not isinstance(field, models.ForeignKey):
+            return None
+        end = field.related_model._meta.concrete_model
+    return end

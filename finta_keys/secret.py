@@ -1,0 +1,70 @@
+"""The format of a secret: no models, no settings, no clock.
+
+A secret is ``finta_``, then 48 random characters, then 6 characters of checksum, each of the 54 from
+``0-9A-Za-z``::
+
+    finta_ <48 from the operating system's generator: 48 x log2(62) = 285 bits> <6: CRC-32 of all before it, base 62>
+
+The checksum lets a mistyped secret be refused, and a leaked one be recognised, without asking a database. It
+protects nothing: the digest does.
+"""
+
+import hmac
+import re
+import secrets
+import string
+import zlib
+
+PREFIX = "finta_"
+ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
+RANDOM_LENGTH = 48
+CHECKSUM_LENGTH = 6  # 62**6 > 2**32: room for every CRC-32
+DIGEST_LENGTH = 32  # bytes of an HMAC-SHA256
+PATTERN = rf"{PREFIX}[0-9A-Za-z]{{{RANDOM_LENGTH + CHECKSUM_LENGTH}}}"
+
+_shape = re.compile(PATTERN)
+
+
+class Secret(str):
+    """A secret that shows only its hint where objects are dumped: debuggers, error reports, ``repr``."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<Secret {hint(self)}>"
+
+
+def generate() -> Secret:
+    """Return a new secret from the operating system's random generator."""
+    body = PREFIX + "".join(secrets.choice(ALPHABET) for _ in range(RANDOM_LENGTH))
+    return Secret(body + checksum(body))
+
+
+def is_wellformed(text: str) -> bool:
+    """Tell whether ``text`` has the shape and the checksum of a secret. Says nothing of whether it is in use."""
+    return bool(_shape.fullmatch(text)) and text.endswith(checksum(text[:-CHECKSUM_LENGTH]))
+
+
+def checksum(body: str) -> str:
+    """Return the CRC-32 of ``body`` (prefix included) in base 62, most significant character first."""
+    number = zlib.crc32(body.encode("ascii"))
+    characters = ""
+    for _ in range(CHECKSUM_LENGTH):
+        number, remainder = divmod(number, len(ALPHABET))
+        characters = ALPHABET[remainder] + characters
+    return characters
+
+
+def digest(secret: str, pepper: bytes) -> bytes:
+    """Return what is stored instead of the secret: its HMAC-SHA256 under ``pepper``, 32 bytes."""
+    return hmac.digest(pepper, secret.encode("ascii"), "sha256")
+
+
+def hint(secret: str) -> str:
+    """Return the few characters that may be shown later: the prefix, the first 4 and the last 4."""
+    return f"{PREFIX}{secret[len(PREFIX) :][:4]}…{secret[-4:]}"
+
+
+def pepper_id(pepper: bytes) -> str:
+    """Return 8 hex digits that name a pepper and tell nothing of it."""
+    return hmac.digest(pepper, b"finta_keys.pepper_id", "sha256")[:4].hex()

@@ -1,0 +1,94 @@
+"""What is written about a key after it was used: when, and its digest under the first pepper.
+
+Both wait until the response has gone out, wait for no lock, and never fail a request (rules X3 and T3).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+from asgiref.local import Local
+from django.db import Error as AnyDatabaseError
+from django.db import connections, models, transaction
+from django.utils import timezone
+
+from finta_keys import conf, secret
+from finta_keys.models import ApiKey
+
+INTERVAL = timedelta(minutes=1)
+
+logger = logging.getLogger(__name__)
+failures = 0  # How often, in this process, the write was given up.
+
+_noted = Local()
+
+
+def note(key: ApiKey) -> None:
+    """Remember that this key was used by the request that is being answered."""
+    _noted.key = key
+
+
+def forget(**kwargs: Any) -> None:
+    """Drop what was noted: a receiver of ``request_started``, for requests that never finished."""
+    _noted.key = None
+
+
+def record_noted(**kwargs: Any) -> None:
+    """Write what was noted: a receiver of ``request_finished``, which is sent after the response."""
+    key = getattr(_noted, "key", None)
+    _noted.key = None
+    if key is not None:
+        record(key)
+
+
+def record(key: ApiKey) -> None:
+    """Write what is due for a key that was found by ``with_secret()``. Fails silently and counts it."""
+    global failures
+    try:
+        if key.first_digest != key.found_digest:
+            _move_to_first_pepper(key)
+        if key.last_used_at is None or key.last_used_at < timezone.now() - INTERVAL:
+            _touch(key)
+    except AnyDatabaseError as error:
+        failures += 1
+        logger.debug("Gave up writing the use of key %s, failure %d of this process: %s", key.pk, failures, error)
+
+
+def _move_to_first_pepper(key: ApiKey) -> None:
+    # Compare and swap: a key that was rotated in the meantime keeps its new digest.
+    found = ApiKey.objects.filter(pk=key.pk, digest=key.found_digest)
+    _update_unlocked(found, digest=key.first_digest, pepper_id=secret.pepper_id(conf.peppers()[0]))
+
+
+def _touch(key: ApiKey) -> None:
+    now = timezone.now()
+    due = models.Q(last_used_at=None) | models.Q(last_used_at__lt=now - INTERVAL)
+    _update_unlocked(ApiKey.objects.filter(due, pk=key.pk), last_used_at=now)
+
+
+def _update_unlocked(keys: models.QuerySet[ApiKey], **columns: Any) -> None:
+    """Update those of ``keys`` that nobody else has locked."""
+    alias = conf.database()
+    with _no_waiting(alias), transaction.atomic(using=alias):
+        free = keys.using(alias).select_for_update(skip_locked=True, no_key=True)
+        ApiKey.objects.using(alias).filter(pk__in=list(free.values_list("pk", flat=True))).update(**columns)
+
+
+@contextmanager
+def _no_waiting(alias: str) -> Iterator[None]:
+    """SQLite locks the whole database and knows no SKIP LOCKED: let it give up at once instead of waiting."""
+    connection = connections[alias]
+    if connection.vendor != "sqlite":
+        yield
+        return
+    with connection.cursor() as cursor:
+        timeout = cursor.execute("PRAGMA busy_timeout").fetchone()[0]
+        cursor.execute("PRAGMA busy_timeout = 0")
+        try:
+            yield
+        finally:
+            cursor.execute(f"PRAGMA busy_timeout = {timeout:d}")

@@ -1,0 +1,507 @@
+"""POST, PATCH and DELETE: manual accounts."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from decimal import Decimal
+from types import SimpleNamespace
+
+import pytest
+import time_machine
+
+from accounts_app.models import Account, User
+from finta_keys.models import ApiKey
+from tests.accounts_app.api_assertions import account_url, assert_error, assert_unauthorized, manual_account
+from tests.conftest import ApiClient
+from tests.factories import AccountFactory, make_key
+
+NOON = dt.datetime(2026, 1, 15, 12, 0, tzinfo=dt.UTC)
+FULL = manual_account(
+    name="House loan",
+    type="loan",
+    subtype="mortgage",
+    institutionName="Second Bank",
+    mask="0042",
+    availableBalance=-0.5,
+    liability={"type": "mortgage", "rate": {"percentage": 3.25, "fixed": True}, "note": "für 20 Jahre 🏠", "n": None},
+)
+
+
+@pytest.fixture
+def client(unrestricted):
+    return unrestricted.client
+
+
+@pytest.fixture
+def cash(accounts):
+    return accounts.cash
+
+
+def post(client, body):
+    """Send a body as it is, which need not be JSON."""
+    return client.generic("POST", "/v2/accounts", body, content_type="application/json")
+
+
+def with_raw(field, raw):
+    """Return the JSON of a good body in which one field has a value that Python would not write."""
+    return json.dumps(manual_account(**{field: "RAW"})).replace('"RAW"', raw)
+
+
+# POST
+
+
+@time_machine.travel(NOON, tick=False)
+def test_post_creates_a_manual_account_with_all_fields(client, alice):
+    response = client.send("POST", "/v2/accounts", FULL)
+    assert response.status_code == 201
+    account = response.json()["account"]
+    assert {name: account[name] for name in FULL} == FULL
+    rest = {name: value for name, value in account.items() if name not in FULL}
+    assert rest == {
+        "id": account["id"],
+        "providerAccountId": None,
+        "bankConnectionId": None,
+        "provider": "manual",
+        "balanceAsOf": "2026-01-15T12:00:00Z",
+        "closedAt": None,
+        "status": "active",
+    }
+    assert Account.objects.get(pk=account["id"]).owner == alice
+    assert client.get(account_url(account["id"])).json() == response.json()
+
+
+def test_post_needs_the_required_fields_only(client):
+    response = client.send("POST", "/v2/accounts", manual_account())
+    assert response.status_code == 201
+    account = response.json()["account"]
+    assert {k for k, v in account.items() if v is None} == {
+        "providerAccountId",
+        "bankConnectionId",
+        "institutionName",
+        "mask",
+        "subtype",
+        "availableBalance",
+        "closedAt",
+        "liability",
+    }
+
+
+def test_post_takes_null_for_what_is_optional(client):
+    optional = dict.fromkeys(("subtype", "institutionName", "mask", "availableBalance", "liability"))
+    account = client.send("POST", "/v2/accounts", manual_account(**optional)).json()["account"]
+    assert {name: account[name] for name in optional} == optional
+
+
+@pytest.mark.parametrize("field", ["name", "type", "currency", "currentBalance"])
+def test_post_names_the_field_that_is_missing_or_null(client, field):
+    body = manual_account()
+    del body[field]
+    assert_error(client.send("POST", "/v2/accounts", body), 400, "BAD_REQUEST", f"{field}: ")
+    assert_error(client.send("POST", "/v2/accounts", manual_account(**{field: None})), 400, "BAD_REQUEST", f"{field}: ")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("id", "00000000-0000-0000-0000-000000000000"),
+        ("owner", "bob"),
+        ("owner_id", 1),
+        ("provider", "plaid"),
+        ("status", "closed"),
+        ("closedAt", None),
+        ("balanceAsOf", "2020-01-01T00:00:00Z"),
+        ("bankConnectionId", None),
+        ("current_balance", 1),
+        ("Name", "x"),
+        ("", 1),
+        ("x" * 3000, 1),
+        ("\ud800", 1),
+        ("\0", 1),
+    ],
+)
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+def test_fields_that_cannot_be_set_are_refused_by_name(client, cash, method, field, value):
+    url = "/v2/accounts" if method == "POST" else account_url(cash.pk)
+    before = list(Account.objects.values())
+    response = client.send(method, url, json.dumps(manual_account(**{field: value})))
+    assert_error(response, 400, "BAD_REQUEST", field[:50].replace("\ud800", "?"))
+    assert len(response.content) < 4000
+    assert list(Account.objects.values()) == before
+
+
+WRONG = [
+    *[
+        (field, value)
+        for field in ("name", "type", "currency")
+        for value in (1, True, [], {}, "", "  ", "\0", "\ud800")
+    ],
+    *[
+        (field, value)
+        for field in ("subtype", "institutionName", "mask")
+        for value in (1, True, [], {}, "\0", "\ud800")
+    ],
+    *[(field, value) for field in ("currentBalance", "availableBalance") for value in ("1", "", True, False, [], {})],
+    ("name", "x" * 201),
+    ("type", "x" * 51),
+    ("subtype", "x" * 51),
+    ("institutionName", "x" * 201),
+    ("mask", "x" * 11),
+    ("currency", "usd"),
+    ("currency", "USDT"),
+    ("currency", "US"),
+    ("currency", "USD\nX"),
+    ("currency", "ÜSD"),
+    ("currentBalance", 999999999999.9999),
+    ("currentBalance", 9999999999999999),
+    ("currentBalance", 1000000000000000),
+    ("currentBalance", 1234567890123456),
+    ("currentBalance", -1234567890123456),
+    ("currentBalance", 1.00001),
+    ("currentBalance", 1e16),
+    ("currentBalance", 1e-5),
+    ("currentBalance", 10**1000),
+    ("liability", []),
+    ("liability", "credit"),
+    ("liability", {}),
+    ("liability", {"type": None}),
+    ("liability", {"type": ["credit"]}),
+    ("liability", {"type": {}}),
+    ("liability", {"type": "loan"}),
+    ("liability", {"type": "credit", "x": "\0"}),
+    ("liability", {"type": "credit", "\0": 1}),
+    ("liability", {"type": "credit", "x": ["\ud800"]}),
+    ("liability", {"type": "credit", "\udfff": 1}),
+    ("liability", {"type": "credit", "x": "y" * 8192}),
+    ("liability", {"type": "credit", "x": "ü" * 4090}),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), WRONG, ids=lambda value: repr(value)[:20])
+def test_a_wrong_value_is_a_400_that_names_the_field_and_changes_nothing(client, cash, field, value):
+    before = list(Account.objects.values())
+    for method, url in (("POST", "/v2/accounts"), ("PATCH", account_url(cash.pk))):
+        response = client.send(method, url, json.dumps(manual_account(**{field: value})))
+        assert_error(response, 400, "BAD_REQUEST", f"{field}: ")
+    assert list(Account.objects.values()) == before
+
+
+@pytest.mark.parametrize("raw", ["NaN", "Infinity", "-Infinity", "1e400", "-1e400", "1" * 5000, "01", "1.", "0x1"])
+@pytest.mark.parametrize("field", ["currentBalance", "availableBalance"])
+def test_money_that_is_no_finite_number_is_refused(client, field, raw):
+    assert_error(post(client, with_raw(field, raw)), 400, "BAD_REQUEST")
+
+
+@pytest.mark.parametrize("raw", ["NaN", "Infinity", "1e400", "-1e999", '[{"a": 1e400}]', '"\\ud83d"', '"\\u0000"'])
+def test_a_liability_with_what_cannot_be_stored_is_refused(client, raw):
+    response = post(client, with_raw("liability", f'{{"type": "credit", "x": {raw}}}'))
+    assert_error(response, 400, "BAD_REQUEST")
+
+
+@pytest.mark.parametrize("amount", [99999999999.9999, 9999999999999.99, -999999999999999, 0, 0.0001, 7, -12.3456, 1e10])
+def test_money_comes_back_exactly(client, amount):
+    response = client.send("POST", "/v2/accounts", manual_account(currentBalance=amount, availableBalance=amount))
+    assert response.status_code == 201
+    stored = Account.objects.get(pk=response.json()["account"]["id"])
+    shown = client.get(account_url(stored.pk)).json()["account"]
+    assert shown["currentBalance"] == shown["availableBalance"] == amount
+    assert stored.current_balance == Decimal(str(amount))
+
+
+def nested(levels):
+    value = 1
+    for level in range(levels):
+        value = {"x": value} if level % 2 else [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "liability",
+    [
+        {"type": "credit"},
+        {"type": "student", "x": "y" * 8100},
+        {"type": "mortgage", "x": nested(7)},
+        {"type": "credit", "ü": "🏠", "float": 0.1, "int": 2**70, "bool": False, "list": [[], {}, None, ""]},
+        {"type": "credit", "id": "mine", "owner": 1, "__proto__": {}, "$where": "1"},
+    ],
+)
+def test_a_liability_is_kept_as_given(client, liability):
+    response = client.send("POST", "/v2/accounts", manual_account(liability=liability))
+    assert response.status_code == 201
+    shown = client.get(account_url(response.json()["account"]["id"])).json()["account"]["liability"]
+    assert shown == liability
+    assert list(shown) == list(liability)
+
+
+@pytest.mark.parametrize("levels", [8, 500, 2000])
+def test_a_liability_nests_eight_levels_at_most(client, levels):
+    nested = '{"x":' * levels + "1" + "}" * levels
+    response = post(client, with_raw("liability", f'{{"type": "credit", "x": {nested}}}'))
+    assert_error(response, 400, "BAD_REQUEST")
+
+
+@pytest.mark.parametrize(("size", "status"), [(8192, 201), (8193, 400)])
+def test_a_liability_has_8_kb_at_most(client, size, status):
+    frame = len('{"type":"credit","x":""}')
+    liability = {"type": "credit", "x": "y" * (size - frame)}
+    assert client.send("POST", "/v2/accounts", manual_account(liability=liability)).status_code == status
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"", b" ", b"nope", b"[]", b"[{}]", b"null", b"1", b'"name"', b"name=x&type=y", b"{'name': 'x'}", b"{}{}"),
+        *(b"\xff\xfe", b"\xef\xbb\xbf{}", b"\0", json.dumps(manual_account()).encode("utf-16")),
+        *(b"{" * 10, b'{"a":1', b"[" * 60_000, b'{"x":' * 13_000),
+    ],
+    ids=lambda body: repr(body[:12]),
+)
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+def test_a_body_that_is_no_json_object_is_a_400(client, cash, method, body):
+    url = "/v2/accounts" if method == "POST" else account_url(cash.pk)
+    response = client.generic(method, url, body, content_type="application/json")
+    assert_error(response, 400, "BAD_REQUEST")
+    for detail in ("codec", "sys.", "Python", "recursion"):
+        assert detail not in response.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "UTF-8", "latin-1", "hex", "zlib", "undefined", "no-such", ""])
+def test_a_body_is_utf_8_json_whatever_charset_is_claimed(client, charset):
+    body = json.dumps(manual_account(name="Züri"), ensure_ascii=False).encode()
+    content_type = f"application/json; charset={charset}"
+    response = client.generic("POST", "/v2/accounts", body, content_type=content_type)
+    assert response.status_code == 201
+    assert response.json()["account"]["name"] == "Züri"
+
+
+def test_a_chunked_body_is_refused_with_the_way_out(client):
+    response = client.generic("POST", "/v2/accounts", headers={"transfer-encoding": "chunked"})
+    assert_error(response, 400, "BAD_REQUEST", "Send the body in one piece")
+
+
+def test_a_body_that_breaks_off_is_the_callers_error(client):
+    class BrokenStream:
+        def read(self, *args):
+            raise OSError("the other side hung up")
+
+        readline = read
+
+    request = {"wsgi.input": BrokenStream(), "CONTENT_LENGTH": "100", "CONTENT_TYPE": "application/json"}
+    assert_error(client.post("/v2/accounts", **request), 400, "BAD_REQUEST", "This request cannot be understood")
+
+
+@pytest.mark.parametrize("length", ["-1", "x", "²", "1e3", "5", " ", "99999999999999999999"])
+def test_a_content_length_that_lies_is_never_a_500(client, length):
+    body = json.dumps(manual_account()).encode()
+    request = {"content_type": "application/json", "CONTENT_LENGTH": length}
+    response = client.generic("POST", "/v2/accounts", body, **request)
+    assert response.status_code in (400, 413)
+
+
+def test_a_body_of_64_kb_is_read_and_one_byte_more_is_not(client):
+    body = json.dumps(manual_account()).encode()
+    assert post(client, body.ljust(64 * 1024)).status_code == 201
+    assert_error(post(client, body.ljust(64 * 1024 + 1)), 413, "PAYLOAD_TOO_LARGE")
+
+
+def test_text_is_trimmed(client):
+    account = client.send("POST", "/v2/accounts", manual_account(name="  Wallet ", mask=" 1 ")).json()["account"]
+    assert (account["name"], account["mask"]) == ("Wallet", "1")
+
+
+# S5: whose scope a new account joins
+
+
+@pytest.fixture
+def others(alice, accounts):
+    """Another restricted key of Alice's."""
+    key, secret = make_key(alice, "Other", [accounts.savings])
+    return SimpleNamespace(key=key, client=ApiClient(secret))
+
+
+def test_S5_an_account_created_by_a_restricted_key_joins_its_scope_and_no_others(restricted, others, unrestricted):
+    before = list(others.key.scope_rows.values())
+    url = account_url(restricted.client.send("POST", "/v2/accounts", manual_account()).json()["account"]["id"])
+    assert restricted.client.get(url).status_code == 200
+    assert others.client.get(url).status_code == 404
+    assert unrestricted.client.get(url).status_code == 200
+    assert list(others.key.scope_rows.values()) == before
+    assert unrestricted.key.scope_rows.count() == 0
+    assert restricted.key.scope_rows.count() == 2
+
+
+def test_S5_an_account_created_by_an_unrestricted_key_joins_no_scope(restricted, others, unrestricted):
+    url = account_url(unrestricted.client.send("POST", "/v2/accounts", manual_account()).json()["account"]["id"])
+    assert unrestricted.client.get(url).status_code == 200
+    for client in (restricted.client, others.client):
+        assert client.get(url).status_code == 404
+
+
+def test_S5_a_refused_body_adds_nothing_to_the_scope(restricted):
+    restricted.client.send("POST", "/v2/accounts", manual_account(currentBalance="1"))
+    assert restricted.key.scope_rows.count() == 1
+
+
+def test_S5_account_and_scope_row_are_made_together_or_not_at_all(restricted, monkeypatch):
+    monkeypatch.setattr(ApiKey, "admit", lambda *args: 1 / 0)
+    count = Account.objects.count()
+    assert restricted.client.send("POST", "/v2/accounts", manual_account()).status_code == 500
+    assert Account.objects.count() == count
+
+
+def test_S5_a_key_whose_scope_is_edited_during_the_call_acts_by_the_scope_of_then(restricted, monkeypatch):
+    """The key was restricted when it was authenticated, and shares all when the account is made."""
+    locked = ApiKey.locked
+
+    def locked_later(key):
+        if not key.share_all_accounts:
+            ApiKey.objects.filter(pk=key.pk).update(share_all_accounts=True)
+        return locked(key)
+
+    monkeypatch.setattr(ApiKey, "locked", locked_later)
+    assert restricted.client.send("POST", "/v2/accounts", manual_account()).status_code == 201
+    assert restricted.key.scope_rows.count() == 1
+
+
+def test_X5_a_key_deleted_during_the_call_creates_nothing_and_gets_the_401(restricted, monkeypatch):
+    locked = ApiKey.locked
+
+    def locked_too_late(key):
+        ApiKey.objects.filter(pk=key.pk).delete()
+        return locked(key)
+
+    monkeypatch.setattr(ApiKey, "locked", locked_too_late)
+    count = Account.objects.count()
+    assert_unauthorized(restricted.client.send("POST", "/v2/accounts", manual_account()))
+    assert Account.objects.count() == count
+
+
+# PATCH
+
+
+@pytest.mark.parametrize("field", FULL)
+def test_patch_changes_one_field_and_nothing_else(client, cash, field):
+    url = account_url(cash.pk)
+    before = client.get(url).json()["account"]
+    response = client.send("PATCH", url, {field: FULL[field]})
+    assert response.status_code == 200
+    moved = {"balanceAsOf"} if field.endswith("Balance") else set()
+    after = response.json()["account"]
+    assert after[field] == FULL[field]
+    assert {k for k in after if after[k] != before[k]} - {field} == moved
+    assert client.get(url).json() == {"account": after}
+
+
+def test_patch_changes_all_fields_at_once_and_optional_ones_back_to_null(client, cash):
+    url = account_url(cash.pk)
+    after = client.send("PATCH", url, FULL).json()["account"]
+    assert {name: after[name] for name in FULL} == FULL
+    optional = dict.fromkeys(("subtype", "institutionName", "mask", "availableBalance", "liability"))
+    after = client.send("PATCH", url, optional).json()["account"]
+    assert {name: after[name] for name in optional} == optional
+    cash.refresh_from_db()
+    assert Account.objects.filter(pk=cash.pk, liability__isnull=True).exists()
+
+
+def test_patch_moves_the_balances_date_only_with_a_balance(client, cash):
+    url = account_url(cash.pk)
+    with time_machine.travel(NOON, tick=False):
+        for field in ("currentBalance", "availableBalance"):
+            assert client.send("PATCH", url, {field: 1}).json()["account"]["balanceAsOf"] == "2026-01-15T12:00:00Z"
+    with time_machine.travel(NOON + dt.timedelta(days=1), tick=False):
+        after = client.send("PATCH", url, {"name": "Purse", "liability": None}).json()["account"]
+    assert after["balanceAsOf"] == "2026-01-15T12:00:00Z"
+
+
+def test_patch_of_nothing_says_what_can_be_changed(client, cash):
+    response = client.send("PATCH", account_url(cash.pk), {})
+    assert_error(response, 400, "BAD_REQUEST", "Give at least one of name, type, currency")
+
+
+def test_patch_of_a_banks_account_is_refused_and_changes_nothing(client, accounts):
+    url = account_url(accounts.checking.pk)
+    before = client.get(url).content
+    assert_error(client.send("PATCH", url, {"name": "Mine"}), 400, "BAD_REQUEST", "This account is kept up by its bank")
+    assert client.get(url).content == before
+
+
+def test_patch_of_a_closed_account_is_refused_and_changes_nothing(client, cash):
+    url = account_url(cash.pk)
+    client.delete(url)
+    before = client.get(url).content
+    assert_error(client.send("PATCH", url, {"name": "Open"}), 400, "BAD_REQUEST", "This account is closed")
+    assert client.get(url).content == before
+
+
+def test_patch_saves_its_own_columns_only(client, cash, monkeypatch):
+    edit = Account.edit
+
+    def edit_late(account, **fields):
+        Account.objects.filter(pk=account.pk).update(mask="7777")
+        edit(account, **fields)
+
+    monkeypatch.setattr(Account, "edit", edit_late)
+    client.send("PATCH", account_url(cash.pk), {"name": "Purse"})
+    cash.refresh_from_db()
+    assert (cash.name, cash.mask) == ("Purse", "7777")
+
+
+@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
+def test_S3_an_account_that_leaves_the_scope_during_the_call_is_not_changed(alice, bob, method, monkeypatch):
+    account = AccountFactory(owner=alice, provider="manual", name="Cash")
+    _, secret = make_key(alice, "Racer", [account])
+    from accounts_app.api.views import AccountView
+
+    change = AccountView._change
+
+    def change_late(*args, **kwargs):
+        Account.objects.filter(pk=account.pk).update(owner=bob)
+        return change(*args, **kwargs)
+
+    monkeypatch.setattr(AccountView, "_change", change_late)
+    response = ApiClient(secret).send(method, account_url(account.pk), {"name": "Mine"})
+    assert_error(response, 404, "NOT_FOUND")
+    account.refresh_from_db()
+    assert (account.name, account.status) == ("Cash", "active")
+
+
+# DELETE
+
+
+@time_machine.travel(NOON, tick=False)
+def test_delete_closes_a_manual_account_and_keeps_its_row(client, cash):
+    response = client.delete(account_url(cash.pk))
+    assert (response.status_code, response.content) == (204, b"")
+    shown = client.get(account_url(cash.pk)).json()["account"]
+    assert (shown["status"], shown["closedAt"]) == ("closed", "2026-01-15T12:00:00Z")
+    assert str(cash.pk) not in client.get("/v2/accounts").content.decode()
+    assert str(cash.pk) in client.get("/v2/accounts?status=closed").content.decode()
+
+
+def test_delete_again_gives_the_same_answer_and_changes_nothing(client, cash):
+    url = account_url(cash.pk)
+    first = client.delete(url)
+    before = client.get(url).content
+    second = client.delete(url)
+    assert (second.status_code, second.content, dict(second.headers)) == (204, b"", dict(first.headers))
+    assert client.get(url).content == before
+
+
+def test_delete_of_a_banks_account_is_refused(client, accounts):
+    response = client.delete(account_url(accounts.checking.pk))
+    assert_error(response, 400, "BAD_REQUEST", "This account is kept up by its bank")
+    assert Account.objects.get(pk=accounts.checking.pk).status == "active"
+
+
+def test_delete_takes_no_notice_of_a_body(client, cash):
+    response = client.generic("DELETE", account_url(cash.pk), b"\xff" * 70_000, content_type="text/plain")
+    assert response.status_code == 204
+
+
+def test_M3_nothing_is_written_while_storage_mode_is_off(client, alice, cash):
+    User.objects.filter(pk=alice.pk).update(storage_mode=False)
+    before = list(Account.objects.values())
+    assert client.send("POST", "/v2/accounts", manual_account()).status_code == 403
+    assert client.send("PATCH", account_url(cash.pk), {"name": "x"}).status_code == 403
+    assert client.delete(account_url(cash.pk)).status_code == 403
+    assert list(Account.objects.values()) == before

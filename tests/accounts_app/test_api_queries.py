@@ -1,0 +1,94 @@
+"""How often a call asks the database. The write of last_used_at is apart: it has just been made."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+
+from finta_keys import secret
+from tests.accounts_app.api_assertions import account_url, counted
+from tests.conftest import ApiClient
+from tests.factories import AccountFactory, TransactionFactory, make_key
+
+PEPPERS = ["11" * 32, "22" * 32, "33" * 32]
+
+
+@pytest.fixture(params=["restricted", "unrestricted"])
+def client(request):
+    client = request.getfixturevalue(request.param).client
+    client.get("/v2/me")
+    return client
+
+
+def costs(client, accounts):
+    """Return the number of queries of each kind of reading call."""
+    urls = {
+        "me": "/v2/me",
+        "account": account_url(accounts.checking.pk),
+        "missing account": account_url(uuid4()),
+        "malformed account": account_url("x"),
+        "accounts": "/v2/accounts?status=all",
+        "transactions": "/v2/transactions?status=all",
+        "transactions of one account": f"/v2/transactions?bankAccountId={accounts.checking.pk}",
+        "transactions of a connection": f"/v2/transactions?bankConnectionId={uuid4()}",
+        "unknown path": "/v2/nowhere",
+    }
+    return {name: counted(client, "GET", url)[1] for name, url in urls.items()}
+
+
+EXPECTED = {
+    "me": 1,
+    "account": 2,
+    "missing account": 2,
+    "malformed account": 1,
+    "accounts": 2,
+    "transactions": 2,
+    "transactions of one account": 3,
+    "transactions of a connection": 2,
+    "unknown path": 1,
+}
+
+
+def test_reads_cost_two_queries_and_three_with_an_account_filter(client, accounts):
+    assert costs(client, accounts) == EXPECTED
+
+
+def test_the_number_of_queries_grows_with_nothing(client, alice, accounts):
+    many = [AccountFactory(owner=alice) for _ in range(5)]
+    for number in range(5):
+        make_key(alice, f"Key {number}", [accounts.checking, *many])
+    for account in (accounts.checking, *many):
+        TransactionFactory.create_batch(3, account=account)
+    assert costs(client, accounts) == EXPECTED
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_X3_a_wellformed_unknown_key_costs_one_query_with_one_pepper_or_three(db, settings, count):
+    settings.FINTA_KEYS_PEPPERS = PEPPERS[:count]
+    response, queries = counted(ApiClient(secret.generate()), "GET", "/v2/me")
+    assert (response.status_code, queries) == (401, 1)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_X3_a_good_key_costs_no_more_with_three_peppers(unrestricted, accounts, settings, count):
+    settings.FINTA_KEYS_PEPPERS = PEPPERS[:count]
+    unrestricted.client.get("/v2/me")
+    assert costs(unrestricted.client, accounts) == EXPECTED
+
+
+def test_X1_a_malformed_or_mistyped_key_costs_no_query(db):
+    good = secret.generate()
+    mistyped = good[:10] + ("a" if good[10] != "a" else "b") + good[11:]
+    for presented in (mistyped, good[:-1], "finta_", "finta_x", good + "x", good.upper(), "sk_live_x"):
+        response, queries = counted(ApiClient(presented), "GET", "/v2/me")
+        assert (response.status_code, queries) == (401, 0)
+
+
+def test_no_key_and_no_path_cost_no_query(db):
+    for url in ("/v2/me", "/v2/nowhere", account_url(), "/v2/openapi.json"):
+        assert counted(ApiClient(), "GET", url)[1] == 0
+
+
+def test_a_database_that_answers_is_asked_once_for_health(db):
+    assert counted(ApiClient(), "GET", "/v2/health")[1] == 1

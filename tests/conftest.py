@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from accounts_app.models import Account, User
+from tests.factories import AccountFactory, UserFactory, make_key
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    # Reading the API's description for tests that are not going to run costs a second in each process.
+    skipped = collection_path.name == "slow" and config.getoption("markexpr") == "not slow"
+    return skipped or None
+
+
+class ApiClient(Client):
+    """A client that presents a secret, and gets the 500 that a caller would get."""
+
+    def __init__(self, secret: str | None = None, **defaults: Any) -> None:
+        headers = {"authorization": f"Bearer {secret}"} if secret else None
+        super().__init__(headers=headers, raise_request_exception=False, **defaults)
+
+    def send(self, method: str, path: str, data: Any = None, **extra: Any) -> Any:
+        """Send a request of any method, ``data`` as JSON."""
+        if data is not None:
+            extra = {"data": data, "content_type": "application/json", **extra}
+            return getattr(self, method.lower())(path, **extra)
+        return self.generic(method.upper(), path, **extra)
+
+
+@pytest.fixture
+def alice(db: None) -> User:
+    return UserFactory(email="alice@example.com")
+
+
+@pytest.fixture
+def bob(db: None) -> User:
+    return UserFactory(email="bob@example.com")
+
+
+@pytest.fixture
+def accounts(alice: User) -> SimpleNamespace:
+    """Alice's three accounts: checking, savings, and a manual one, cash."""
+    return SimpleNamespace(
+        checking=AccountFactory(owner=alice, name="Checking"),
+        savings=AccountFactory(owner=alice, name="Savings"),
+        cash=AccountFactory(owner=alice, name="Cash", provider="manual", provider_account_id=""),
+    )
+
+
+@pytest.fixture
+def bobs_account(bob: User) -> Account:
+    return AccountFactory(owner=bob, name="Bob's")
+
+
+@pytest.fixture
+def restricted(alice: User, accounts: SimpleNamespace) -> SimpleNamespace:
+    """A key of Alice's that sees checking only, with its secret and a client that presents it."""
+    key, secret = make_key(alice, "Restricted", [accounts.checking])
+    return SimpleNamespace(key=key, secret=secret, client=ApiClient(secret))
+
+
+@pytest.fixture
+def unrestricted(alice: User, accounts: SimpleNamespace) -> SimpleNamespace:
+    """A key of Alice's that sees all her accounts."""
+    key, secret = make_key(alice, "All accounts")
+    return SimpleNamespace(key=key, secret=secret, client=ApiClient(secret))
+
+
+@pytest.fixture
+def alices_browser(alice: User) -> Client:
+    """A client that is signed in as Alice."""
+    client = Client()
+    client.force_login(alice)
+    return client
+
+
+@pytest.fixture(autouse=True)
+def _rate_limit_starts_anew() -> None:
+    from accounts_app.api import throttling
+
+    throttling._limiter.cache_clear()

@@ -1,0 +1,59 @@
+"""The cast: Alice has three accounts, Bob has his own."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+
+import factory
+
+from accounts_app.models import Account, Transaction, User
+from finta_keys.models import ApiKey
+from finta_keys.secret import Secret
+
+PASSWORD = "correct horse battery staple"
+
+
+class UserFactory(factory.django.DjangoModelFactory[User]):
+    class Meta:
+        model = User
+        skip_postgeneration_save = True
+
+    email = factory.Sequence(lambda n: f"owner{n}@example.com")
+    password = factory.django.Password(PASSWORD)
+
+
+class AccountFactory(factory.django.DjangoModelFactory[Account]):
+    """An open account that a bank keeps up. ``AccountFactory(provider="manual")`` is one that its owner does."""
+
+    class Meta:
+        model = Account
+
+    owner = factory.SubFactory(UserFactory)
+    provider = "plaid"
+    provider_account_id = factory.Sequence(lambda n: f"plaid-{n}")
+    institution_name = "First Bank"
+    name = factory.Sequence(lambda n: f"Account {n}")
+    mask = factory.Sequence(lambda n: f"{n % 10000:04}")
+    type = "depository"
+    subtype = "checking"
+    currency = "USD"
+    current_balance = Decimal("100.25")
+
+
+class TransactionFactory(factory.django.DjangoModelFactory[Transaction]):
+    class Meta:
+        model = Transaction
+
+    account = factory.SubFactory(AccountFactory)
+    provider = "plaid"
+    provider_id = factory.Sequence(lambda n: f"tx-{n}")
+    summary = factory.Sequence(lambda n: f"Purchase {n}")
+    amount = Decimal("-9.99")
+    currency = "USD"
+    posted_date = dt.date(2026, 1, 15)
+
+
+def make_key(owner: User, name: str = "Production", accounts: Any = None) -> tuple[ApiKey, Secret]:
+    return ApiKey.objects.issue(owner=owner, name=name, accounts=accounts)

@@ -1,0 +1,341 @@
+"""What the system checks find before it fails late."""
+
+import sys
+from uuid import uuid4
+
+import pytest
+from django.contrib.auth.decorators import login_required
+from django.core import checks as django_checks
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import call_command
+from django.http import HttpResponse
+from django.urls import include, path, re_path
+from django.views.generic import TemplateView
+from rest_framework.authentication import SessionAuthentication
+from rest_framework.decorators import action
+from rest_framework.response import Response
+from rest_framework.routers import DefaultRouter
+from rest_framework.viewsets import ViewSet
+
+from finta_keys import checks, conf
+from finta_keys.authentication import ApiKeyAuthentication
+from finta_keys.scoping import AccountScopeMixin, unscoped
+from tests.finta_keys import urls_made_up as made_up
+
+NOT_SCOPED = "authenticates by API key but is not limited to the key's scope."
+
+
+def ids(messages):
+    return [message.id for message in messages]
+
+
+def only(messages, check_id):
+    """Return the one message of these, which must have this id."""
+    assert ids(messages) == [check_id]
+    return messages[0]
+
+
+@pytest.mark.django_db
+def test_the_real_project_is_clean():
+    call_command("check", fail_level="WARNING")
+    ours = {check for check in vars(checks).values() if getattr(check, "tags", None)}
+    assert len(ours) == 5
+    assert ours <= set(django_checks.registry.registry.get_checks())
+
+
+# --- E001, E002: peppers ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("peppers", [[], None, ["1" * 63], ["11" * 31], ["xy" * 32], ["11" * 32, "short"]], ids=repr)
+def test_E001_bad_peppers_are_found(settings, peppers):
+    settings.FINTA_KEYS_PEPPERS = peppers
+    message = only(checks.check_peppers(None), "finta_keys.E001")
+    assert "token_hex(32)" in message.msg
+    assert "1111" not in str(message)
+
+
+def test_E001_missing_peppers_are_found(settings):
+    del settings.FINTA_KEYS_PEPPERS
+    only(checks.check_peppers(None), "finta_keys.E001")
+
+
+def test_E002_a_pepper_that_is_named_twice_is_found(settings):
+    settings.FINTA_KEYS_PEPPERS = ["ab" * 32, "11" * 32, "AB" * 32]
+    message = only(checks.check_peppers(None), "finta_keys.E002")
+    assert "abab" not in str(message).lower()
+    assert "put a new one in front" in message.hint
+
+
+def test_several_good_peppers_are_fine(settings):
+    settings.FINTA_KEYS_PEPPERS = ["ab" * 32, "11" * 32]
+    assert checks.check_peppers(None) == []
+
+
+# --- E003: the account model -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("model", "field"),
+    [
+        ("accounts_app.Account", "nothing"),
+        ("accounts_app.Account", "name"),
+        ("accounts_app.Account", "transactions"),
+        ("accounts_app.Account", "account__owner"),
+        ("accounts_app.Transaction", "account"),
+        ("finta_keys.KeyAccountScope", "key"),
+        ("auth.Group", "user"),
+    ],
+)
+def test_E003_an_account_model_without_a_foreign_key_to_its_owner_is_found(settings, model, field):
+    settings.FINTA_KEYS_ACCOUNT_MODEL, settings.FINTA_KEYS_OWNER_FIELD = model, field
+    message = only(checks.check_account_model(None), "finta_keys.E003")
+    assert message.msg == f"{model} has no foreign key {field!r} to accounts_app.User."
+    assert "FINTA_KEYS_OWNER_FIELD" in message.hint
+
+
+@pytest.mark.parametrize("label", ["nowhere.Account", "accounts_app.Nothing", "Account", "", "a.b.c"])
+def test_E003_an_account_model_that_is_not_there_is_found(settings, label):
+    settings.FINTA_KEYS_ACCOUNT_MODEL = label
+    message = only(checks.check_account_model(None), "finta_keys.E003")
+    assert message.msg.startswith(f"FINTA_KEYS_ACCOUNT_MODEL is {label!r}, which is no model of an installed app.")
+    with pytest.raises(ImproperlyConfigured):
+        conf.account_model()
+    assert checks.check_one_database(None) == checks.check_migration_order(None) == []
+
+
+def test_the_owner_field_has_a_default(settings):
+    assert not hasattr(settings, "FINTA_KEYS_OWNER_FIELD")
+    assert conf.owner_field() == "owner"
+    settings.FINTA_KEYS_ACCOUNT_MODEL, settings.FINTA_KEYS_OWNER_FIELD = "admin.LogEntry", "user"
+    assert conf.owner_field() == "user"
+    assert checks.check_account_model(None) == []
+
+
+# --- E004: one database ----------------------------------------------------------------------------------------------
+
+
+def test_E004_accounts_in_another_database_than_keys_are_found(settings):
+    settings.DATABASE_ROUTERS = ["tests.finta_keys.routers.AccountsElsewhere"]
+    message = only(checks.check_one_database(None), "finta_keys.E004")
+    assert "accounts_app.Account in 'bank'" in message.msg
+    assert "finta_keys.ApiKey in 'default'" in message.msg
+    assert "finta_keys.KeyAccountScope in 'default'" in message.msg
+    assert "router" in message.hint
+
+
+def test_a_replica_to_read_from_is_fine(settings):
+    settings.DATABASE_ROUTERS = ["tests.finta_keys.routers.ReadsFromReplica"]
+    assert checks.check_one_database(None) == []
+
+
+# --- E005: the order of migrations -----------------------------------------------------------------------------------
+
+MIGRATION = """
+from django.db import migrations, models
+
+class Migration(migrations.Migration):
+    dependencies = {dependencies}
+    run_before = {run_before}
+    operations = {operations}
+"""
+OTHERS = ('[migrations.CreateModel("User", [("id", models.BigAutoField(primary_key=True))]), '
+          'migrations.RunSQL("", "")]')  # fmt: skip
+ACCOUNT = '[migrations.CreateModel("Account", [("id", models.BigAutoField(primary_key=True))])]'
+FIRST = [("accounts_app", "0001_initial")]
+OURS = [("finta_keys", "0001_initial")]
+
+
+@pytest.fixture
+def host(settings, tmp_path, monkeypatch):
+    """Give the account's app other migrations: those that are written with ``host(name, operations, ...)``."""
+    package = f"migrations_{uuid4().hex}"
+    (tmp_path / package).mkdir()
+    (tmp_path / package / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    settings.MIGRATION_MODULES = {"accounts_app": package}
+
+    def write(name, operations, dependencies=(), run_before=()):
+        source = MIGRATION.format(operations=operations, dependencies=list(dependencies), run_before=list(run_before))
+        (tmp_path / package / f"{name}.py").write_text(source)
+
+    yield write
+    for name in [name for name in sys.modules if name.startswith(package)]:
+        del sys.modules[name]
+
+
+def test_E005_an_account_model_that_is_made_in_a_later_migration_is_found(host):
+    host("0001_initial", OTHERS)
+    host("0002_account", ACCOUNT, FIRST)
+    message = only(checks.check_migration_order(None), "finta_keys.E005")
+    assert "Migration 0002_account of 'accounts_app' makes the account model" in message.msg
+    assert message.hint == "Add to its class: run_before = [('finta_keys', '0001_initial')]"
+
+
+def test_E005_run_before_puts_it_right(host):
+    host("0001_initial", OTHERS)
+    host("0002_account", ACCOUNT, FIRST, run_before=OURS)
+    assert checks.check_migration_order(None) == []
+
+
+def test_E005_an_account_model_of_the_first_migration_is_fine(host):
+    host("0001_initial", ACCOUNT)
+    assert checks.check_migration_order(None) == []
+
+
+def test_E005_a_host_that_makes_the_model_otherwise_is_left_alone(host):
+    host("0001_initial", OTHERS)
+    assert checks.check_migration_order(None) == []
+
+
+@pytest.mark.parametrize("dependency", [("nowhere", "0001_initial"), ("accounts_app", "0002_second")])
+def test_E005_broken_migrations_are_left_to_migrate_to_tell(host, dependency):
+    host("0001_initial", ACCOUNT, [dependency])
+    host("0002_second", OTHERS, FIRST)
+    assert checks.check_migration_order(None) == []
+
+
+@pytest.mark.parametrize("app", ["finta_keys", "accounts_app"])
+def test_E005_migrations_that_are_switched_off_are_fine(settings, app):
+    settings.MIGRATION_MODULES = {app: None}
+    assert checks.check_migration_order(None) == []
+
+
+# --- E006: views -----------------------------------------------------------------------------------------------------
+
+
+class UnscopedViewSet(ViewSet):
+    authentication_classes = [ApiKeyAuthentication]
+
+    def list(self, request):
+        """Never called."""
+
+
+class OneActionTakesKeys(ViewSet):
+    authentication_classes = [SessionAuthentication]
+
+    def list(self, request):
+        return Response([])
+
+    @action(detail=False, authentication_classes=[ApiKeyAuthentication])
+    def by_key(self, request):
+        """Never called."""
+
+
+class OneActionTakesNone(AccountScopeMixin, OneActionTakesKeys):
+    pass
+
+
+class OurOwnWay(ApiKeyAuthentication):
+    pass
+
+
+class TakesKeysInOurOwnWay(made_up.Neither):
+    authentication_classes = [OurOwnWay]
+
+
+@unscoped("says nothing")
+class MarkedViewSet(UnscopedViewSet):
+    pass
+
+
+class BuiltByAFunction(made_up.Neither):
+    authentication_classes = [lambda: ApiKeyAuthentication()]  # DRF calls whatever is there.
+
+
+def plain(request):
+    return HttpResponse()
+
+
+def found(settings, *patterns):
+    """Return the paths at which the check finds a view, in a project with these URLs."""
+    settings.ROOT_URLCONF = patterns
+    messages = checks.check_views_are_scoped(None)
+    assert set(ids(messages)) <= {"finta_keys.E006"}
+    return [message.msg for message in messages]
+
+
+def test_E006_a_view_without_scope_and_mark_is_found(settings):
+    messages = found(settings, path("rows", made_up.Neither.as_view()))
+    assert messages == [f"tests.finta_keys.urls_made_up.Neither at 'rows' {NOT_SCOPED}"]
+    (message,) = checks.check_views_are_scoped(None)
+    assert message.hint.startswith('Add AccountScopeMixin to its bases, or mark it @unscoped("')
+
+
+def test_E006_it_is_found_below_nested_includes(settings):
+    inner = [path("rows", made_up.Neither.as_view()), re_path(r"^(?P<pk>\d+)$", made_up.Accounts.as_view())]
+    messages = found(settings, path("a/", include([path("b/<str:id>/", include((inner, "inner"), namespace="n"))])))
+    assert messages == [f"tests.finta_keys.urls_made_up.Neither at 'a/b/<str:id>/rows' {NOT_SCOPED}"]
+
+
+def test_E006_a_viewset_of_a_router_is_found(settings):
+    router = DefaultRouter()
+    router.register("bad", UnscopedViewSet, basename="bad")
+    router.register("good", made_up.AccountViewSet, basename="good")
+    router.register("marked", MarkedViewSet, basename="marked")
+    messages = found(settings, path("api/", include(router.urls)))
+    assert messages
+    assert all("UnscopedViewSet at 'api/^bad" in message for message in messages)
+
+
+def test_E006_an_action_that_alone_takes_keys_is_found(settings):
+    router = DefaultRouter()
+    router.register("rows", OneActionTakesKeys, basename="rows")
+    router.register("scoped", OneActionTakesNone, basename="scoped")
+    messages = found(settings, *router.urls)
+    assert messages
+    assert all("OneActionTakesKeys at '^rows/by_key" in message for message in messages)
+
+
+def test_E006_what_as_view_was_given_counts(settings):
+    keys, session = [ApiKeyAuthentication], [SessionAuthentication]
+    messages = found(
+        settings,
+        path("given", TakesKeysInOurOwnWay.as_view(authentication_classes=keys)),
+        path("taken-away", TakesKeysInOurOwnWay.as_view(authentication_classes=session)),
+    )
+    assert messages == [f"tests.finta_keys.test_checks.TakesKeysInOurOwnWay at 'given' {NOT_SCOPED}"]
+
+
+def test_E006_a_function_view_is_found(settings):
+    messages = found(settings, path("no", made_up.unmarked_function), path("yes", made_up.marked_function))
+    assert messages == [f"tests.finta_keys.urls_made_up.unmarked_function at 'no' {NOT_SCOPED}"]
+
+
+def test_E006_a_subclass_of_our_authentication_counts_as_it(settings):
+    assert len(found(settings, path("rows", TakesKeysInOurOwnWay.as_view()))) == 1
+
+
+def test_E006_a_mark_that_was_not_repeated_in_a_subclass_is_found(settings):
+    assert len(found(settings, path("rows", made_up.WhoCallsInherited.as_view()))) == 1
+
+
+def test_E006_a_decorated_view_is_found(settings):
+    assert len(found(settings, path("rows", login_required(made_up.Neither.as_view())))) == 1
+
+
+def test_E006_keys_by_default_are_found(settings, monkeypatch):
+    monkeypatch.setattr("rest_framework.views.APIView.authentication_classes", [ApiKeyAuthentication])
+    router = DefaultRouter()
+    assert len(found(settings, *router.urls)) > 0
+
+
+def test_E006_scoped_marked_and_other_views_are_fine(settings):
+    assert not found(
+        settings,
+        path("accounts", made_up.Accounts.as_view()),
+        path("who", made_up.WhoCalls.as_view()),
+        path("plain", plain),
+        path("template", TemplateView.as_view(template_name="x.html")),
+        path("built", BuiltByAFunction.as_view()),
+    )
+
+
+def test_E006_the_made_up_api_has_three_such_views(settings):
+    settings.ROOT_URLCONF = "tests.finta_keys.urls_made_up"
+    names = [message.msg.partition(" ")[0].rpartition(".")[2] for message in checks.check_views_are_scoped(None)]
+    assert names == ["Neither", "WhoCallsInherited", "unmarked_function"]
+
+
+def test_E006_a_project_without_urls_is_fine(settings):
+    settings.ROOT_URLCONF = None
+    assert checks.check_views_are_scoped(None) == []

@@ -1,0 +1,308 @@
+"""When a key was last used (rule T3)."""
+
+import datetime as dt
+import sqlite3
+from unittest import mock
+
+import pytest
+import time_machine
+from django.core.signals import request_finished, request_started
+from django.db import DatabaseError, InterfaceError, OperationalError, connections
+from django.test import Client
+
+from accounts_app.models import Account, User
+from finta_keys import conf, secret, usage
+from finta_keys.models import ApiKey, CreateNonce, KeyAccountScope
+from tests.factories import UserFactory, make_key
+from tests.finta_keys.snapshots import changed, columns
+
+NOON = dt.datetime(2027, 3, 1, 12, tzinfo=dt.UTC)
+MINUTE = dt.timedelta(minutes=1)
+
+
+@pytest.fixture(autouse=True)
+def _counted_from_zero(monkeypatch):
+    monkeypatch.setattr(usage, "failures", 0)
+    usage.forget()
+
+
+@pytest.fixture
+def clock():
+    with time_machine.travel(NOON, tick=False) as clock:
+        yield clock
+
+
+def get(path, presented):
+    return Client(raise_request_exception=False).get(path, HTTP_AUTHORIZATION=f"Bearer {presented}")
+
+
+def last_used(key):
+    return columns(key)["last_used_at"]
+
+
+def test_T3_a_key_that_was_never_used_says_so(restricted):
+    assert last_used(restricted.key) is None
+
+
+def test_T3_a_use_is_written_and_nothing_else(restricted, unrestricted, clock):
+    before, other = columns(restricted.key), columns(unrestricted.key)
+    assert get("/v2/accounts", restricted.secret).status_code == 200
+    assert changed(before, columns(restricted.key)) == {"last_used_at"}
+    assert last_used(restricted.key) == NOON
+    assert columns(unrestricted.key) == other
+
+
+def test_T3_it_is_written_after_the_response(restricted, clock):
+    """The response is there, and the key is written when the server closes it."""
+    seen = []
+
+    def watch(**kwargs):
+        seen.append(last_used(restricted.key))
+
+    with mock.patch.object(usage, "record", side_effect=lambda key: seen.append("record")) as record:
+        request_finished.connect(watch)
+        try:
+            get("/v2/accounts", restricted.secret)
+        finally:
+            request_finished.disconnect(watch)
+    assert record.call_count == 1
+    assert seen == ["record", None]
+
+
+def test_T3_it_is_written_at_most_once_a_minute(restricted, clock, django_assert_num_queries):
+    for seconds, expected in [(0, 0), (59, 0), (1, 0), (1, 61), (60, 61), (1, 122)]:
+        clock.shift(seconds)
+        get("/v2/accounts", restricted.secret)
+        assert last_used(restricted.key) == NOON + dt.timedelta(seconds=expected)
+    key = ApiKey.objects.with_secret(restricted.secret)
+    with django_assert_num_queries(0):
+        usage.record(key)
+
+
+def test_T3_of_two_processes_that_are_due_at_once_one_writes(restricted, clock):
+    one, other = (ApiKey.objects.with_secret(restricted.secret) for _ in range(2))
+    usage.record(one)
+    clock.shift(MINUTE - dt.timedelta(seconds=1))
+    usage.record(other)
+    assert last_used(restricted.key) == NOON
+
+
+def test_T3_a_later_use_by_another_process_is_not_put_back(restricted, clock):
+    slow = ApiKey.objects.with_secret(restricted.secret)
+    ApiKey.objects.filter(pk=restricted.key.pk).update(last_used_at=NOON + 5 * MINUTE)
+    usage.record(slow)
+    assert last_used(restricted.key) == NOON + 5 * MINUTE
+
+
+def test_T3_a_key_that_was_deleted_meanwhile_is_not_written(restricted):
+    used = ApiKey.objects.with_secret(restricted.secret)
+    restricted.key.delete()
+    usage.record(used)
+    assert usage.failures == 0
+    assert not ApiKey.objects.exists()
+
+
+def test_T3_a_bad_secret_counts_as_no_use(alice, restricted, unrestricted, clock):
+    dead = restricted.secret
+    restricted.key.rotate()
+    _, of_deactivated = make_key(other := UserFactory())
+    User.objects.filter(pk=other.pk).update(is_active=False)
+    for presented in (dead, secret.generate(), "finta_x", unrestricted.secret[:-1], of_deactivated):
+        assert get("/v2/accounts", presented).status_code == 401
+    assert set(ApiKey.objects.values_list("last_used_at", flat=True)) == {None}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("get", "/v2/me", 200),
+        ("get", "/v2/accounts/unknown", 404),
+        ("get", "/v2/unknown", 404),
+        ("put", "/v2/accounts", 405),
+        ("get", "/v2/accounts?status=x", 400),
+        ("options", "/v2/accounts", 405),
+    ],
+)
+def test_T3_any_answer_to_a_good_key_counts_as_use(restricted, clock, method, path, status):
+    response = getattr(Client(), method)(path, HTTP_AUTHORIZATION=f"Bearer {restricted.secret}")
+    assert response.status_code == status
+    assert last_used(restricted.key) == NOON
+
+
+def test_T3_so_does_a_403_while_storage_mode_is_off(restricted, clock):
+    User.objects.update(storage_mode=False)
+    assert get("/v2/accounts", restricted.secret).status_code == 403
+    assert last_used(restricted.key) == NOON
+
+
+def test_T3_so_does_a_429(settings, restricted, clock):
+    settings.API_RATE_LIMIT = "1/minute"
+    get("/v2/accounts", restricted.secret)
+    ApiKey.objects.update(last_used_at=None)
+    assert get("/v2/accounts", restricted.secret).status_code == 429
+    assert last_used(restricted.key) == NOON
+
+
+@pytest.mark.urls("tests.finta_keys.urls_made_up")
+@pytest.mark.parametrize(("path", "status"), [("/refuses", 403), ("/throttled", 429), ("/who-calls", 200)])
+def test_T3_so_it_is_in_any_hosts_api(restricted, clock, path, status):
+    assert get(path, restricted.secret).status_code == status
+    assert last_used(restricted.key) == NOON
+
+
+def test_T3_so_does_a_500(restricted, clock):
+    with mock.patch.object(ApiKey, "narrow", side_effect=RuntimeError("for the test")):
+        assert get("/v2/accounts", restricted.secret).status_code == 500
+    assert last_used(restricted.key) == NOON
+
+
+def test_T3_a_request_without_a_key_writes_nothing(restricted):
+    assert Client().get("/v2/accounts").status_code == 401
+    assert Client().get("/v2/health").status_code == 200
+    assert last_used(restricted.key) is None
+
+
+def test_T3_a_use_that_was_noted_is_dropped_when_another_request_starts(restricted):
+    usage.note(restricted.key)
+    request_started.send(sender=None)
+    request_finished.send(sender=None)
+    assert last_used(restricted.key) is None
+
+
+def test_T3_a_use_is_written_once(restricted, clock):
+    usage.note(restricted.key)
+    request_finished.send(sender=None)
+    ApiKey.objects.update(last_used_at=None)
+    request_finished.send(sender=None)
+    assert last_used(restricted.key) is None
+
+
+@pytest.mark.parametrize("error", [DatabaseError, OperationalError, InterfaceError])
+def test_T3_a_write_that_fails_is_silent_and_counted(restricted, caplog, error):
+    caplog.set_level("DEBUG", "finta_keys.usage")
+    with mock.patch.object(usage, "_touch", side_effect=error("for the test")):
+        assert get("/v2/accounts", restricted.secret).status_code == 200
+        assert get("/v2/accounts", restricted.secret).status_code == 200
+    assert usage.failures == 2
+    assert [record.levelname for record in caplog.records if record.name == "finta_keys.usage"] == ["DEBUG"] * 2
+    assert restricted.secret[10:-4] not in caplog.text
+
+
+def test_T3_an_error_that_is_not_the_databases_is_not_hidden(restricted):
+    with mock.patch.object(usage, "_touch", side_effect=ZeroDivisionError), pytest.raises(ZeroDivisionError):
+        usage.record(restricted.key)
+    assert usage.failures == 0
+
+
+# --- a database file with two connections ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def file_database(django_db_blocker, tmp_path, monkeypatch):
+    """A database file of its own, with a key in it; yields its connection, its path, the key and its secret.
+
+    Without the ``db`` fixture: that allows the databases of the settings only.
+    """
+    path = tmp_path / "keys.sqlite3"
+    connections.settings["file"] = {**connections.settings["default"], "NAME": path}
+    monkeypatch.setattr(conf, "database", lambda: "file")
+    connection = connections["file"]
+    with django_db_blocker.unblock():
+        presented = fill(connection)
+        yield connection, path, ApiKey.objects.with_secret(presented), presented
+        connection.close()
+    del connections["file"]
+    del connections.settings["file"]
+
+
+def fill(connection):
+    """Make the tables and one key; return its secret."""
+    with connection.schema_editor() as editor:
+        for model in (User, Account, ApiKey, KeyAccountScope, CreateNonce):
+            editor.create_model(model)
+    owner = User.objects.using("file").create(email="alice@example.com")
+    presented = secret.generate()
+    columns = {"name": "Key", "name_key": "key", "digest": secret.digest(presented, b"\x11" * 32)}
+    ApiKey.objects.using("file").bulk_create([ApiKey(owner=owner, **columns)])
+    return presented
+
+
+@pytest.fixture
+def locked(file_database):
+    """Another connection that holds the write lock of the file."""
+    other = sqlite3.connect(file_database[1], isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    yield other
+    other.close()
+
+
+def busy_timeout(connection):
+    with connection.cursor() as cursor:
+        return cursor.execute("PRAGMA busy_timeout").fetchone()[0]
+
+
+def stored(file_database):
+    return ApiKey.objects.using("file").values_list("last_used_at", flat=True).get()
+
+
+def test_T3_where_another_connection_holds_the_lock_the_write_is_given_up_without_waiting(file_database, locked):
+    connection, _, key, _ = file_database
+    timeout = busy_timeout(connection)
+    assert timeout > 0
+    inside = []
+
+    def watch(execute, sql, params, many, context):
+        if "PRAGMA" not in sql:
+            inside.append(busy_timeout(connection))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(watch):
+        usage.record(key)
+    assert inside
+    assert set(inside) == {0}
+    assert usage.failures == 1
+    assert busy_timeout(connection) == timeout
+    assert stored(file_database) is None
+    assert not connection.in_atomic_block
+
+
+def test_T3_when_the_lock_is_gone_the_next_use_is_written(file_database, locked):
+    _, _, key, presented = file_database
+    usage.record(key)
+    locked.execute("COMMIT")
+    usage.record(ApiKey.objects.with_secret(presented))
+    assert usage.failures == 1
+    assert stored(file_database) is not None
+
+
+def test_X3_a_move_to_the_first_pepper_waits_for_no_lock_either(settings, file_database, locked):
+    settings.FINTA_KEYS_PEPPERS = ["aa" * 32, "11" * 32]
+    connection, _, _, presented = file_database
+    usage.record(ApiKey.objects.with_secret(presented))
+    assert usage.failures == 1
+    assert busy_timeout(connection) > 0
+    assert ApiKey.objects.with_secret(presented)
+
+
+def test_T3_the_timeout_is_restored_after_a_write_too(file_database):
+    connection, _, key, _ = file_database
+    timeout = busy_timeout(connection)
+    usage.record(key)
+    assert busy_timeout(connection) == timeout
+    assert stored(file_database) is not None
+
+
+def test_T3_the_timeout_is_restored_after_any_other_error(file_database):
+    connection, _, key, _ = file_database
+    timeout = busy_timeout(connection)
+    failing = mock.patch("django.db.models.QuerySet.update", side_effect=ZeroDivisionError)
+    with failing, pytest.raises(ZeroDivisionError):
+        usage.record(key)
+    assert busy_timeout(connection) == timeout
+
+
+def test_T3_another_database_than_sqlite_keeps_its_timeout(restricted, monkeypatch, django_assert_num_queries):
+    connection = connections["default"]
+    monkeypatch.setattr(type(connection), "vendor", "other")
+    with django_assert_num_queries(0), usage._no_waiting("default"):
+        pass

@@ -1,0 +1,63 @@
+"""The environment is all that a start needs, and without it the start says what is missing."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+GOOD = {"SECRET_KEY": "x" * 60, "API_KEY_PEPPERS": "ab" * 32}
+
+
+def start(tmp_path, code, **environment):
+    """Run ``code`` with the site's settings in a copy of the project that has no ``.env``."""
+    for source in (ROOT / "manage.py", *(ROOT / "config").glob("*.py")):
+        copy = tmp_path / source.relative_to(ROOT)
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_text(source.read_text())
+    for package in ("accounts_app", "finta_keys", "templates"):
+        (tmp_path / package).symlink_to(ROOT / package)
+    return subprocess.run(  # noqa: S603  # our own command
+        [sys.executable, "-W", "error", *code],
+        cwd=tmp_path,
+        env={"PYTHONDONTWRITEBYTECODE": "1", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("missing", ["SECRET_KEY", "API_KEY_PEPPERS"])
+def test_without_a_secret_the_start_stops_and_names_it(tmp_path, missing):
+    environment = {name: value for name, value in GOOD.items() if name != missing}
+    result = start(tmp_path, ["manage.py", "check"], **environment)
+    assert result.returncode != 0
+    assert missing in result.stderr
+    assert "make setup" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_X2_with_secrets_alone_it_starts_safely(tmp_path):
+    printed = (
+        "import django; django.setup(); from django.conf import settings as s;"
+        "print(s.DEBUG, s.SESSION_COOKIE_SECURE, s.CSRF_COOKIE_SECURE, s.PASSWORD_HASHERS[0].rpartition('.')[2],"
+        " s.DATABASES['default']['ATOMIC_REQUESTS'], s.DATABASES['default']['NAME'].name)"
+    )
+    result = start(tmp_path, ["-c", printed], DJANGO_SETTINGS_MODULE="config.settings", **GOOD)
+    assert result.stdout.split() == ["False", "True", "True", "Argon2PasswordHasher", "False", "db.sqlite3"], (
+        result.stderr
+    )
+
+
+def test_X3_a_bad_pepper_is_refused_at_the_start_and_not_printed(tmp_path):
+    result = start(tmp_path, ["manage.py", "check"], SECRET_KEY="x" * 60, API_KEY_PEPPERS="zz" * 32)
+    assert result.returncode != 0
+    assert "FINTA_KEYS_PEPPERS" in result.stderr
+    assert "zz" not in result.stderr
+
+
+def test_a_bad_rate_is_refused_at_the_start(tmp_path):
+    result = start(tmp_path, ["manage.py", "check"], API_RATE_LIMIT="a lot", **GOOD)
+    assert result.returncode != 0
+    assert "such as 200/minute" in result.stderr
