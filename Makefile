@@ -25,6 +25,7 @@ lint: setup ## Check style, types, templates, the arrows between the packages, m
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
 	.venv/bin/lint-imports
+	.venv/bin/djlint --lint --quiet templates finta_keys/templates
 	$(PYTHON) manage.py makemigrations --check --dry-run
 	$(PYTHON) manage.py spectacular --validate --fail-on-warn --file /dev/null
 

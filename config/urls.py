@@ -1,8 +1,13 @@
 """The site, in the order in which a person meets it."""
 
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="finta_keys:list")),
+    path("", include("accounts_app.urls")),
+    # The owner's keys
+    path("settings/api", include("finta_keys.urls")),
     # Integrations; the last entry there answers all that is left below it
     path("v2", include("accounts_app.api.urls")),
 ]

@@ -1,0 +1,51 @@
+"""Pages of the site, in the order in which a person meets them."""
+
+from django.contrib.auth import views as auth
+from django.urls import path
+
+from accounts_app import views
+
+urlpatterns = [
+    # Sign-in
+    path(
+        "login",
+        auth.LoginView.as_view(template_name="sign_in/login.html", redirect_authenticated_user=True),
+        name="login",
+    ),
+    path("logout", auth.LogoutView.as_view(), name="logout"),
+    path(
+        "password/change",
+        auth.PasswordChangeView.as_view(template_name="sign_in/password_change.html"),
+        name="password_change",
+    ),
+    path(
+        "password/change/done",
+        auth.PasswordChangeDoneView.as_view(template_name="sign_in/password_change_done.html"),
+        name="password_change_done",
+    ),
+    path(
+        "password/reset",
+        auth.PasswordResetView.as_view(template_name="sign_in/password_reset.html"),
+        name="password_reset",
+    ),
+    path(
+        "password/reset/sent",
+        auth.PasswordResetDoneView.as_view(template_name="sign_in/password_reset_sent.html"),
+        name="password_reset_done",
+    ),
+    path(
+        "password/reset/<uidb64>/<token>",
+        auth.PasswordResetConfirmView.as_view(template_name="sign_in/password_reset_confirm.html"),
+        name="password_reset_confirm",
+    ),
+    path(
+        "password/reset/done",
+        auth.PasswordResetCompleteView.as_view(template_name="sign_in/password_reset_done.html"),
+        name="password_reset_complete",
+    ),
+    # The owner's data
+    path("accounts", views.AccountsView.as_view(), name="my_accounts"),
+    path("settings/data", views.DataSettingsView.as_view(), name="data_settings"),
+    path("settings/data/switch-on", views.SwitchOnView.as_view(), name="storage_mode_on"),
+    path("settings/data/switch-off", views.SwitchOffView.as_view(), name="storage_mode_off"),
+]

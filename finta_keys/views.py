@@ -1,0 +1,191 @@
+"""API settings: the pages on which owners manage their keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.mixins import LoginRequiredMixin
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import Prefetch, QuerySet
+from django.forms import Form
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse_lazy
+from django.utils.decorators import method_decorator
+from django.utils.functional import cached_property
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_variables
+from django.views.generic import FormView, ListView
+
+from finta_keys import conf
+from finta_keys.forms import ConfirmForm, CreateKeyForm, EditScopeForm, KeyForm, RenameForm
+from finta_keys.models import AlreadyDone, ApiKey
+
+
+@method_decorator([never_cache, transaction.non_atomic_requests], name="dispatch")
+class OwnKeysMixin(LoginRequiredMixin):
+    """For a signed-in person and their own keys: anybody else's key is not there.
+
+    Not atomic, whatever the host sets: a secret is committed before it is shown.
+    """
+
+    request: HttpRequest
+
+    def get_queryset(self) -> QuerySet[ApiKey]:
+        keys: QuerySet[ApiKey] = ApiKey.objects.using(conf.database()).filter(owner=self.request.user.pk)
+        return keys
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        try:
+            return super().dispatch(request, *args, **kwargs)
+        except (Http404, ApiKey.DoesNotExist):
+            return self.answer("key_not_found", status=404)
+
+    def answer(self, template: str, status: int = 200, **context: Any) -> HttpResponse:
+        """Return one of this app's pages."""
+        return render(self.request, f"finta_keys/{template}.html", context, status=status)
+
+
+class KeyListView(OwnKeysMixin, ListView):
+    template_name = "finta_keys/list.html"
+    context_object_name = "keys"
+
+    def get_queryset(self) -> QuerySet[ApiKey]:
+        # What an account's new owner has is nothing that the old owner's keys can see.
+        seen = self._own_accounts()
+        return super().get_queryset().prefetch_related(Prefetch("accounts", seen, to_attr="seen_accounts"))
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(account_count=self._own_accounts().count(), **kwargs)
+
+    def _own_accounts(self) -> QuerySet[Any]:
+        accounts = conf.account_model()._default_manager.using(conf.database())
+        return accounts.filter(**{conf.owner_field(): self.request.user.pk})
+
+
+class KeyFormView(OwnKeysMixin, FormView):
+    """A page with one form, whose rules live on the model. ``verb`` is one of the five that can happen to a key."""
+
+    verb: str
+    success_url = reverse_lazy("finta_keys:list")
+
+    def form_valid(self, form: KeyForm) -> HttpResponse:
+        try:
+            return self.change(form)
+        except AlreadyDone as done:
+            return self.answer("already_done", status=409, key=done.key, at=done.at, verb=self.verb)
+        except ValidationError as refused:
+            form.refuse(refused)
+            return self.form_invalid(form)
+
+    def change(self, form: Any) -> HttpResponse:
+        """Do what the form is for, and answer. What the model raises, ``form_valid()`` shows."""
+        raise NotImplementedError
+
+    @sensitive_variables("secret")
+    def show_once(self, key: ApiKey, secret: str) -> HttpResponse:
+        """Answer the POST with the secret itself. A redirect to a page that shows it would have to keep the secret
+        somewhere in between, and it may be kept nowhere."""
+        return self.answer("secret", key=key, secret=secret)
+
+    def done(self, message: str) -> HttpResponse:
+        messages.success(self.request, message)
+        return HttpResponseRedirect(self.get_success_url())
+
+
+class CreateKeyView(KeyFormView):
+    verb = "create"
+    form_class = CreateKeyForm
+    template_name = "finta_keys/create.html"
+
+    @property
+    def owner(self) -> Any:
+        return self.request.user
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        return {**super().get_form_kwargs(), "owner": self.owner}
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(owner=self.owner, **kwargs)
+
+    def change(self, form: CreateKeyForm) -> HttpResponse:
+        return self.show_once(*form.save())
+
+
+class OneKeyView(KeyFormView):
+    """A page about one key."""
+
+    @cached_property
+    def key(self) -> ApiKey:
+        """The key of the path. Raises ``Http404``."""
+        try:
+            return self.get_queryset().get(pk=self.kwargs["pk"])
+        except (ApiKey.DoesNotExist, ValidationError):  # A malformed id is a ValidationError.
+            raise Http404 from None
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(key=self.key, **kwargs)
+
+
+class RenameKeyView(OneKeyView):
+    verb = "rename"
+    form_class = RenameForm
+    template_name = "finta_keys/rename.html"
+
+    def get_initial(self) -> dict[str, Any]:
+        return {"name": self.key.name}
+
+    def change(self, form: Form) -> HttpResponse:
+        self.key.rename(form.cleaned_data["name"])
+        return self.done(f"Renamed to “{self.key.name}”.")
+
+
+class EditScopeView(OneKeyView):
+    verb = "edit_scope"
+    form_class = EditScopeForm
+    template_name = "finta_keys/edit_scope.html"
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        return {**super().get_form_kwargs(), "owner": self.key.owner}
+
+    def get_initial(self) -> dict[str, Any]:
+        chosen = [str(pk) for pk in self.key.scope_rows.values_list("account_id", flat=True)]
+        return {"share_all_accounts": self.key.share_all_accounts, "accounts": chosen}
+
+    def change(self, form: EditScopeForm) -> HttpResponse:
+        form.save(self.key)
+        return self.done(f"The scope of “{self.key.name}” is saved. It is in force now.")
+
+
+class ConfirmView(OneKeyView):
+    """A page that asks once more, about the key as the person sees it."""
+
+    form_class = ConfirmForm
+
+    def get_initial(self) -> dict[str, Any]:
+        return {"rotation": self.key.rotation}
+
+    def form_invalid(self, form: ConfirmForm) -> HttpResponse:
+        # Shown anew, so that the next confirmation is about the key as it is now.
+        return self.render_to_response(self.get_context_data(form=ConfirmForm(initial=self.get_initial()), again=True))
+
+
+class RotateKeyView(ConfirmView):
+    verb = "rotate"
+    template_name = "finta_keys/rotate.html"
+
+    @sensitive_variables("secret")
+    def change(self, form: Form) -> HttpResponse:
+        secret = self.key.rotate(expected=form.cleaned_data["rotation"])
+        return self.show_once(self.key, secret)
+
+
+class DeleteKeyView(ConfirmView):
+    verb = "delete"
+    template_name = "finta_keys/delete.html"
+
+    def change(self, form: Form) -> HttpResponse:
+        self.key.delete(expected=form.cleaned_data["rotation"])
+        return self.done(f"“{self.key.name}” is deleted.")
