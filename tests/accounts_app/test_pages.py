@@ -147,3 +147,12 @@ def test_an_error_outside_the_api_is_a_page_without_details(alices_browser, monk
     assert answer.status_code == 500
     assert "Something went wrong" in answer.content.decode()
     assert "ZeroDivision" not in answer.content.decode()
+
+
+def test_createsuperuser_makes_an_operator(db):
+    operator = User.objects.create_superuser("op@example.com", PASSWORD)
+    browser = Client()
+    assert browser.login(username="OP@example.com", password=PASSWORD)
+    assert browser.get("/admin/").status_code == 200
+    assert browser.get("/admin").status_code == 302
+    assert operator.is_superuser

@@ -1,0 +1,127 @@
+"""Users, their accounts and transactions in the admin. Keys have their own, in ``finta_keys.admin``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.widgets import AutocompleteSelect
+from django.contrib.auth import admin as auth_admin
+from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, models
+from django.forms.fields import InvalidJSONInput
+from django.http import HttpRequest, HttpResponseRedirect
+from rest_framework.exceptions import ValidationError as ApiValidationError
+
+from accounts_app.api.serializers import Liability
+from accounts_app.models import Account, Transaction, User
+
+
+class CarefulAdmin(admin.ModelAdmin):
+    """Saves what was changed and nothing else, and deletes one by one, by the model's own ``delete()``.
+
+    Otherwise a user who is edited while a key is created could lose Storage Mode again, and a deletion would take
+    its locks in another order than everybody else.
+    """
+
+    def save_model(self, request: HttpRequest, obj: models.Model, form: Any, change: bool) -> None:
+        columns = {field.name for field in obj._meta.concrete_fields}
+        obj.save(update_fields=columns.intersection(form.changed_data) if change else None)
+
+    def delete_queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> None:
+        for obj in queryset:
+            obj.delete()
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().changeform_view(request, *args, **kwargs)
+        except IntegrityError:  # The form was right when it was checked; somebody else was faster.
+            message = "Somebody else has just saved a change that rules yours out. Look at it, and try again."
+            self.message_user(request, message, messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
+
+
+class NewUserForm(AdminUserCreationForm):
+    class Meta:
+        model = User
+        fields = ("email",)
+
+
+class UserForm(UserChangeForm):
+    class Meta:
+        model = User
+        fields = "__all__"
+
+
+@admin.register(User)
+class UserAdmin(CarefulAdmin, auth_admin.UserAdmin):
+    form = UserForm
+    add_form = NewUserForm
+    fieldsets = (
+        (None, {"fields": ("email", "password")}),
+        ("Settings", {"fields": ("storage_mode",)}),
+        ("Permissions", {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
+        ("Important dates", {"fields": ("last_login", "date_joined")}),
+    )
+    add_fieldsets = ((None, {"classes": ("wide",), "fields": ("email", "usable_password", "password1", "password2")}),)
+    readonly_fields = ("storage_mode", "last_login", "date_joined")
+    list_display = ("email", "storage_mode", "is_active", "is_staff", "date_joined")
+    list_filter = ("storage_mode", "is_active", "is_staff", "is_superuser", "groups")
+    search_fields = ("email",)
+    ordering = ("email",)
+
+
+class LiabilityField(forms.JSONField):
+    """A debt's details under the rules of the API. Text that Python's JSON reader gives up on is an error too."""
+
+    def to_python(self, value: Any) -> Any:
+        try:
+            liability = super().to_python(value)
+            return None if liability is None else Liability().run_validation(liability)
+        except ApiValidationError as refused:
+            raise ValidationError([str(detail) for detail in refused.detail]) from None
+        except (ValueError, RecursionError):  # A number of some thousand digits, or as many brackets.
+            raise ValidationError(self.error_messages["invalid"], code="invalid") from None
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        # Shown again as it was typed: read and written anew, it can be text that no page can hold.
+        return InvalidJSONInput(data) if isinstance(data, str) else initial
+
+
+class OwnerSelect(AutocompleteSelect):
+    def optgroups(self, name: str, value: Sequence[str], attr: dict[str, Any] | None = None) -> Any:
+        try:
+            return super().optgroups(name, value, attr)
+        except ValidationError:  # Django looks a refused value up as it came, even a malformed id.
+            return super().optgroups(name, [], attr)
+
+
+@admin.register(Account)
+class AccountAdmin(CarefulAdmin):
+    """Changing the owner is a transfer: the account is out of the old owner's keys at once."""
+
+    formfield_overrides = {models.JSONField: {"form_class": LiabilityField}}
+    autocomplete_fields = ("owner",)
+    readonly_fields = ("created_at",)
+    list_display = ("name", "institution_name", "mask", "owner", "provider", "type", "status")
+    list_filter = ("status", "provider", "type")
+    list_select_related = ("owner",)
+    search_fields = ("name", "institution_name", "mask", "provider_account_id", "owner__email")
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        widget = OwnerSelect(db_field, self.admin_site, using=kwargs.get("using"))
+        return super().formfield_for_foreignkey(db_field, request, widget=widget, **kwargs)
+
+
+@admin.register(Transaction)
+class TransactionAdmin(CarefulAdmin):
+    raw_id_fields = ("account",)
+    readonly_fields = ("created_date",)
+    list_display = ("summary", "account", "amount", "currency", "status", "sort_date")
+    list_filter = ("status", "provider")
+    list_select_related = ("account",)
+    search_fields = ("summary", "merchant_name", "provider_id")
+    show_full_result_count = False  # Counting all of them is slow.

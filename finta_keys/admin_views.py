@@ -1,0 +1,188 @@
+"""The pages of the admin on which keys are created, renamed, re-scoped, rotated and deleted.
+
+They are the owner's pages, for any owner's keys, with the admin's permissions, templates and log.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib.admin.utils import quote, unquote
+from django.contrib.auth import get_user_model
+from django.contrib.auth.mixins import PermissionRequiredMixin
+from django.core.exceptions import ObjectDoesNotExist, ValidationError
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.decorators import method_decorator
+from django.utils.functional import cached_property
+from django.utils.text import capfirst
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_variables
+from django.views.generic import FormView
+
+from finta_keys import conf, views
+from finta_keys.models import ApiKey
+
+
+class OwnerForm(forms.Form):
+    """Asks for a user by name, such as an e-mail address: a list of all users could be endless."""
+
+    owner = forms.CharField(widget=forms.TextInput(attrs={"autocomplete": "off", "class": "vTextField"}))
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field: Any = get_user_model()._meta.get_field(get_user_model().USERNAME_FIELD)
+        self.word = str(field.verbose_name)
+        self.fields["owner"].label = capfirst(self.word)
+
+    def clean_owner(self) -> Any:
+        name = self.cleaned_data["owner"]
+        try:
+            return get_user_model()._default_manager.get_by_natural_key(name)
+        except ObjectDoesNotExist:
+            raise ValidationError(f"No user has the {self.word} “{name}”. Check it, or add the user first.") from None
+
+
+@method_decorator([never_cache, transaction.non_atomic_requests], name="dispatch")
+class AdminPage(PermissionRequiredMixin, FormView):
+    """A page below the keys in the admin, wrapped in ``admin_site.admin_view`` by the ``ModelAdmin``."""
+
+    model_admin: Any = None
+    permission: str  # add, change or delete
+    title: str
+    verb: str
+
+    def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().setup(request, *args, **kwargs)
+        request.current_app = self.model_admin.admin_site.name
+
+    def has_permission(self) -> bool:
+        return bool(getattr(self.model_admin, f"has_{self.permission}_permission")(self.request))
+
+    def get_queryset(self) -> QuerySet[ApiKey]:
+        keys: QuerySet[ApiKey] = self.model_admin.get_queryset(self.request).select_related("owner")
+        return keys
+
+    def get_template_names(self) -> list[str]:
+        return [f"admin/{self.template_name}"]
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(**self.admin_context(), **kwargs)
+
+    def admin_context(self) -> dict[str, Any]:
+        """Return what the admin's base template wants to know."""
+        return {
+            **self.model_admin.admin_site.each_context(self.request),
+            "opts": self.model_admin.opts,
+            "title": self.title,
+            "verb": self.verb,
+            "has_view_permission": self.model_admin.has_view_permission(self.request),
+            "has_change_permission": self.model_admin.has_change_permission(self.request),
+        }
+
+    @sensitive_variables("context")
+    def answer(self, template: str, status: int = 200, **context: Any) -> HttpResponse:
+        page = {**self.admin_context(), **context}
+        return render(self.request, f"admin/finta_keys/{template}.html", page, status=status)
+
+    def url(self, name: str, *args: Any) -> str:
+        """Return the path of a page of this ``ModelAdmin``."""
+        opts, site = self.model_admin.opts, self.model_admin.admin_site
+        return reverse(f"admin:{opts.app_label}_{opts.model_name}_{name}", args=args, current_app=site.name)
+
+
+class KeyPage(AdminPage, views.KeyFormView):
+    """One of the five verbs."""
+
+    def change(self, form: Any) -> HttpResponse:
+        # The change and its log entry, or neither; committed when this returns, so before a secret is shown.
+        with transaction.atomic(using=conf.database()):
+            return super().change(form)
+
+
+class ChooseOwnerView(AdminPage):
+    """The first step of creating a key: whose?"""
+
+    verb = "create"
+    permission = "add"
+    title = "Create Key"
+    form_class = OwnerForm
+    template_name = "finta_keys/choose_owner.html"
+
+    def form_valid(self, form: OwnerForm) -> HttpResponse:
+        return HttpResponseRedirect(self.url("create", quote(form.cleaned_data["owner"].pk)))
+
+
+class CreateKeyView(KeyPage, views.CreateKeyView):
+    permission = "add"
+    title = "Create Key"
+
+    @cached_property
+    def owner(self) -> Any:
+        """The user of the path. Raises ``Http404``."""
+        try:
+            return get_user_model()._base_manager.using(conf.database()).get(pk=unquote(self.kwargs["owner"]))
+        except (ObjectDoesNotExist, ValidationError, ValueError):  # The latter two: a malformed id.
+            raise Http404 from None
+
+    @sensitive_variables("secret")
+    def show_once(self, key: ApiKey, secret: str) -> HttpResponse:
+        self.model_admin.log_addition(self.request, key, "Created.")
+        return super().show_once(key, secret)
+
+
+class ChangePage(KeyPage):
+    permission = "change"
+    key: ApiKey
+
+    def get_success_url(self) -> str:
+        return self.url("change", quote(self.key.pk))
+
+    def log(self, message: str) -> None:
+        self.model_admin.log_change(self.request, self.key, message)
+
+
+class RenameKeyView(ChangePage, views.RenameKeyView):
+    title = "Rename"
+
+    def done(self, message: str) -> HttpResponse:
+        self.log(message)
+        return super().done(message)
+
+
+class EditScopeView(ChangePage, views.EditScopeView):
+    title = "Edit scope"
+
+    def done(self, message: str) -> HttpResponse:
+        number = self.key.scope_rows.count()
+        self.log(f"Edited scope: {'all' if self.key.share_all_accounts else number} account{'s' * (number != 1)}.")
+        return super().done(message)
+
+
+class RotateKeyView(ChangePage, views.RotateKeyView):
+    title = "Rotate"
+
+    @sensitive_variables("secret")
+    def show_once(self, key: ApiKey, secret: str) -> HttpResponse:
+        self.log("Rotated.")
+        return super().show_once(key, secret)
+
+
+class DeleteKeyView(KeyPage, views.DeleteKeyView):
+    permission = "delete"
+    title = "Delete"
+
+    def get_success_url(self) -> str:
+        if self.model_admin.has_view_permission(self.request):
+            return self.url("changelist")
+        return reverse("admin:index", current_app=self.model_admin.admin_site.name)
+
+    def change(self, form: Any) -> HttpResponse:
+        # Logged first, while the key has its id; undone together with the change if that is refused.
+        with self.key.locked():
+            self.model_admin.log_deletions(self.request, [self.key])
+            return super().change(form)
