@@ -13,8 +13,9 @@ help: ## List these commands
 
 setup: .venv/installed .env ## Make the .venv, and a .env with random secrets if there is none
 
-run: setup ## Install, migrate, serve on 127.0.0.1:8000 (PORT and DATABASE_URL are respected)
+run: setup ## Install, migrate, add demo data, serve on 127.0.0.1:8000 (PORT and DATABASE_URL are respected)
 	@$(PYTHON) manage.py migrate --verbosity 0
+	@PORT=$(PORT) $(PYTHON) manage.py seeddemo
 	@$(PYTHON) manage.py runserver 127.0.0.1:$(PORT)
 
 test: setup ## Run the tests, without the slow ones

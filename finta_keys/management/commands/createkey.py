@@ -1,0 +1,159 @@
+"""``manage.py createkey``: a key from the shell, its secret alone on standard output."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentTypeError
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AbstractBaseUser
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.serializers.json import DjangoJSONEncoder
+from django.template.defaultfilters import pluralize
+from django.views.decorators.debug import sensitive_variables
+
+from finta_keys import conf, names
+from finta_keys.models import ApiKey
+
+
+class Command(BaseCommand):
+    help = (
+        "Creates an API key and prints its secret, and nothing else, on standard output; all else goes to standard "
+        "error. The secret is not shown again."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        username = get_user_model().USERNAME_FIELD
+        parser.add_argument(
+            "--user", required=True, type=_text, metavar=username.upper(), help=f"The {username} of the key's owner."
+        )
+        parser.add_argument("--name", required=True, help="The key's name, such as where it is used.")
+        parser.add_argument(
+            "--account",
+            dest="accounts",
+            action="extend",
+            nargs="+",
+            type=_text,
+            metavar="ID",
+            help="An account that the key may see, or several; can be repeated. "
+            "Without it the key sees all of the owner's accounts, future ones included.",
+        )
+        parser.add_argument(
+            "--json",
+            action="store_true",
+            help="Print a JSON object instead of the bare secret; its accounts are null where the key sees all.",
+        )
+        parser.add_argument(
+            "--if-absent", action="store_true", help="Make nothing where the owner has a key of this name already."
+        )
+
+    @sensitive_variables()  # It hides the variables of all that is called from here, too.
+    def handle(self, *args: Any, **options: Any) -> None:
+        owner, name = _find_owner(options["user"]), options["name"]
+        try:
+            key, secret = ApiKey.objects.issue(owner=owner, name=name, accounts=options["accounts"])
+        except ValidationError as refusal:
+            # The look-up comes after the refusal, so that of two commands at once one makes the key and both succeed.
+            namesake = _namesake(owner, name) if options["if_absent"] and _is_taken(refusal) else None
+            if namesake is None:
+                raise CommandError(_explain(refusal, owner)) from None
+            self._report(namesake, as_json=options["json"])
+        else:
+            self._hand_over(key, secret, as_json=options["json"])
+
+    def _hand_over(self, key: ApiKey, secret: str, *, as_json: bool) -> None:
+        try:
+            self.stderr.write(
+                f"Created the key “{key.name}” ({key.hint}) of {key.owner}. It sees {_scope(key)}. "
+                "Its secret goes to standard output and will not be shown again.",
+                self.style.SUCCESS,
+            )
+            self.stdout.write(_as_json(key, created=True, secret=secret) if as_json else secret)
+            self.stdout.flush()
+            return
+        except Exception as error:
+            failure = type(error).__name__
+        # Outside the handler, so that no report of what comes now shows the text that could not be written.
+        # A closed pipe or a full disk, whatever it was: a secret that nobody has seen must not stay good.
+        key.delete()
+        raise CommandError(
+            f"The secret could not be handed over ({failure}), so the key was deleted again. "
+            "Look where the output goes, then repeat the command."
+        )
+
+    def _report(self, key: ApiKey, *, as_json: bool) -> None:
+        """Tell of a key that is there already."""
+        self.stderr.write(
+            f"{key.owner} has a key “{key.name}” ({key.hint}) already, so nothing was made. It sees {_scope(key)}. "
+            "Its secret cannot be shown again; to get a new one, rotate the key.",
+            self.style.WARNING,
+        )
+        if as_json:
+            self.stdout.write(_as_json(key, created=False))
+
+
+def _text(argument: str) -> str:
+    """Refuse bytes of the command line that are not text: some databases fail on them instead of finding nothing."""
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        raise ArgumentTypeError("this is not UTF-8 text. Type it again.") from None
+    return argument
+
+
+def _find_owner(username: str) -> AbstractBaseUser:
+    model = get_user_model()
+    users: Any = model._default_manager.db_manager(conf.database())
+    try:
+        owner: AbstractBaseUser = users.get_by_natural_key(username)
+    except model.DoesNotExist:
+        field: Any = model._meta.get_field(model.USERNAME_FIELD)
+        raise CommandError(f"No user has {field.verbose_name} {username!r}. Create one with createsuperuser.") from None
+    return owner
+
+
+def _namesake(owner: AbstractBaseUser, name: str) -> ApiKey | None:
+    keys = ApiKey.objects.using(conf.database()).select_related("owner")
+    key: ApiKey | None = keys.filter(owner=owner.pk, name_key=names.fold(names.clean(name))).first()
+    return key
+
+
+def _is_taken(refusal: ValidationError) -> bool:
+    return any(problem.code == "taken" for problem in ValidationError([refusal]).error_list)
+
+
+def _explain(refusal: ValidationError, owner: AbstractBaseUser) -> str:
+    if _is_taken(refusal):
+        return f"{owner} has a key of this name already. Choose another name, or add --if-absent to leave it as it is."
+    return "\n".join(refusal.messages)
+
+
+def _scope(key: ApiKey) -> str:
+    if key.share_all_accounts:
+        return "all accounts, future ones included"
+    count = len(_seen(key))
+    return f"{count} account{pluralize(count)}"
+
+
+def _seen(key: ApiKey) -> list[Any]:
+    """Return the primary keys of the accounts that the key sees."""
+    accounts = conf.account_model()._base_manager.order_by("pk")
+    return list(key.narrow(accounts).values_list("pk", flat=True))
+
+
+@sensitive_variables()
+def _as_json(key: ApiKey, *, created: bool, **more: Any) -> str:
+    return json.dumps(
+        {
+            "created": created,
+            "id": key.pk,
+            "name": key.name,
+            "hint": key.hint,
+            **more,
+            "shareAllAccounts": key.share_all_accounts,
+            "accounts": None if key.share_all_accounts else _seen(key),
+        },
+        cls=DjangoJSONEncoder,
+    )
