@@ -93,12 +93,35 @@ class User(AbstractBaseUser, PermissionsMixin):
         if User.objects.exclude(pk=self.pk).filter(email_key=self.email_key).exists():
             raise ValidationError({"email": "A user with this e-mail exists."})
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._saved: dict[str, Any] = {}  # the columns as they were loaded or last saved
+
+    @classmethod
+    def from_db(cls, *args: Any, **kwargs: Any) -> User:
+        user = super().from_db(*args, **kwargs)
+        user._saved = user._columns()
+        return user
+
     def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save what was changed on this instance, and nothing else.
+
+        Django's password pages save the whole user that they loaded, and take their time to hash in between. That
+        would undo what was committed meanwhile: Storage Mode, a deactivation, even the user's deletion.
+        """
         self.email_key = fold(self.email)
         fields = kwargs.get("update_fields")
-        if fields is not None and "email" in fields:
-            kwargs["update_fields"] = {*fields, "email_key"}
-        super().save(*args, **kwargs)
+        if fields is None and not self._state.adding:
+            fields = {name for name, value in self._columns().items() if self._saved.get(name, ...) != value}
+        elif fields is not None and "email" in fields:
+            fields = {*fields, "email_key"}
+        super().save(*args, **{**kwargs, "update_fields": fields})
+        self._saved |= {name: value for name, value in self._columns().items() if fields is None or name in fields}
+
+    def _columns(self) -> dict[str, Any]:
+        """Return the columns that this instance holds; deferred ones it does not."""
+        names = {field.attname for field in self._meta.concrete_fields}
+        return {name: value for name, value in self.__dict__.items() if name in names}
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """Delete the user with all that is theirs, the user's row locked first (T2)."""

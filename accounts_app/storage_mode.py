@@ -21,7 +21,8 @@ def switch_off(owner: User) -> int:
     """
     with transaction.atomic(using=conf.database()):
         # The owner's row first, as everywhere: a key created meanwhile comes wholly before or wholly after.
-        User.objects.select_for_update(no_key=True).get(pk=owner.pk)
+        # A deleted owner, first or not, has nothing left to delete.
+        User.objects.select_for_update(no_key=True).filter(pk=owner.pk).first()
         _write(owner, False)
         _, deleted = Transaction.objects.filter(account__owner=owner).delete()
     return deleted.get(Transaction._meta.label, 0)
