@@ -28,6 +28,9 @@ class CarefulAdmin(admin.ModelAdmin):
     """
 
     def save_model(self, request: HttpRequest, obj: models.Model, form: Any, change: bool) -> None:
+        rows = type(obj)._base_manager.select_for_update(no_key=True)
+        if change and not rows.filter(pk=obj.pk).exists():
+            raise IntegrityError("It was deleted meanwhile.")
         columns = {field.name for field in obj._meta.concrete_fields}
         obj.save(update_fields=columns.intersection(form.changed_data) if change else None)
 

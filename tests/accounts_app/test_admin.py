@@ -243,6 +243,19 @@ def test_S3_an_account_that_is_transferred_is_out_of_the_old_owners_keys(superus
     assert not restricted.key.narrow(Account.objects.all()).exists()
 
 
+def test_an_edit_of_an_account_that_was_deleted_meanwhile_is_a_message_and_no_500(superuser, accounts, monkeypatch):
+    save = AccountAdmin.save_model
+
+    def deleted_meanwhile(*args, **kwargs):
+        Account.objects.filter(pk=accounts.cash.pk).delete()
+        save(*args, **kwargs)
+
+    monkeypatch.setattr(AccountAdmin, "save_model", deleted_meanwhile)
+    answer = edit(superuser, accounts.cash, name="Coins")
+    assert answer.status_code == 302
+    assert "Somebody else" in str([*get_messages(answer.wsgi_request)])
+
+
 def test_an_edit_of_an_account_saves_what_was_changed_only(superuser, accounts, monkeypatch):
     save = AccountAdmin.save_model
 
