@@ -76,7 +76,8 @@ class JsonView(APIView):
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         # JSON and URLs are UTF-8. A charset of Content-Type would otherwise decide how the query is read.
-        request.encoding = "utf-8"
+        # Not by the property, which reads the query at once: what is wrong with that is told when its turn comes.
+        request._encoding = "utf-8"  # type: ignore[attr-defined]  # Django's own, but not public
         return super().initialize_request(request, *args, **kwargs)
 
     def get_exception_handler(self) -> Callable[..., Any]:

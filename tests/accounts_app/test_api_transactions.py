@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 from django.core import signing
+from django.test import Client
 
 from accounts_app.api import pagination
 from accounts_app.models import Account, Transaction
@@ -253,8 +254,12 @@ def test_a_bad_parameter_is_a_400_that_names_it(client, query, field):
     assert_error(client.get(f"/v2/transactions?{query}"), 400, "BAD_REQUEST", f"{field}: ")
 
 
-def test_too_many_parameters_are_a_400(client):
-    assert_error(client.get("/v2/transactions?" + "a=1&" * 1001), 400, "BAD_REQUEST")
+@pytest.mark.parametrize("debug", [True, False])
+def test_too_many_parameters_are_a_400_after_a_401(client, settings, debug):
+    settings.DEBUG = debug
+    address = "/v2/transactions?" + "a=1&" * (settings.DATA_UPLOAD_MAX_NUMBER_FIELDS + 1)
+    assert_error(client.get(address), 400, "BAD_REQUEST")
+    assert Client().get(address).status_code == 401
 
 
 @pytest.mark.parametrize("method", ["post", "put", "patch", "delete", "options"])
