@@ -10,7 +10,7 @@ from django.core import signing
 from django.core.exceptions import ValidationError
 
 from finta_keys import conf, nonces
-from finta_keys.models import ApiKey
+from finta_keys.models import ApiKey, CreateNonce
 from finta_keys.secret import Secret
 
 
@@ -80,13 +80,22 @@ class CreateKeyForm(ScopeFields):
 
     def clean(self) -> None:
         try:
-            self.cleaned_data["nonce"] = nonces.read(self.cleaned_data["nonce"], self.owner.pk)
+            self.cleaned_data["nonce"] = self._read_nonce(self.cleaned_data.get("nonce", ""))
         except signing.BadSignature:
             # What was typed stays; the form is shown again with a nonce that is good.
             typed: Any = self.data
             self.data = typed = typed.copy()
             typed[self.add_prefix("nonce")] = self.initial["nonce"]
             self.add_error(None, "This form was open for more than an hour. Check it and press Create Key again.")
+
+    def _read_nonce(self, signed: str) -> str:
+        try:
+            return nonces.read(signed, self.owner.pk)
+        except signing.SignatureExpired:
+            nonce = nonces.read(signed, self.owner.pk, max_age=None)
+            if CreateNonce.is_spent(nonce):
+                return nonce  # A late reload: issue() tells when it was done.
+            raise
 
     def save(self) -> tuple[ApiKey, Secret]:
         """Create the key. Raises what ``ApiKey.objects.issue()`` raises."""

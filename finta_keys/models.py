@@ -81,7 +81,7 @@ class ApiKeyManager(models.Manager.from_queryset(ApiKeyQuerySet)):  # type: igno
             if nonce is not None:
                 CreateNonce.spend(nonce, key)
             key.name = names.clean(name)
-            key.name_key = names.fold(key.name)
+            key.name_key = names.key(key.name)
             fresh, columns = _new_secret()
             for column, value in columns.items():
                 setattr(key, column, value)
@@ -166,8 +166,8 @@ class ApiKey(models.Model):
     def rename(self, name: str) -> None:
         """Change the name and nothing else. Raises ``ValidationError`` under ``name``."""
         name = names.clean(name)
-        with self.locked(), self._refusing_taken_name(names.fold(name)):
-            self._write(name=name, name_key=names.fold(name))
+        with self.locked(), self._refusing_taken_name(names.key(name)):
+            self._write(name=name, name_key=names.key(name))
 
     def share_all(self) -> None:
         """Let the key see all of the owner's accounts, future ones included."""
@@ -248,8 +248,7 @@ class ApiKey(models.Model):
     def _write(self, *, where: dict[str, Any] | None = None, **columns: Any) -> bool:
         """Save exactly these columns, and show them on this instance once they are. False where nothing matched."""
         rows = ApiKey.objects.using(conf.database()).filter(pk=self.pk, **(where or {})).update(**columns)
-        if rows:
-            self.__dict__.update(columns)
+        self.__dict__.update(columns if rows else {})
         return bool(rows)
 
     def _replace_scope(self, accounts: Iterable[Any]) -> None:
@@ -282,6 +281,12 @@ class CreateNonce(models.Model):
 
     def __str__(self) -> str:
         return self.value
+
+    @classmethod
+    def is_spent(cls, value: str) -> bool:
+        """Tell whether a nonce was spent, and not so long ago that ``spend()`` may forget it at any moment."""
+        since = timezone.now() - NONCE_KEPT + timedelta(hours=1)
+        return cls.objects.using(conf.database()).filter(value=value, spent_at__gt=since).exists()
 
     @classmethod
     def spend(cls, value: str, key: ApiKey) -> None:
@@ -325,7 +330,7 @@ def _owned(owner_pk: Any, accounts: Iterable[Any]) -> list[Any]:
     """Lock the chosen accounts and return their primary keys. Raises ``ValidationError`` under ``accounts``."""
     model = conf.account_model()
     try:
-        chosen = {model._meta.pk.to_python(getattr(account, "pk", account)) for account in accounts}
+        chosen = {model._meta.pk.clean(getattr(account, "pk", account), None) for account in accounts}
     except ValidationError:
         chosen = {None}
     if not chosen:

@@ -14,9 +14,10 @@ BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u206
 # Control characters, surrogates, line and paragraph separators.
 REFUSED_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
 # Fillers, variation selectors and the like, which Unicode counts among letters and marks: with most of the format
-# characters (Cf) they are its property Default_Ignorable_Code_Point, which Python's unicodedata does not know.
+# characters (Cf) they are its property Default_Ignorable_Code_Point, which Python's unicodedata does not know. And
+# the blank of Braille.
 _INVISIBLE = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]"
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u2800\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]"
 )
 
 
@@ -24,6 +25,11 @@ def fold(text: str) -> str:
     """Return the form in which two texts are compared: NFKC, case-folded, without invisible characters."""
     visible = "".join(each for each in _INVISIBLE.sub("", text) if unicodedata.category(each) != "Cf")
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", visible).casefold())
+
+
+def key(name: str) -> str:
+    """Return the ``name_key`` of a name. Trimmed again: an invisible character may have stood beside a space."""
+    return fold(name).strip()
 
 
 def clean(name: str) -> str:
@@ -38,11 +44,11 @@ def clean(name: str) -> str:
 def _problem(name: str) -> str:
     if any(_is_refused(character) for character in name):
         return "This name contains a control character, a line break or a text direction mark. Type it without."
-    if not fold(name).strip():
+    if not key(name):
         return "Give the key a name, such as where it is used."
     if len(name) > MAX_LENGTH:
         return f"This name has {len(name)} characters. Shorten it to {MAX_LENGTH} at most."
-    if len(fold(name)) > KEY_MAX_LENGTH:
+    if len(key(name)) > KEY_MAX_LENGTH:
         return "This name is too long when its ligatures are written out. Shorten it."
     return ""
 

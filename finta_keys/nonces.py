@@ -15,12 +15,13 @@ def make(owner_pk: Any) -> str:
     return signing.dumps([str(owner_pk), secrets.token_urlsafe(32)], salt=SALT)
 
 
-def read(signed: str, owner_pk: Any) -> str:
+def read(signed: str, owner_pk: Any, *, max_age: timedelta | None = MAX_AGE) -> str:
     """Return the nonce in ``signed``, 43 characters, for ``ApiKey.objects.issue()``.
 
-    Raises ``signing.BadSignature`` where it is not ours, older than an hour, or made for somebody else.
+    Raises ``signing.BadSignature`` where it is not ours or made for somebody else, and ``signing.SignatureExpired``,
+    which is one, where it is older than ``max_age``.
     """
-    owner, nonce = signing.loads(signed, salt=SALT, max_age=MAX_AGE)
+    owner, nonce = signing.loads(signed, salt=SALT, max_age=max_age)
     if owner != str(owner_pk):
         raise signing.BadSignature("This nonce was made for somebody else.")
     return str(nonce)

@@ -4,7 +4,7 @@ from django.utils import timezone
 
 from finta_keys.models import ApiKey
 from tests.conftest import ApiClient
-from tests.factories import make_key
+from tests.factories import AccountFactory, make_key
 from tests.finta_keys.pages import create, hidden_fields, shown_secret, submit, url
 
 
@@ -103,7 +103,7 @@ def test_K5_a_refused_form_keeps_its_nonce(alices_browser, accounts):
     assert hidden_fields(refused) == data
 
 
-@pytest.mark.parametrize("nonce", ["", "made-up", "other_owner", "expired"])
+@pytest.mark.parametrize("nonce", ["", "made-up", "a\0b", "other_owner", "expired"])
 def test_K5_a_nonce_that_is_not_good_is_replaced_and_nothing_typed_is_lost(alices_browser, accounts, bob, nonce):
     from django.test import Client
 
@@ -121,6 +121,21 @@ def test_K5_a_nonce_that_is_not_good_is_replaced_and_nothing_typed_is_lost(alice
     assert not ApiKey.objects.exists()
     again = alices_browser.post(url("create"), {"name": "Laptop", "share_all_accounts": "on", **hidden_fields(answer)})
     assert shown_secret(again)
+
+
+def test_K5_a_reload_after_hours_still_says_that_it_was_done(alices_browser, accounts):
+    with time_machine.travel(timezone.now() - timezone.timedelta(hours=3), tick=False):
+        data = {**hidden_fields(alices_browser.get(url("create"))), "name": "Laptop", "share_all_accounts": "on"}
+        alices_browser.post(url("create"), data)
+    again = alices_browser.post(url("create"), {**data, "name": "Another"})
+    assert again.status_code == 409
+    assert ApiKey.objects.get().name == "Laptop"
+
+
+def test_a_scope_of_more_accounts_than_django_takes_fields_can_be_saved(alice, alices_browser):
+    pks = [account.pk for account in AccountFactory.create_batch(1010, owner=alice)]
+    create(alices_browser, accounts=pks)
+    assert ApiKey.objects.get().scope_rows.count() == 1010
 
 
 def test_M2_the_form_says_beforehand_that_storage_mode_goes_on_and_it_does(alice, alices_browser, accounts):

@@ -116,7 +116,7 @@ def _find_owner(username: str) -> AbstractBaseUser:
 
 def _namesake(owner: AbstractBaseUser, name: str) -> ApiKey | None:
     keys = ApiKey.objects.using(conf.database()).select_related("owner")
-    key: ApiKey | None = keys.filter(owner=owner.pk, name_key=names.fold(names.clean(name))).first()
+    key: ApiKey | None = keys.filter(owner=owner.pk, name_key=names.key(names.clean(name))).first()
     return key
 
 
