@@ -21,7 +21,7 @@ def switch_off(owner: User) -> int:
     """
     with transaction.atomic(using=conf.database()):
         # The owner's row first, as everywhere: a key created meanwhile comes wholly before or wholly after.
-        # A deleted owner, first or not, has nothing left to delete.
+        # There may be none any more: then nothing is left to delete either.
         User.objects.select_for_update(no_key=True).filter(pk=owner.pk).first()
         _write(owner, False)
         _, deleted = Transaction.objects.filter(account__owner=owner).delete()

@@ -132,6 +132,15 @@ def test_K5_a_reload_after_hours_still_says_that_it_was_done(alices_browser, acc
     assert ApiKey.objects.get().name == "Laptop"
 
 
+@pytest.mark.parametrize("hours", [22, 23.5, 24.5, 30])
+def test_K5_no_reload_makes_a_second_key_when_the_spent_nonce_is_being_forgotten(alices_browser, accounts, hours):
+    with time_machine.travel(timezone.now() - timezone.timedelta(hours=hours), tick=False):
+        data = {**hidden_fields(alices_browser.get(url("create"))), "name": "Laptop", "share_all_accounts": "on"}
+        alices_browser.post(url("create"), data)
+    alices_browser.post(url("create"), {**data, "name": "Another"})
+    assert ApiKey.objects.get().name == "Laptop"
+
+
 def test_a_scope_of_more_accounts_than_django_takes_fields_can_be_saved(alice, alices_browser):
     pks = [account.pk for account in AccountFactory.create_batch(1010, owner=alice)]
     create(alices_browser, accounts=pks)
