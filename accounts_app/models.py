@@ -181,18 +181,40 @@ class Account(models.Model):
         ]
 
     def __str__(self) -> str:
-        parts = [self.institution_name, self.name, f"··{self.mask}" if self.mask else ""]
-        return " ".join(part for part in parts if part)
+        return " ".join(part for part in (self.institution_name, self.name, self._short_mask) if part)
+
+    @property
+    def label(self) -> str:
+        """What names the account within its institution: ``Savings ··0002 (closed)``."""
+        status = "" if self.status == self.Status.ACTIVE else f"({self.get_status_display().lower()})"
+        return " ".join(part for part in (self.name, self._short_mask, status) if part)
+
+    @property
+    def _short_mask(self) -> str:
+        return f"··{self.mask}" if self.mask else ""
 
     @property
     def is_manual(self) -> bool:
         return self.provider == MANUAL
 
+    @property
+    def is_closed(self) -> bool:
+        return self.status == self.Status.CLOSED
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether its owner can change it."""
+        return self.is_manual and not self.is_closed
+
+    def require_writable(self) -> None:
+        """Raise ``NotWritable``, with the reason, for any account but an open manual one."""
+        self._require_manual()
+        if self.is_closed:
+            raise NotWritable("This account is closed. A closed account cannot be changed.")
+
     def edit(self, **fields: Any) -> None:
         """Change these fields of an open manual account. Raises ``NotWritable`` for any other."""
-        self._require_manual()
-        if self.status == self.Status.CLOSED:
-            raise NotWritable("This account is closed. A closed account cannot be changed.")
+        self.require_writable()
         if fields.keys() & {"current_balance", "available_balance"}:
             fields["balance_as_of"] = timezone.now()
         self._write(fields)
@@ -200,7 +222,7 @@ class Account(models.Model):
     def close(self) -> None:
         """Close a manual account; its rows stay. Again: nothing happens. Raises ``NotWritable`` for any other."""
         self._require_manual()
-        if self.status != self.Status.CLOSED:
+        if not self.is_closed:
             self._write({"status": self.Status.CLOSED, "closed_at": timezone.now()})
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:

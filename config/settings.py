@@ -105,6 +105,8 @@ LOGOUT_REDIRECT_URL = "login"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
 
 FINTA_KEYS_ACCOUNT_MODEL = "accounts_app.Account"
+FINTA_KEYS_ACCOUNT_GROUP = "institution_name"
+FINTA_KEYS_ACCOUNT_LABEL = "label"
 
 API_RATE_LIMIT = env.str("API_RATE_LIMIT", default="200/minute")
 RATE_LIMIT_STORAGE = env.str("RATE_LIMIT_STORAGE", default="memory://")

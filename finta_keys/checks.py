@@ -55,6 +55,27 @@ def check_account_model(app_configs: Sequence[AppConfig] | None, **kwargs: Any) 
 
 
 @checks.register(checks.Tags.models)
+def check_account_names(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
+    if check_account_model(None):
+        return []  # That is to be put right first.
+    model = conf.account_model()
+    named = {
+        "FINTA_KEYS_ACCOUNT_GROUP": conf.account_group_attribute(),
+        "FINTA_KEYS_ACCOUNT_LABEL": conf.account_label_attribute(),
+    }
+    return [
+        checks.Error(
+            f"{setting} is {name!r}, which {model._meta.label} does not have.",
+            hint="Set it to the name of a field or property of the account, or leave it out.",
+            obj=model,
+            id="finta_keys.E007",
+        )
+        for setting, name in named.items()
+        if name and not hasattr(model, name)
+    ]
+
+
+@checks.register(checks.Tags.models)
 def check_one_database(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
     if check_account_model(None):
         return []  # That is to be put right first.

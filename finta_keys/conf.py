@@ -1,6 +1,7 @@
 """The settings of this app, read when they are used. ``checks.py`` refuses bad ones at the start."""
 
 from functools import lru_cache
+from typing import Any
 
 from django.apps import apps
 from django.conf import settings
@@ -52,6 +53,23 @@ def account_model() -> type[models.Model]:
 def owner_field() -> str:
     """Return the name of the account model's foreign key to the owner: ``FINTA_KEYS_OWNER_FIELD``."""
     return str(getattr(settings, "FINTA_KEYS_OWNER_FIELD", "owner"))
+
+
+def account_group_attribute() -> str:
+    """Return the name of the account's attribute by which pages group accounts, such as ``"institution_name"``:
+    ``FINTA_KEYS_ACCOUNT_GROUP``. Empty where they are not grouped."""
+    return str(getattr(settings, "FINTA_KEYS_ACCOUNT_GROUP", ""))
+
+
+def account_label_attribute() -> str:
+    """Return the name of the account's attribute that names it within its group: ``FINTA_KEYS_ACCOUNT_LABEL``. Empty
+    where ``str()`` does."""
+    return str(getattr(settings, "FINTA_KEYS_ACCOUNT_LABEL", ""))
+
+
+def accounts_of(owner_pk: Any) -> models.QuerySet[Any]:
+    """Return the accounts of a user."""
+    return account_model()._default_manager.using(database()).filter(**{owner_field(): owner_pk})
 
 
 def database() -> str:

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import islice
 from typing import Any, cast
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib.auth.models import AbstractBaseUser
 from django.core import signing
 from django.core.exceptions import ValidationError
+from django.forms.boundfield import BoundWidget
+from django.utils.functional import cached_property
 
-from finta_keys import conf, nonces
+from finta_keys import conf, display, names, nonces
 from finta_keys.models import ApiKey, CreateNonce
 from finta_keys.secret import Secret
 
 
 class KeyForm(forms.Form):
     """What the forms of a key share."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"label_suffix": "", **kwargs})
 
     def refuse(self, refused: ValidationError) -> None:
         """Show the errors of the model, each at its field where the form has it."""
@@ -32,7 +40,7 @@ def name_field() -> forms.CharField:
         strip=False,
         help_text="Where the key is used, such as Production or Personal scripts.",
         # No maxlength: a browser would cut a pasted name off in silence.
-        widget=forms.TextInput(attrs={"autocomplete": "off", "required": True}),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autofocus": True, "required": True}),
     )
 
 
@@ -53,15 +61,33 @@ class ScopeFields(KeyForm):
         required=False,
         initial=True,
         help_text="Future accounts included. Turn it off to choose the accounts that the key can see.",
+        widget=forms.CheckboxInput(attrs={"role": "switch"}),
     )
     accounts = AccountChoice(label="Accounts", required=False)
 
     def __init__(self, *args: Any, owner: AbstractBaseUser, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.owner = owner
-        accounts = conf.account_model()._default_manager.filter(**{conf.owner_field(): owner.pk})
         field = cast(AccountChoice, self.fields["accounts"])
-        field.choices = [(str(account.pk), str(account)) for account in accounts]
+        field.choices = [
+            (name, [(str(account.pk), display.label(account)) for account in group])
+            for name, group in display.grouped(conf.accounts_of(owner.pk))
+        ]
+
+    @cached_property
+    def account_groups(self) -> list[tuple[str, list[BoundWidget]]]:
+        """The checkboxes of the accounts in their groups, for a template."""
+        boxes = iter(self["accounts"])
+        groups = cast(AccountChoice, self.fields["accounts"]).choices
+        return [(str(name), list(islice(boxes, len(accounts)))) for name, accounts in cast(Any, groups)]
+
+    @cached_property
+    def boxes(self) -> list[BoundWidget]:
+        return [box for _, boxes in self.account_groups for box in boxes]
+
+    @property
+    def chosen_count(self) -> int:
+        return sum(bool(box.data["selected"]) for box in self.boxes)
 
     def chosen(self) -> list[str] | None:
         """Return the accounts for the model: None for all of them, else what is checked, perhaps nothing."""
@@ -109,6 +135,17 @@ class RenameForm(KeyForm):
 
 
 class EditScopeForm(ScopeFields):
+    @cached_property
+    def seen(self) -> set[str]:
+        """The accounts that the key can see now, to tell what it gains and loses."""
+        if self.initial["share_all_accounts"]:
+            return {box.data["value"] for box in self.boxes}
+        return set(self.initial["accounts"])
+
+    @property
+    def unseen(self) -> list[BoundWidget]:
+        return [box for box in self.boxes if box.data["value"] not in self.seen]
+
     def save(self, key: ApiKey) -> None:
         """Change the scope. Raises what ``key.restrict_to()`` raises."""
         accounts = self.chosen()
@@ -116,6 +153,47 @@ class EditScopeForm(ScopeFields):
             key.share_all()
         else:
             key.restrict_to(accounts)
+
+
+class ListForm(KeyForm):
+    """How API settings is searched and sorted. What is no good is left out: it stands in the address."""
+
+    SORTS = {"created": "Newest first", "last_used": "Last used first", "name": "Name"}
+
+    q = forms.CharField(
+        label="Search keys",
+        required=False,
+        widget=forms.TextInput(attrs={"type": "search", "placeholder": "Name or account", "autocomplete": "off"}),
+    )
+    sort = forms.ChoiceField(label="Sort by", required=False, choices=list(SORTS.items()))
+
+    @cached_property
+    def query(self) -> str:
+        """What leads back to the list as it was, such as ``"?q=first+bank"``; empty where nothing was asked for."""
+        self.is_valid()
+        asked = {name: value for name, value in self.cleaned_data.items() if value and value != "created"}
+        return f"?{urlencode(asked)}" if asked else ""
+
+    def apply(self, keys: Iterable[Any]) -> list[Any]:
+        """Return the keys that were searched for, sorted. Each has its ``seen_accounts``."""
+        self.is_valid()
+        words = names.fold(self.cleaned_data.get("q", "")).split()
+        found = [key for key in keys if all(word in _searched(key) for word in words)]
+        return sorted(found, key=_SORT_KEYS.get(self.cleaned_data.get("sort", ""), _newest_first))
+
+
+def _searched(key: Any) -> str:
+    return names.fold("\n".join([key.name, key.hint, *map(str, key.seen_accounts)]))
+
+
+def _newest_first(key: ApiKey) -> Any:
+    return -key.created_at.timestamp()
+
+
+_SORT_KEYS = {
+    "last_used": lambda key: -key.last_used_at.timestamp() if key.last_used_at else 0,
+    "name": lambda key: key.name_key,
+}
 
 
 class ConfirmForm(KeyForm):

@@ -12,7 +12,7 @@ from django.db.models import Prefetch, QuerySet
 from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render
-from django.urls import reverse_lazy
+from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.utils.functional import cached_property
 from django.views.decorators.cache import never_cache
@@ -20,7 +20,7 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.generic import FormView, ListView
 
 from finta_keys import conf
-from finta_keys.forms import ConfirmForm, CreateKeyForm, EditScopeForm, KeyForm, RenameForm
+from finta_keys.forms import ConfirmForm, CreateKeyForm, EditScopeForm, KeyForm, ListForm, RenameForm
 from finta_keys.models import AlreadyDone, ApiKey
 
 
@@ -32,6 +32,15 @@ class OwnKeysMixin(LoginRequiredMixin):
     """
 
     request: HttpRequest
+
+    @cached_property
+    def list_form(self) -> ListForm:
+        return ListForm(self.request.GET)
+
+    @property
+    def list_url(self) -> str:
+        """The list as it was searched and sorted when the person left it."""
+        return str(reverse("finta_keys:list")) + self.list_form.query
 
     def get_queryset(self) -> QuerySet[ApiKey]:
         keys: QuerySet[ApiKey] = ApiKey.objects.using(conf.database()).filter(owner=self.request.user.pk)
@@ -45,7 +54,7 @@ class OwnKeysMixin(LoginRequiredMixin):
 
     def answer(self, template: str, status: int = 200, **context: Any) -> HttpResponse:
         """Return one of this app's pages."""
-        return render(self.request, f"finta_keys/{template}.html", context, status=status)
+        return render(self.request, f"finta_keys/{template}.html", {"view": self, **context}, status=status)
 
 
 class KeyListView(OwnKeysMixin, ListView):
@@ -54,22 +63,26 @@ class KeyListView(OwnKeysMixin, ListView):
 
     def get_queryset(self) -> QuerySet[ApiKey]:
         # What an account's new owner has is nothing that the old owner's keys can see.
-        seen = self._own_accounts()
-        return super().get_queryset().prefetch_related(Prefetch("accounts", seen, to_attr="seen_accounts"))
+        restricted_to = Prefetch("accounts", conf.accounts_of(self.request.user.pk), to_attr="seen_accounts")
+        return super().get_queryset().prefetch_related(restricted_to)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        return super().get_context_data(account_count=self._own_accounts().count(), **kwargs)
-
-    def _own_accounts(self) -> QuerySet[Any]:
-        accounts = conf.account_model()._default_manager.using(conf.database())
-        return accounts.filter(**{conf.owner_field(): self.request.user.pk})
+        accounts = list(conf.accounts_of(self.request.user.pk))
+        for key in self.object_list:
+            if key.share_all_accounts:
+                key.seen_accounts = accounts
+        keys = self.list_form.apply(self.object_list)
+        counts: dict[str, Any] = {"key_count": len(self.object_list), "account_count": len(accounts)}
+        return super().get_context_data(keys=keys, list_form=self.list_form, **counts, **kwargs)
 
 
 class KeyFormView(OwnKeysMixin, FormView):
     """A page with one form, whose rules live on the model. ``verb`` is one of the five that can happen to a key."""
 
     verb: str
-    success_url = reverse_lazy("finta_keys:list")
+
+    def get_success_url(self) -> str:
+        return self.list_url
 
     def form_valid(self, form: KeyForm) -> HttpResponse:
         try:
@@ -166,6 +179,11 @@ class ConfirmView(OneKeyView):
 
     def get_initial(self) -> dict[str, Any]:
         return {"rotation": self.key.rotation}
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        accounts = conf.accounts_of(self.key.owner_id)
+        seen = list(self.key.narrow(accounts))
+        return super().get_context_data(seen_accounts=seen, account_count=accounts.count(), **kwargs)
 
     def form_invalid(self, form: ConfirmForm) -> HttpResponse:
         # Shown anew, so that the next confirmation is about the key as it is now.

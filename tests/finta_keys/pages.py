@@ -14,6 +14,11 @@ def url(verb: str, key: Any = None) -> str:
     return reverse(f"finta_keys:{verb}", args=[key.pk] if key else [])
 
 
+def read(response: Any) -> str:
+    """What a person reads in an answer: its text without tags, in single spaces."""
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", "", response.content.decode())).split())
+
+
 def shown_secret(response: Any) -> str:
     """The one secret in an answer."""
     found = set(re.findall(PATTERN, response.content.decode()))

@@ -25,7 +25,10 @@ def test_a_restricted_key_sees_what_was_checked(alices_browser, accounts):
 def test_the_form_offers_all_own_accounts_and_nobody_elses(alices_browser, accounts, bobs_account):
     accounts.cash.close()
     page = alices_browser.get(url("create")).content.decode()
-    assert all(str(account) in page for account in (accounts.checking, accounts.savings, accounts.cash))
+    assert all(
+        str(account.pk) in page and account.label in page
+        for account in (accounts.checking, accounts.savings, accounts.cash)
+    )
     assert str(bobs_account.pk) not in page
 
 
