@@ -10,15 +10,21 @@ from django.core import checks
 
 
 @checks.register(checks.Tags.security)
-def check_rate_limit(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[checks.CheckMessage]:
+def check_rate_limits(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[checks.CheckMessage]:
+    return [
+        checks.Error(
+            f"{name} is {getattr(settings, name)!r}, which is no rate.",
+            hint="Write a number, a slash and a unit of time, such as 200/minute or 10/5 minutes.",
+            id="accounts_app.E001",
+        )
+        for name in ("API_RATE_LIMIT", "SIGN_IN_LIMIT")
+        if not _is_rate(getattr(settings, name))
+    ]
+
+
+def _is_rate(text: str) -> bool:
     try:
-        limits.parse(settings.API_RATE_LIMIT)
+        limits.parse(text)
     except ValueError:
-        return [
-            checks.Error(
-                f"API_RATE_LIMIT is {settings.API_RATE_LIMIT!r}, which is no rate.",
-                hint="Write a number, a slash and a unit of time, such as 200/minute or 10/second.",
-                id="accounts_app.E001",
-            )
-        ]
-    return []
+        return False
+    return True

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 
@@ -7,6 +8,65 @@ from accounts_app.api import errors
 
 API_PREFIX = "/v2"
 JSON = "application/json"
+
+
+# What a page may load and do: what is from here. Nothing inline: a script that gets into a page is dead text.
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+# Not clipboard-write, which Copy needs.
+UNUSED_FEATURES = (
+    "accelerometer",
+    "camera",
+    "display-capture",
+    "geolocation",
+    "gyroscope",
+    "hid",
+    "magnetometer",
+    "microphone",
+    "midi",
+    "payment",
+    "serial",
+    "usb",
+)
+SECURITY_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Permissions-Policy": ", ".join(f"{feature}=()" for feature in UNUSED_FEATURES),
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+class SecurityHeadersMiddleware:
+    """What every answer has, whoever gives it: views, the admin, the API, static files, Django's own errors.
+
+    First in the list, so that all answers pass it. Django's own two for further headers come right after.
+    A header that a view has set stays as it is.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        for name, value in SECURITY_HEADERS.items():
+            response.headers.setdefault(name, value)
+        if settings.DEBUG and _brings_its_own_style(response):
+            del response.headers["Content-Security-Policy"]
+        return response
+
+
+def _brings_its_own_style(response: HttpResponse) -> bool:
+    """Tell Django's error pages for developers, unreadable under the policy, from our own, which never have any."""
+    return response.status_code >= 400 and not response.streaming and b"<style" in response.content
 
 
 def is_api(request: HttpRequest) -> bool:
@@ -18,7 +78,7 @@ class ApiHeadersMiddleware:
     """What every answer below ``/v2`` has, those of Django itself and of other middleware included.
 
     It depends on the key and belongs to nobody else, so no cache may keep it; and errors are JSON, without details
-    even where ``DEBUG`` is on. First in the list, so that all answers pass it.
+    even where ``DEBUG`` is on. Before all in the list that may answer or fail, so that all answers pass it.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:

@@ -3,15 +3,11 @@
 from django.contrib.auth import views as auth
 from django.urls import path
 
-from accounts_app import views
+from accounts_app import sign_in, views
 
 urlpatterns = [
     # Sign-in
-    path(
-        "login",
-        auth.LoginView.as_view(template_name="sign_in/login.html", redirect_authenticated_user=True),
-        name="login",
-    ),
+    path("login", sign_in.SignInView.as_view(), name="login"),
     path("logout", auth.LogoutView.as_view(), name="logout"),
     path(
         "password/change",
@@ -35,7 +31,7 @@ urlpatterns = [
     ),
     path(
         "password/reset/<uidb64>/<token>",
-        auth.PasswordResetConfirmView.as_view(template_name="sign_in/password_reset_confirm.html"),
+        sign_in.SetPasswordView.as_view(),
         name="password_reset_confirm",
     ),
     path(

@@ -40,15 +40,17 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    # What all answers have comes before all that may answer: static files, errors of those further down.
+    "accounts_app.middleware.SecurityHeadersMiddleware",
     "accounts_app.middleware.ApiHeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -102,13 +104,27 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "finta_keys:list"
 LOGOUT_REDIRECT_URL = "login"
+PASSWORD_RESET_TIMEOUT = 60 * 60  # An hour: mailboxes are read by others long after. The pages name it.
+
+# No script needs to read a cookie: forms carry the token of their own.
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
+# Not Strict: a link in a mail or a chat would then open the sign-in page for one who is signed in. Nothing changes by
+# GET, and a POST from elsewhere comes without these cookies.
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"  # A site that a link leads to does not learn which page it was on.
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+# One year. Django sends it on requests over TLS only; subdomains are for the operator of the domain to decide on.
+SECURE_HSTS_SECONDS = 0 if DEBUG else 365 * 24 * 60 * 60
 
 FINTA_KEYS_ACCOUNT_MODEL = "accounts_app.Account"
 FINTA_KEYS_ACCOUNT_GROUP = "institution_name"
 FINTA_KEYS_ACCOUNT_LABEL = "label"
 
 API_RATE_LIMIT = env.str("API_RATE_LIMIT", default="200/minute")
+SIGN_IN_LIMIT = env.str("SIGN_IN_LIMIT", default="10/5 minutes")
 RATE_LIMIT_STORAGE = env.str("RATE_LIMIT_STORAGE", default="memory://")
 
 # The views under /v2 set what they need themselves; this is what drf-spectacular reads.
@@ -134,6 +150,7 @@ USE_TZ = True
 
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
+WHITENOISE_ALLOW_ALL_ORIGINS = False  # No other site is meant to load these files.
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {

@@ -1,8 +1,20 @@
 """The site, in the order in which a person meets it."""
 
 from django.contrib import admin
+from django.http import HttpRequest, HttpResponsePermanentRedirect
+from django.templatetags.static import static
 from django.urls import include, path
+from django.views.decorators.cache import cache_control
 from django.views.generic import RedirectView
+
+from accounts_app.sign_in import limit_guesses
+
+
+@cache_control(public=True, max_age=24 * 60 * 60)
+def favicon(request: HttpRequest) -> HttpResponsePermanentRedirect:
+    """Where browsers look for the icon of a page that names none: the admin, JSON."""
+    return HttpResponsePermanentRedirect(static("finta_keys/favicon.svg"))
+
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="finta_keys:list")),
@@ -11,7 +23,9 @@ urlpatterns = [
     path("settings/api", include("finta_keys.urls")),
     # The operator
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/login/", limit_guesses(admin.site.login)),  # in the place of the admin's own, which has no limit
     path("admin/", admin.site.urls),
     # Integrations; the last entry there answers all that is left below it
     path("v2", include("accounts_app.api.urls")),
+    path("favicon.ico", favicon),
 ]

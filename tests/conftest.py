@@ -12,9 +12,10 @@ from tests.factories import AccountFactory, UserFactory, make_key
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    # Reading the API's description for tests that are not going to run costs a second in each process.
-    skipped = collection_path.name == "slow" and config.getoption("markexpr") == "not slow"
-    return skipped or None
+    # Reading the API's description for tests that are not going to run costs a second in each process, and what
+    # drives a browser is installed for those who run these tests only.
+    is_for_later = collection_path.parent == Path(__file__).parent and collection_path.name in ("slow", "browser")
+    return (is_for_later and config.getoption("markexpr") != collection_path.name) or None
 
 
 class ApiClient(Client):
@@ -81,6 +82,6 @@ def alices_browser(alice: User) -> Client:
 
 @pytest.fixture(autouse=True)
 def _rate_limit_starts_anew() -> None:
-    from accounts_app.api import throttling
+    from accounts_app import limiter
 
-    throttling._limiter.cache_clear()
+    limiter._limiter.cache_clear()

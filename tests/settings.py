@@ -9,6 +9,7 @@ os.environ |= {
     "ALLOWED_HOSTS": "testserver",
     "CSRF_TRUSTED_ORIGINS": "",
     "API_RATE_LIMIT": "100000/minute",
+    "SIGN_IN_LIMIT": "10/5 minutes",
     "RATE_LIMIT_STORAGE": "memory://",
     "EMAIL_URL": "memorymail://",
 }
@@ -17,4 +18,4 @@ from config.settings import *  # noqa: F403  # all of them
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast; the real order has a test of its own
 STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"  # noqa: F405
-WHITENOISE_AUTOREFRESH = True  # no collected files needed
+WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS = True  # no collected files needed

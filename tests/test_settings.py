@@ -1,8 +1,10 @@
 """The environment is all that a start needs, and without it the start says what is missing."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
+from secrets import token_urlsafe
 
 import pytest
 
@@ -57,7 +59,28 @@ def test_X3_a_bad_pepper_is_refused_at_the_start_and_not_printed(tmp_path):
     assert "zz" not in result.stderr
 
 
-def test_a_bad_rate_is_refused_at_the_start(tmp_path):
-    result = start(tmp_path, ["manage.py", "check"], API_RATE_LIMIT="a lot", **GOOD)
+@pytest.mark.parametrize("name", ["API_RATE_LIMIT", "SIGN_IN_LIMIT"])
+def test_a_bad_rate_is_refused_at_the_start(tmp_path, name):
+    result = start(tmp_path, ["manage.py", "check"], **{name: "a lot"}, **GOOD)
     assert result.returncode != 0
+    assert name in result.stderr
     assert "such as 200/minute" in result.stderr
+
+
+@pytest.mark.parametrize(("debug", "year", "secure"), [("false", 31_536_000, True), ("true", 0, False)])
+def test_cookies_stay_on_tls_and_browsers_are_told_to_unless_debug_is_on(tmp_path, debug, year, secure):
+    printed = (
+        "from config import settings as s; print([s.SECURE_HSTS_SECONDS, s.SESSION_COOKIE_SECURE,"
+        " s.CSRF_COOKIE_SECURE, s.SESSION_COOKIE_HTTPONLY, s.CSRF_COOKIE_HTTPONLY, s.SESSION_COOKIE_SAMESITE,"
+        " s.CSRF_COOKIE_SAMESITE, s.SIGN_IN_LIMIT])"
+    )
+    result = start(tmp_path, ["-c", printed], DEBUG=debug, **GOOD)
+    expected = [year, secure, secure, True, True, "Lax", "Lax", "10/5 minutes"]
+    assert result.stdout.strip() == repr(expected), result.stderr
+
+
+def test_djangos_own_check_of_a_deployment_finds_only_what_the_operator_decides(tmp_path):
+    """Whether the proxy or the site redirects to TLS, and what holds for subdomains."""
+    environment = {**GOOD, "SECRET_KEY": token_urlsafe(50), "ALLOWED_HOSTS": "keys.example.com"}
+    result = start(tmp_path, ["manage.py", "check", "--deploy"], **environment)
+    assert set(re.findall(r"\w+\.[WE]\d+", result.stderr)) == {"security.W005", "security.W008", "security.W021"}

@@ -20,7 +20,7 @@ from django.db.backends.utils import CursorWrapper
 from limits.errors import StorageError
 from rest_framework.response import Response
 
-from accounts_app.api import throttling
+from accounts_app import limiter
 from accounts_app.api.views import HealthView, MeView
 from accounts_app.models import Account, User
 from finta_keys import secret as secrets
@@ -244,7 +244,7 @@ def test_a_rate_limit_storage_that_cannot_be_reached_is_a_503(client, monkeypatc
     def hit(*args):
         raise StorageError(ConnectionError(DETAILS))
 
-    monkeypatch.setattr(throttling, "_limiter", lambda storage: SimpleNamespace(hit=hit))
+    monkeypatch.setattr(limiter, "_limiter", lambda storage: SimpleNamespace(hit=hit))
     response = client.get("/v2/me")
     assert_error(response, 503, "UNAVAILABLE")
     assert DETAILS not in response.content.decode()
@@ -342,7 +342,7 @@ def answers(client, accounts, settings):
         yield f"a host that is no host, DEBUG {debug}", client.get("/v2/me", HTTP_HOST="a b/../\r\n")
     settings.DEBUG = False
     settings.API_RATE_LIMIT = "1/minute"
-    throttling._limiter.cache_clear()
+    limiter._limiter.cache_clear()
     client.get("/v2/me")
     yield "429", client.get("/v2/me")
 
