@@ -22,6 +22,7 @@ from accounts_app.models import (
     currency_code,
     fits_a_json_number,
 )
+from accounts_app.text import cannot_be_stored
 
 MONEY_LIMIT = 10**MONEY_MAX_DIGITS - 1
 LIABILITY_TYPES = ("credit", "student", "mortgage")
@@ -214,7 +215,7 @@ class Liability(serializers.Field[Any, Any, Any, Any]):
         return data
 
     def _check(self, value: Any, levels: int) -> None:
-        if isinstance(value, str) and _cannot_be_stored(value):
+        if isinstance(value, str) and cannot_be_stored(value):
             self.fail("content")
         if isinstance(value, float) and not math.isfinite(value):
             self.fail("content")
@@ -225,11 +226,6 @@ class Liability(serializers.Field[Any, Any, Any, Any]):
         if isinstance(value, list):
             for each in value:
                 self._check(each, levels - 1)
-
-
-def _cannot_be_stored(text: str) -> bool:
-    """PostgreSQL takes neither NUL nor half of a surrogate pair."""
-    return any(character == "\0" or "\ud800" <= character <= "\udfff" for character in text)
 
 
 class AccountIn(serializers.Serializer[Account]):
