@@ -7,7 +7,7 @@ FIND_PYTHON = for python in python3.13 python3.12 python3.11 python3; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; python=; done; \
 	test -n "$$python" || { echo "Python 3.11 or newer is needed; none was found on the PATH." >&2; exit 1; }
 
-.PHONY: help setup run test lint
+.PHONY: help setup run test browser screenshots lint
 help: ## List these commands
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
 
@@ -21,6 +21,12 @@ run: setup ## Install, migrate, add demo data, serve on 127.0.0.1:8000 (PORT and
 test: setup ## Run the tests, without the slow ones
 	$(PYTHON) -m pytest --numprocesses 2 $(ARGS)
 
+browser: setup .venv/browser ## Run the tests that drive a real browser; CHROMIUM names one that is not on the PATH
+	$(PYTHON) -m pytest tests/browser -m browser --numprocesses 2 $(ARGS)
+
+screenshots: setup .venv/browser ## Take pictures of the pages into screenshots/
+	$(PYTHON) -m pytest tests/browser/screenshots.py -m browser -p no:randomly $(ARGS)
+
 lint: setup ## Check style, types, templates, the arrows between the packages, migrations and the API's description
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
@@ -33,6 +39,10 @@ lint: setup ## Check style, types, templates, the arrows between the packages, m
 .venv/installed: requirements.txt requirements-dev.txt
 	@$(FIND_PYTHON); test -x $(PYTHON) || "$$python" -m venv .venv
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	@touch $@
+
+.venv/browser: .venv/installed requirements-browser.txt
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --requirement requirements-browser.txt
 	@touch $@
 
 # Written to a file of its own first, so that a run that is broken off leaves no half of it behind.

@@ -16,7 +16,7 @@ from django.utils.functional import cached_property
 
 from finta_keys import conf, display, names, nonces
 from finta_keys.models import ApiKey, CreateNonce
-from finta_keys.secret import Secret
+from finta_keys.secret import PREFIX, Secret
 
 
 class KeyForm(forms.Form):
@@ -178,12 +178,14 @@ class ListForm(KeyForm):
         """Return the keys that were searched for, sorted. Each has its ``seen_accounts``."""
         self.is_valid()
         words = names.fold(self.cleaned_data.get("q", "")).split()
-        found = [key for key in keys if all(word in _searched(key) for word in words)]
+        found = [key for key in keys if all(_matches(key, word) for word in words)]
         return sorted(found, key=_SORT_KEYS.get(self.cleaned_data.get("sort", ""), _newest_first))
 
 
-def _searched(key: Any) -> str:
-    return names.fold("\n".join([key.name, key.hint, *map(str, key.seen_accounts)]))
+def _matches(key: Any, word: str) -> bool:
+    if word.startswith(PREFIX):
+        return names.fold(key.hint).startswith(word)
+    return word in names.fold("\n".join([key.name, *map(str, key.seen_accounts)]))
 
 
 def _newest_first(key: ApiKey) -> Any:

@@ -387,10 +387,11 @@ def test_an_existing_id_as_nonce_touches_no_account(alices_browser, bobs_account
     assert Account.objects.count() == len(before) + 2
 
 
-def test_a_repeat_after_the_account_was_moved_adds_nothing_and_tells_nothing(alices_browser, bob):
+@pytest.mark.parametrize("changes", [{}, {"name": "Bob's secret hoard"}])
+def test_a_repeat_after_the_account_was_moved_adds_nothing_and_tells_nothing(alices_browser, bob, changes):
     sent = {**filled(alices_browser.get("/accounts/new")), **TYPED}
     alices_browser.post("/accounts/new", sent)
-    Account.objects.update(owner=bob, name="Bob's secret hoard")
+    Account.objects.update(owner=bob, **changes)
     before = rows()
     answer = alices_browser.post("/accounts/new", sent)
     assert answer.status_code == 409

@@ -49,13 +49,14 @@
     const options = body ? { method: "POST", body } : {};
     const response = await fetch(url, { credentials: "same-origin", cache: "no-store", ...options });
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
-    return { page, url: new URL(response.url), redirected: response.redirected };
+    return { page, url: new URL(response.url), redirected: response.redirected, ok: response.ok };
   }
 
-  function arrive({ page, url, redirected }, fields) {
+  function arrive({ page, url, redirected, ok }, fields) {
     if (redirected && url.searchParams.has("next")) return leave(url, fields);
     if (redirected && url.pathname === location.pathname) return backToList(page);
     if (redirected) return refresh(page.querySelector(".messages"));
+    stale ||= !ok; // The list shows something that is not so any more.
     return show(page.querySelector(".panel") ?? page.getElementById("main") ?? page.body);
   }
 

@@ -1,0 +1,429 @@
+"""Every page and every open dialog: what axe looks at, what must not overflow, and what pictures are taken of."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+from unittest import mock
+
+from django.db import transaction
+from django.utils import timezone
+from playwright.sync_api import Page, expect
+
+from accounts_app import demo
+from accounts_app.models import Account, User
+from finta_keys import views
+from finta_keys.models import ApiKey
+from tests.browser.pages import PATH, ApiSettings
+from tests.factories import AccountFactory, UserFactory
+
+KEYS = {  # name: accounts (None for all of them), hours since it was created and since it was last used
+    "Production": (None, 24 * 210, 0.05),
+    "Budget spreadsheet": (2, 24 * 160, 24 * 3),
+    "Old laptop": (1, 24 * 400, 24 * 130),
+}
+PLACES = ("Production", "Staging", "Laptop", "Phone", "Spreadsheet", "Tax report", "Dashboard", "Backup")
+MANY = 200
+
+Scene = Callable[["Stage"], Page]
+SCENES: dict[str, Scene] = {}
+
+
+def scene(function: Scene) -> Scene:
+    SCENES[function.__name__.replace("_", "-")] = function
+    return function
+
+
+class Stage:
+    """An owner with the demo's accounts, and the window in which they look at them."""
+
+    def __init__(self, open_context: Callable[..., Any], expected: Callable[..., None]) -> None:
+        self.open_context = open_context
+        self.expected = expected
+
+    @cached_property
+    def owner(self) -> User:
+        owner = demo.seed(timezone.now().date())[0]
+        owner.storage_mode = True
+        owner.save()
+        return owner
+
+    @cached_property
+    def page(self) -> Page:
+        page: Page = self.open_context(self.owner).new_page()
+        return page
+
+    @cached_property
+    def nobodys_page(self) -> Page:
+        page: Page = self.open_context().new_page()
+        return page
+
+    def keys(self) -> dict[str, ApiKey]:
+        """Three keys, as they are after some months."""
+        accounts = list(Account.objects.filter(owner=self.owner))
+        return {
+            name: self.key(name, accounts[:count] if count else None, created, used)
+            for name, (count, created, used) in KEYS.items()
+        }
+
+    @transaction.atomic  # one commit, for speed
+    def many_keys(self) -> None:
+        accounts = list(Account.objects.filter(owner=self.owner))
+        for number in range(MANY):
+            name = f"{PLACES[number % len(PLACES)]} {number // len(PLACES) + 1}"
+            chosen = accounts[: number % len(accounts)] or None
+            self.key(name, chosen, 24 * (MANY - number), number**1.5 if number % 3 else None)
+
+    def key(self, name: str, accounts: list[Account] | None, created: float, used: float | None) -> ApiKey:
+        key, _ = ApiKey.objects.issue(owner=self.owner, name=name, accounts=accounts)
+        now = timezone.now()
+        times = {"created_at": now - dt.timedelta(hours=created)}
+        if used is not None:
+            times["last_used_at"] = now - dt.timedelta(hours=used)
+        ApiKey.objects.filter(pk=key.pk).update(**times)
+        return key
+
+    def many_accounts(self) -> None:
+        for number in range(12):
+            AccountFactory(owner=self.owner, institution_name="Harbor Credit Union", name=f"Project {number + 1}")
+
+    def settings(self) -> ApiSettings:
+        """API settings with three keys."""
+        self.keys()
+        return ApiSettings(self.page).open()
+
+    def go(self, path: str, page: Page | None = None) -> Page:
+        page = page or self.page
+        page.goto(path)
+        return page
+
+
+# The list
+
+
+@scene
+def list_0(stage: Stage) -> Page:
+    return stage.go(PATH)
+
+
+@scene
+def list_3(stage: Stage) -> Page:
+    return stage.settings().page
+
+
+@scene
+def list_200(stage: Stage) -> Page:
+    stage.many_keys()
+    return stage.go(PATH)
+
+
+@scene
+def list_nothing_found(stage: Stage) -> Page:
+    stage.many_keys()
+    return stage.go(f"{PATH}?q=nothing+of+this+name")
+
+
+# What it opens: dialogs
+
+
+@scene
+def create(stage: Stage) -> Page:
+    User.objects.filter(pk=stage.owner.pk).update(storage_mode=False)
+    tab = ApiSettings(stage.page).open()
+    tab.click("Create Key")
+    tab.name.fill("Production")
+    return tab.page
+
+
+@scene
+def create_restricted(stage: Stage) -> Page:
+    stage.many_accounts()
+    tab = stage.settings()
+    tab.click("Create Key")
+    tab.name.fill("Tax report")
+    tab.share_all(False)
+    tab.place.locator("input[name=accounts]").first.check()
+    return tab.page
+
+
+@scene
+def create_error(stage: Stage) -> Page:
+    tab = stage.settings()
+    tab.click("Create Key")
+    tab.name.fill("production")
+    tab.share_all(False)
+    tab.submit("Create Key")
+    expect(tab.name).to_have_attribute("aria-invalid", "true")
+    return tab.page
+
+
+@scene
+def secret(stage: Stage) -> Page:
+    tab = stage.settings()
+    tab.click("Create Key")
+    tab.name.fill("Tax report")
+    tab.submit("Create Key")
+    tab.secret()
+    return tab.page
+
+
+@scene
+def secret_copied(stage: Stage) -> Page:
+    page = secret(stage)
+    ApiSettings(page).copy()
+    return page
+
+
+@scene
+def secret_not_copied(stage: Stage) -> Page:
+    page = secret(stage)
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog").get_by_role("alert")).to_be_visible()
+    return page
+
+
+@scene
+def rename(stage: Stage) -> Page:
+    tab = stage.settings()
+    tab.click("Rename", "Production")
+    return tab.page
+
+
+@scene
+def edit_scope(stage: Stage) -> Page:
+    tab = stage.settings()
+    boxes = tab.click("Edit scope", "Budget spreadsheet").locator("input[name=accounts]")
+    boxes.nth(0).uncheck()
+    boxes.nth(3).check()
+    return tab.page
+
+
+@scene
+def rotate(stage: Stage) -> Page:
+    tab = stage.settings()
+    tab.click("Rotate", "Budget spreadsheet")
+    return tab.page
+
+
+@scene
+def rotate_secret(stage: Stage) -> Page:
+    tab = ApiSettings(rotate(stage))
+    tab.submit("Rotate")
+    tab.secret()
+    return tab.page
+
+
+@scene
+def delete(stage: Stage) -> Page:
+    tab = stage.settings()
+    tab.click("Delete", "Old laptop")
+    return tab.page
+
+
+@scene
+def no_answer(stage: Stage) -> Page:
+    stage.expected("ERR_INTERNET_DISCONNECTED")
+    tab = ApiSettings(delete(stage))
+    tab.page.context.set_offline(True)
+    tab.submit("Delete")
+    expect(tab.place.get_by_role("alert")).to_contain_text("nothing is known")
+    return tab.page
+
+
+@scene
+def key_not_found(stage: Stage) -> Page:
+    stage.expected(404)
+    tab = ApiSettings(delete(stage))
+    ApiKey.objects.filter(name="Old laptop").delete()
+    tab.submit("Delete")
+    expect(tab.place).to_contain_text("It may have been deleted")
+    return tab.page
+
+
+@scene
+def already_done(stage: Stage) -> Page:
+    stage.expected(409)
+    tab = ApiSettings(rotate(stage))
+    ApiKey.objects.get(name="Budget spreadsheet").rotate()
+    tab.submit("Rotate")
+    expect(tab.place).to_contain_text("already done")
+    return tab.page
+
+
+# The same as pages of their own
+
+
+@scene
+def create_page(stage: Stage) -> Page:
+    return stage.go(f"{PATH}/keys/new")
+
+
+@scene
+def secret_page(stage: Stage) -> Page:
+    tab = ApiSettings(create_page(stage), scripting=False)
+    tab.name.fill("Tax report")
+    tab.submit("Create Key")
+    tab.secret()
+    return tab.page
+
+
+@scene
+def rename_page(stage: Stage) -> Page:
+    return stage.go(f"{PATH}/keys/{stage.keys()['Production'].pk}/rename")
+
+
+@scene
+def edit_scope_page(stage: Stage) -> Page:
+    return stage.go(f"{PATH}/keys/{stage.keys()['Budget spreadsheet'].pk}/edit-scope")
+
+
+@scene
+def rotate_page(stage: Stage) -> Page:
+    return stage.go(f"{PATH}/keys/{stage.keys()['Production'].pk}/rotate")
+
+
+@scene
+def delete_page(stage: Stage) -> Page:
+    return stage.go(f"{PATH}/keys/{stage.keys()['Production'].pk}/delete")
+
+
+# The site around it
+
+
+@scene
+def accounts_empty(stage: Stage) -> Page:
+    page: Page = stage.open_context(UserFactory(email="new.owner@example.com")).new_page()
+    return stage.go("/accounts", page)
+
+
+@scene
+def accounts_many(stage: Stage) -> Page:
+    stage.many_accounts()
+    stage.keys()
+    return stage.go("/accounts")
+
+
+@scene
+def account_add(stage: Stage) -> Page:
+    page = stage.go("/accounts")
+    page.get_by_role("link", name="Add account").click()
+    page.get_by_role("dialog").get_by_role("button", name="Add account").click()
+    expect(page.get_by_role("dialog").locator("[aria-invalid=true]").first).to_be_visible()
+    return page
+
+
+@scene
+def account_edit(stage: Stage) -> Page:
+    return _open_from_accounts(stage, "edit")
+
+
+@scene
+def account_close(stage: Stage) -> Page:
+    return _open_from_accounts(stage, "close")
+
+
+def _open_from_accounts(stage: Stage, verb: str) -> Page:
+    AccountFactory(owner=stage.owner, provider="manual", institution_name="", name="Petty cash", mask="")
+    page = stage.go("/accounts")
+    page.get_by_role("link", name=f"{verb.capitalize()} Petty cash", exact=True).click()
+    expect(page.get_by_role("dialog")).to_contain_text("Petty cash")
+    return page
+
+
+@scene
+def data_settings(stage: Stage) -> Page:
+    stage.keys()
+    return stage.go("/settings/data")
+
+
+@scene
+def data_settings_off(stage: Stage) -> Page:
+    User.objects.filter(pk=stage.owner.pk).update(storage_mode=False)
+    return stage.go("/settings/data")
+
+
+@scene
+def storage_mode_off(stage: Stage) -> Page:
+    page = data_settings(stage)
+    page.get_by_role("link", name="Switch off").click()
+    expect(page.get_by_role("dialog")).to_contain_text("Switch Storage Mode off?")
+    return page
+
+
+@scene
+def sign_in(stage: Stage) -> Page:
+    return stage.go("/login", stage.nobodys_page)
+
+
+@scene
+def sign_in_error(stage: Stage) -> Page:
+    page = sign_in(stage)
+    page.get_by_label("E-mail").fill("dana@example.com")
+    page.get_by_label("Password").fill("a guess")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("main")).to_contain_text("no user with this e-mail and password")
+    return page
+
+
+@scene
+def password_change(stage: Stage) -> Page:
+    return stage.go("/password/change")
+
+
+@scene
+def password_reset(stage: Stage) -> Page:
+    return stage.go("/password/reset", stage.nobodys_page)
+
+
+@scene
+def password_reset_sent(stage: Stage) -> Page:
+    return stage.go("/password/reset/sent", stage.nobodys_page)
+
+
+@scene
+def password_reset_bad_link(stage: Stage) -> Page:
+    return stage.go("/password/reset/x/y", stage.nobodys_page)
+
+
+# Errors
+
+
+@scene
+def error_403_csrf(stage: Stage) -> Page:
+    stage.expected(403)
+    page = stage.go("/settings/data")
+    page.context.clear_cookies(name="csrftoken")
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("main")).to_contain_text("Nothing was changed")
+    return page
+
+
+@scene
+def error_404(stage: Stage) -> Page:
+    stage.expected(404)
+    return stage.go("/no/such/page")
+
+
+@scene
+def error_404_nobody(stage: Stage) -> Page:
+    stage.expected(404)
+    return stage.go("/no/such/page", stage.nobodys_page)
+
+
+@scene
+def error_429(stage: Stage) -> Page:
+    stage.expected(429)
+    with mock.patch("accounts_app.sign_in._seconds_to_wait", return_value=240):
+        page = sign_in(stage)
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("main")).to_contain_text("Too many attempts")
+    return page
+
+
+@scene
+def error_500(stage: Stage) -> Page:
+    stage.expected(500)
+    with mock.patch.object(views.KeyListView, "get_queryset", side_effect=RuntimeError("made up")):
+        return stage.go(PATH)

@@ -1,0 +1,220 @@
+"""What goes wrong without anybody's fault: nothing is half done, and each page names the way out."""
+
+import re
+
+import pytest
+from django.contrib.sessions.models import Session
+from playwright.sync_api import expect
+
+from finta_keys.models import ApiKey
+from tests.browser.layout import overflow
+from tests.browser.pages import PATH, ApiSettings
+from tests.factories import PASSWORD, make_key
+
+VERBS = ["Rename", "Edit scope", "Rotate", "Delete"]
+SUBMITS = {"Rename": "Rename", "Edit scope": "Save", "Rotate": "Rotate", "Delete": "Delete"}
+
+
+def expire_sessions():
+    Session.objects.all().delete()
+
+
+def sign_in(page, email="alice@example.com"):
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    page.get_by_label("E-mail").fill(email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def test_expired_session_when_a_dialog_is_opened_leads_back_to_the_dialog(api_settings, restricted):
+    api_settings.open()
+    expire_sessions()
+    api_settings.link("Rename", "Restricted").click()
+    sign_in(api_settings.page)
+    expect(api_settings.dialog).to_contain_text("Rename “Restricted”")
+    assert api_settings.page.url.endswith(PATH)
+
+
+def test_expired_session_when_a_form_is_sent_keeps_what_was_typed(api_settings, accounts, api):
+    api_settings.click("Create Key")
+    api_settings.name.fill("Typed before")
+    api_settings.choose("Savings")
+    expire_sessions()
+    api_settings.submit("Create Key")
+    sign_in(api_settings.page)
+    expect(api_settings.name).to_have_value("Typed before")
+    expect(api_settings.place.get_by_label("Savings")).to_be_checked()
+    expect(api_settings.place.get_by_label("Checking")).not_to_be_checked()
+    assert not ApiKey.objects.exists()  # nothing half done
+    api_settings.submit("Create Key")
+    assert api.accounts(api_settings.secret()) == {"Savings"}
+
+
+def test_what_was_typed_is_not_offered_to_the_person_who_signs_in_instead(api_settings, accounts, bob):
+    api_settings.click("Create Key")
+    api_settings.name.fill("Alice's idea")
+    expire_sessions()
+    api_settings.submit("Create Key")
+    sign_in(api_settings.page, bob.email)
+    api_settings.is_list()
+    assert "Alice's idea" not in api_settings.page.content()
+    assert api_settings.page.evaluate("sessionStorage.length") == 0
+
+
+def test_expired_session_without_javascript_leads_back_to_the_page(open_context, alice, restricted):
+    page = open_context(alice, java_script_enabled=False).new_page()
+    tab = ApiSettings(page, scripting=False).open()
+    tab.click("Delete", "Restricted")
+    expire_sessions()
+    tab.submit("Delete")
+    sign_in(page)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Delete “Restricted”")
+    assert ApiKey.objects.exists()
+
+
+def test_no_network_when_a_form_is_sent_says_that_nothing_is_known_to_have_changed(api_settings, restricted, expected):
+    expected("ERR_INTERNET_DISCONNECTED")
+    api_settings.open().click("Rename", "Restricted")
+    api_settings.name.fill("Laptop")
+    api_settings.page.context.set_offline(True)
+    api_settings.submit("Rename")
+    alert = api_settings.place.get_by_role("alert")
+    expect(alert).to_contain_text("nothing is known to have changed")
+    expect(api_settings.name).to_have_value("Laptop")
+    api_settings.page.context.set_offline(False)
+    alert.get_by_role("link", name="Look at API settings").click()
+    api_settings.is_list()
+    assert api_settings.names == ["Restricted"]
+
+
+def test_no_network_when_a_dialog_is_opened_offers_to_try_again(api_settings, restricted, expected):
+    expected("ERR_INTERNET_DISCONNECTED")
+    api_settings.open()
+    api_settings.page.context.set_offline(True)
+    api_settings.link("Rotate", "Restricted").click()
+    expect(api_settings.dialog.get_by_role("alert")).to_contain_text("Nothing was changed")
+    api_settings.page.context.set_offline(False)
+    api_settings.dialog.get_by_role("link", name="Try again").click()
+    expect(api_settings.dialog).to_contain_text("Rotate “Restricted”")
+
+
+def test_an_answer_that_got_lost_after_the_key_was_made_leads_to_rotate(api_settings, accounts, api, expected):
+    expected(409, "ERR_CONNECTION_RESET")
+    api_settings.click("Create Key")
+    api_settings.name.fill("Lost")
+    lose_the_answer(api_settings.page)
+    api_settings.submit("Create Key")
+    expect(api_settings.place.get_by_role("alert")).to_contain_text("nothing is known to have changed")
+    api_settings.submit("Create Key")
+    expect(api_settings.place).to_contain_text("This was already done")
+    api_settings.place.get_by_role("link", name="Rotate").click()
+    api_settings.submit("Rotate")
+    assert api.accepts(api_settings.secret())
+    assert ApiKey.objects.get().name == "Lost"
+
+
+def lose_the_answer(page):
+    """Let the next request reach the server, and drop what it answers."""
+
+    def drop(route):
+        route.fetch()
+        route.abort("connectionreset")
+
+    page.route("**/keys/**", drop, times=1)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_key_deleted_in_another_tab_may_have_been_deleted(any_settings, restricted, expected, verb):
+    expected(404)
+    any_settings.open().click(verb, "Restricted")
+    restricted.key.delete()
+    any_settings.submit(SUBMITS[verb])
+    expect(any_settings.place).to_contain_text("It may have been deleted")
+    any_settings.place.get_by_role("link", name="Back to API settings").click()
+    any_settings.is_list()
+    expect(any_settings.page.get_by_role("rowheader")).to_have_count(0)
+
+
+def test_a_link_to_a_key_that_was_deleted_in_another_tab_says_so(any_settings, restricted, expected):
+    expected(404)
+    any_settings.open()
+    restricted.key.delete()
+    any_settings.link("Edit scope", "Restricted").click()
+    expect(any_settings.place).to_contain_text("It may have been deleted")
+
+
+@pytest.mark.parametrize("path", [None, f"{PATH}/keys/new"], ids=["dialog", "page"])
+def test_a_double_click_makes_one_key_and_shows_its_secret(page, accounts, api, path):
+    tab = ApiSettings(page, scripting=path is None).open()
+    tab.click("Create Key") if path is None else page.goto(path)
+    tab.name.fill("Twice")
+    tab.place.get_by_role("button", name="Create Key").dblclick()
+    assert api.accepts(tab.secret())
+    assert ApiKey.objects.count() == 1
+
+
+def test_the_first_click_disables_the_button(api_settings, restricted, api):
+    api_settings.open().click("Rotate", "Restricted")
+    waiting = []
+    api_settings.page.route("**/rotate", lambda route: waiting.append(route))  # holds the request until it is let go
+    button = api_settings.place.get_by_role("button", name="Rotate")
+    button.click()
+    expect(button).to_be_disabled()
+    expect(api_settings.place).to_be_visible()
+    api_settings.page.keyboard.press("Escape")  # an answer with a secret is under way
+    expect(api_settings.place).to_be_visible()
+    waiting[0].continue_()
+    assert api.accepts(api_settings.secret())
+
+
+def test_reloading_the_page_of_a_secret_makes_no_second_one(open_context, alice, restricted, api, expected):
+    expected(409)
+    tab = ApiSettings(open_context(alice, java_script_enabled=False).new_page(), scripting=False).open()
+    tab.click("Rotate", "Restricted")
+    tab.submit("Rotate")
+    secret = tab.secret()
+    tab.page.reload()
+    expect(tab.place).to_contain_text("This was already done")
+    assert secret not in tab.page.content()
+    assert api.accepts(secret)
+
+
+def test_signing_in_again_in_another_tab_makes_a_form_out_of_date(any_settings, accounts, expected):
+    expected(403)
+    any_settings.click("Create Key")
+    any_settings.name.fill("Out of date")
+    other = any_settings.page.context.new_page()
+    other.goto(PATH)
+    other.get_by_role("button", name="Sign out").click()
+    sign_in(other)
+    expect(other.get_by_role("heading", name="API settings")).to_be_visible()
+    any_settings.submit("Create Key")
+    expect(any_settings.place).to_contain_text("Nothing was changed")
+    assert not ApiKey.objects.exists()
+    any_settings.place.get_by_role("link", name="Go to API settings").click()
+    any_settings.is_list()
+    assert any_settings.create("In time")
+
+
+NAMES = {
+    "very long": "W" * 100,
+    "long words": "Integration " * 8,
+    "emoji": "👩‍👩‍👧‍👦🏴‍☠️🔑" * 8,
+    "right to left": "مفتاح الإنتاج للخادم الرئيسي في مركز البيانات",
+}
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_a_name_of_any_kind_does_not_break_the_layout_of_a_phone(api_settings, alice, accounts, name):
+    page = api_settings.page
+    page.set_viewport_size({"width": 320, "height": 700})
+    make_key(alice, name, [accounts.checking])
+    api_settings.open()
+    assert not overflow(page)
+    assert [shown.replace("\n", " ") for shown in api_settings.names] == [name.strip()]
+    for verb in VERBS:
+        page.get_by_role("link", name=re.compile(f"^{verb} ")).click()
+        expect(api_settings.dialog.get_by_role("heading", level=1)).to_contain_text(name.strip()[:20])
+        assert not overflow(page), verb
+        page.keyboard.press("Escape")
+        api_settings.is_list()

@@ -1,0 +1,142 @@
+"""API settings with a keyboard alone."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.pages import ApiSettings
+
+FOCUSED = "document.activeElement.outerHTML.slice(0, 120)"
+# The body stands for the browser's own buttons, to which Tab leads from the last thing in a dialog.
+IN_DIALOG = (
+    "[document.querySelector('dialog[open]'), document.body].includes(document.activeElement.closest('dialog, body'))"
+)
+
+
+class Keyboard:
+    def __init__(self, page):
+        self.page = page
+
+    def press(self, *keys):
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def type(self, text):
+        self.page.keyboard.type(text)
+
+    def tab_to(self, target, *, key="Tab", most=60):
+        """Press Tab until the focus is on ``target``."""
+        for _ in range(most):
+            if target.evaluate("each => each === document.activeElement"):
+                return
+            self.press(key)
+        raise AssertionError(f"Tab does not reach {target}; it is at {self.page.evaluate(FOCUSED)}")
+
+
+@pytest.fixture
+def keyboard(page):
+    return Keyboard(page)
+
+
+def test_create_copy_and_close(api_settings, keyboard, accounts, api, page):
+    keyboard.tab_to(api_settings.link("Create Key"))
+    keyboard.press("Enter")
+    expect(api_settings.name).to_be_focused()
+    keyboard.type("By hand")
+    keyboard.tab_to(api_settings.place.get_by_role("switch", name="Share all accounts"))
+    keyboard.press("Space")
+    keyboard.tab_to(api_settings.place.get_by_role("checkbox", name="Savings"))
+    keyboard.press("Space")
+    keyboard.tab_to(api_settings.place.get_by_role("button", name="Create Key"))
+    keyboard.press("Enter")
+    secret = api_settings.secret()
+    keyboard.tab_to(api_settings.place.get_by_role("button", name="Copy the secret"))
+    keyboard.press("Enter")
+    expect(api_settings.place.get_by_role("status").filter(has_text="Copied")).to_have_count(1)
+    keyboard.tab_to(api_settings.done_button)
+    keyboard.press("Enter")
+    api_settings.is_list()
+    expect(api_settings.link("Create Key")).to_be_focused()
+    assert page.evaluate("navigator.clipboard.readText()") == secret
+    assert api.accounts(secret) == {"Savings"}
+
+
+def test_enter_in_the_name_field_creates_the_key(api_settings, keyboard, accounts, api):
+    api_settings.click("Create Key")
+    keyboard.type("Entered")
+    keyboard.press("Enter")
+    assert api.accepts(api_settings.secret())
+
+
+def test_edit_scope_with_tab_and_space(api_settings, keyboard, restricted, api):
+    api_settings.open()
+    keyboard.tab_to(api_settings.link("Edit scope", "Restricted"))
+    keyboard.press("Enter")
+    for account in ("Cash", "Checking"):
+        keyboard.tab_to(api_settings.place.get_by_role("checkbox", name=account))
+        keyboard.press("Space")
+    summary = api_settings.place.get_by_role("status").filter(has_text="Gains")
+    expect(summary).to_contain_text(re.compile("Gains 1: .*Cash"))
+    expect(summary).to_contain_text(re.compile("Loses 1: .*Checking"))
+    keyboard.tab_to(api_settings.place.get_by_role("button", name="Save"))
+    keyboard.press("Enter")
+    api_settings.is_list()
+    expect(api_settings.link("Edit scope", "Restricted")).to_be_focused()
+    assert api.accounts(restricted.secret) == {"Cash"}
+
+
+@pytest.mark.parametrize("verb", ["Create Key", "Rename", "Edit scope", "Rotate", "Delete"])
+def test_focus_goes_into_the_dialog_and_escape_brings_it_back(api_settings, keyboard, restricted, page, verb):
+    name = "" if verb == "Create Key" else "Restricted"
+    api_settings.open()
+    keyboard.tab_to(api_settings.link(verb, name))
+    keyboard.press("Enter")
+    expect(api_settings.dialog).to_have_accessible_name(re.compile(verb))
+    assert page.evaluate(IN_DIALOG)
+    for _ in range(15):
+        keyboard.press("Tab")
+        assert page.evaluate(IN_DIALOG), "The focus leaves the dialog"
+    keyboard.press("Escape")
+    api_settings.is_list()
+    expect(api_settings.link(verb, name)).to_be_focused()
+
+
+@pytest.mark.parametrize("verb", ["Rotate", "Delete"])
+def test_what_cannot_be_undone_does_not_have_the_focus_at_first(api_settings, restricted, verb):
+    api_settings.open().click(verb, "Restricted")
+    expect(api_settings.place.get_by_role("button", name=verb)).not_to_be_focused()
+
+
+def test_rotate_and_delete_by_keyboard(api_settings, keyboard, restricted, api):
+    api_settings.open()
+    keyboard.tab_to(api_settings.link("Rotate", "Restricted"))
+    keyboard.press("Enter")
+    keyboard.tab_to(api_settings.place.get_by_role("button", name="Rotate"))
+    keyboard.press("Enter")
+    secret = api_settings.secret()
+    keyboard.press("Escape", "Escape")
+    api_settings.is_list()
+    keyboard.tab_to(api_settings.link("Delete", "Restricted"))
+    keyboard.press("Enter")
+    keyboard.tab_to(api_settings.place.get_by_role("button", name="Delete"))
+    keyboard.press("Enter")
+    api_settings.says("is deleted")
+    assert not api.accepts(secret)
+
+
+def test_the_first_tab_offers_to_skip_to_the_content(any_settings):
+    page = any_settings.page
+    page.keyboard.press("Tab")
+    skip = page.get_by_role("link", name="Skip to the content")
+    expect(skip).to_be_focused()
+    expect(skip).to_be_in_viewport()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("main")).to_be_focused()
+
+
+def test_an_error_has_the_focus_at_its_field(any_settings: ApiSettings, unrestricted):
+    any_settings.click("Create Key")
+    any_settings.name.fill("All accounts")
+    any_settings.submit("Create Key")
+    expect(any_settings.name).to_be_focused()

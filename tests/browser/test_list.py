@@ -1,0 +1,102 @@
+"""API settings with two hundred keys."""
+
+import datetime as dt
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+from playwright.sync_api import expect
+
+from finta_keys.models import ApiKey
+from tests.factories import AccountFactory, make_key
+
+COUNT = 200
+
+
+@pytest.fixture
+def many(any_settings, alice, accounts):
+    """200 keys: Key 0 sees a travel card; Key 7 and Key 8 were used yesterday and 91 days ago, the others never."""
+    travel = AccountFactory(owner=alice, institution_name="Second Bank", name="Travel card")
+    with transaction.atomic():  # one commit, for speed
+        for number in range(COUNT):
+            make_key(alice, f"Key {number}", [travel] if number == 0 else [accounts.checking])
+    for name, days in {"Key 7": 1, "Key 8": 91}.items():
+        ApiKey.objects.filter(name=name).update(last_used_at=timezone.now() - dt.timedelta(days=days))
+    return any_settings.open()
+
+
+def search(tab, words="", sort="Newest first"):
+    tab.page.get_by_label("Search keys").fill(words)
+    tab.page.get_by_label("Sort by").select_option(sort)
+    tab.page.get_by_role("button", name="Show").click()
+    tab.page.wait_for_url("**?q=**")
+
+
+def test_two_hundred_keys_are_all_there_newest_first(many):
+    assert len(many.names) == COUNT
+    assert many.names[0] == f"Key {COUNT - 1}"
+
+
+def test_search_by_name(many):
+    search(many, "kEy 19")
+    assert set(many.names) == {"Key 19", "Key 119", *(f"Key {number}" for number in range(190, 200))}
+
+
+def test_search_by_account(many):
+    search(many, "travel")
+    assert many.names == ["Key 0"]
+
+
+def test_a_search_that_finds_nothing_says_so_and_leads_back(many):
+    search(many, "no such key")
+    assert many.names == []
+    many.page.get_by_role("link", name="Show all").click()
+    assert len(many.names) == COUNT
+
+
+def test_sort_by_last_used(many):
+    search(many, sort="Last used first")
+    assert many.names[:2] == ["Key 7", "Key 8"]
+
+
+def test_sort_by_name(many):
+    search(many, sort="Name")
+    assert many.names[:2] == ["Key 0", "Key 1"]
+
+
+def test_keys_unused_for_long_and_never_used_say_so(many):
+    expect(many.row("Key 7 finta_")).not_to_contain_text("nused")
+    expect(many.row("Key 8 finta_")).to_contain_text("Unused for 90 days")
+    expect(many.row("Key 9 finta_")).to_contain_text("Never used")
+
+
+def test_a_time_tells_the_exact_one(many):
+    used_at = ApiKey.objects.get(name="Key 8").last_used_at
+    moment = many.row("Key 8 finta_").locator("time").last
+    expect(moment).to_have_attribute("title", f"{used_at:%-d %B %Y, %H:%M} UTC")
+    assert dt.datetime.fromisoformat(moment.get_attribute("datetime")).replace(microsecond=0) == used_at.replace(
+        microsecond=0
+    )
+
+
+def test_after_a_change_the_search_is_still_there(many):
+    search(many, "travel")
+    many.click("Rename", "Key 0")
+    many.name.fill("Holidays")
+    many.submit("Rename")
+    many.is_list()
+    assert many.names == ["Holidays"]
+    expect(many.page.get_by_label("Search keys")).to_have_value("travel")
+
+
+def test_a_few_keys_have_no_search(any_settings, alice):
+    for number in range(5):
+        make_key(alice, f"Key {number}")
+    expect(any_settings.open().page.get_by_label("Search keys")).to_have_count(0)
+    make_key(alice, "Key 5")
+    expect(any_settings.open().page.get_by_label("Search keys")).to_have_count(1)
+
+
+def test_no_keys_explains_what_a_key_is_and_offers_one(any_settings):
+    expect(any_settings.page.get_by_role("main")).to_contain_text("You have no keys yet")
+    expect(any_settings.link("Create Key")).to_be_visible()

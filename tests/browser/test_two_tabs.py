@@ -1,0 +1,72 @@
+"""Two tabs of one person: what one does is told to the other."""
+
+import pytest
+from playwright.sync_api import expect
+
+from finta_keys.models import ApiKey
+from tests.browser.pages import ApiSettings
+
+
+@pytest.fixture
+def two_tabs(any_settings, restricted):
+    """The list with one key in two tabs."""
+    return any_settings.open(), ApiSettings(
+        any_settings.page.context.new_page(), scripting=any_settings.scripting
+    ).open()
+
+
+def test_rotate_in_both_leaves_one_secret_and_tells_when(two_tabs, api, restricted, expected):
+    expected(409)
+    first, second = two_tabs
+    for tab in two_tabs:
+        tab.click("Rotate", "Restricted")
+    first.submit("Rotate")
+    secret = first.secret()
+    second.submit("Rotate")
+    expect(second.place).to_contain_text("This was already done")
+    rotated_at = ApiKey.objects.get(pk=restricted.key.pk).rotated_at
+    expect(second.place).to_contain_text(f"{rotated_at:%H:%M}")
+    expect(second.place.locator(".secret")).to_have_count(0)
+    assert api.accepts(secret)
+    assert not api.accepts(restricted.secret)
+
+
+def test_the_tab_that_was_too_late_leads_to_rotate_anew(two_tabs, api, expected):
+    expected(409)
+    first, second = two_tabs
+    for tab in two_tabs:
+        tab.click("Rotate", "Restricted")
+    first.submit("Rotate")
+    lost = first.secret()
+    second.submit("Rotate")
+    second.place.get_by_role("link", name="Rotate").click()
+    second.submit("Rotate")
+    secret = second.secret()
+    assert api.accepts(secret)
+    assert not api.accepts(lost)
+
+
+def test_delete_of_a_key_rotated_meanwhile_deletes_nothing(two_tabs, api, expected):
+    expected(409)
+    first, second = two_tabs
+    second.click("Delete", "Restricted")
+    first.click("Rotate", "Restricted")
+    first.submit("Rotate")
+    secret = first.secret()
+    second.submit("Delete")
+    expect(second.place).to_contain_text("was rotated meanwhile")
+    assert api.accepts(secret)
+
+
+def test_rename_in_one_and_edit_scope_in_the_other_both_hold(two_tabs, api, restricted):
+    first, second = two_tabs
+    first.click("Rename", "Restricted")
+    first.name.fill("Laptop")
+    second.click("Edit scope", "Restricted")
+    second.choose("Savings")
+    first.submit("Rename")
+    first.is_list()
+    second.submit("Save")
+    second.is_list()
+    assert second.names == ["Laptop"]
+    assert api.accounts(restricted.secret) == {"Savings"}
