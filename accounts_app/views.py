@@ -193,6 +193,10 @@ class DataSettingsView(OwnerMixin, TemplateView):
 
 
 class SwitchOnView(OwnerMixin, View):
+    def get(self, request: HttpRequest) -> HttpResponse:
+        """Where sign-in leads back to, when the session had expired."""
+        return redirect("data_settings")
+
     def post(self, request: HttpRequest) -> HttpResponse:
         storage_mode.switch_on(self.owner)
         messages.success(request, "Storage Mode is on. Your keys can read account data now.")

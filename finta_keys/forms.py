@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from itertools import islice
 from typing import Any, cast
 from urllib.parse import urlencode
@@ -162,10 +163,14 @@ class ListForm(KeyForm):
 
     q = forms.CharField(
         label="Search keys",
+        max_length=200,
         required=False,
         widget=forms.TextInput(attrs={"type": "search", "placeholder": "Name or account", "autocomplete": "off"}),
     )
     sort = forms.ChoiceField(label="Sort by", required=False, choices=list(SORTS.items()))
+
+    def __init__(self, asked: Any) -> None:
+        super().__init__({name: value for name, value in asked.items() if name != "sort" or value in self.SORTS})
 
     @cached_property
     def query(self) -> str:
@@ -178,14 +183,19 @@ class ListForm(KeyForm):
         """Return the keys that were searched for, sorted. Each has its ``seen_accounts``."""
         self.is_valid()
         words = names.fold(self.cleaned_data.get("q", "")).split()
-        found = [key for key in keys if all(_matches(key, word) for word in words)]
+        found = _find(keys, words) if words else keys
         return sorted(found, key=_SORT_KEYS.get(self.cleaned_data.get("sort", ""), _newest_first))
 
 
-def _matches(key: Any, word: str) -> bool:
-    if word.startswith(PREFIX):
-        return names.fold(key.hint).startswith(word)
-    return word in names.fold("\n".join([key.name, *map(str, key.seen_accounts)]))
+def _find(keys: Iterable[Any], words: Iterable[str]) -> list[Any]:
+    """Return the keys that have each word in their name, an account that they can see, or at the start of the hint."""
+    folded = cache(lambda account: names.fold(str(account)))  # once, in however many scopes it is
+
+    def matches(key: Any) -> bool:
+        text = "\n".join([names.fold(key.name), *map(folded, key.seen_accounts)])
+        return all(names.fold(key.hint).startswith(word) if word.startswith(PREFIX) else word in text for word in words)
+
+    return [key for key in keys if matches(key)]
 
 
 def _newest_first(key: ApiKey) -> Any:

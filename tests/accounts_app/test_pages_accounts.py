@@ -5,6 +5,7 @@ import itertools
 import re
 import uuid
 from decimal import Decimal
+from urllib.parse import quote
 
 import pytest
 import time_machine
@@ -180,13 +181,13 @@ def test_an_account_that_no_key_sees_says_so(alices_browser, restricted):
     assert shown(alices_browser.get("/accounts")).count("No key") == 2
 
 
-def test_many_keys_are_folded(alice, alices_browser):
-    AccountFactory(owner=alice)
+def test_many_keys_are_a_search_for_them(alice, alices_browser):
+    account = AccountFactory(owner=alice)
     for number in range(5):
         make_key(alice, f"Key {number}")
-    assert "<details>" not in text(alices_browser.get("/accounts"))
+    assert "?q=" not in text(alices_browser.get("/accounts"))
     make_key(alice, "Key 5")
-    assert "<summary>6 keys</summary>" in text(alices_browser.get("/accounts"))
+    assert f'href="/settings/api?q={quote(str(account))}">6 keys' in text(alices_browser.get("/accounts"))
 
 
 def test_accounts_names_no_key_of_an_old_owner(alice, bob, bobs_browser, accounts, restricted):

@@ -45,6 +45,11 @@ class ApiSettings:
         headers = self.page.get_by_role("main").get_by_role("rowheader").all_inner_texts()
         return [header.rpartition("finta_")[0].strip() for header in headers]  # without the hint
 
+    def lists(self, *names: str) -> None:
+        """Assert that these are the keys of the list, in this order, as soon as it has caught up."""
+        headers = self.page.get_by_role("main").get_by_role("rowheader")
+        expect(headers).to_have_text([re.compile(rf"^\s*{re.escape(name)}\s+finta_") for name in names])
+
     def row(self, name: str) -> Locator:
         return self.page.get_by_role("row").filter(has=self.page.get_by_role("rowheader", name=name))
 

@@ -21,7 +21,7 @@ def test_creating_a_key_for_all_accounts(any_settings, api):
     any_settings.submit("Create Key")
     secret = any_settings.secret()
     any_settings.done()
-    assert any_settings.names == ["Production"]
+    any_settings.lists("Production")
     expect(any_settings.row("Production")).to_contain_text("All accounts")
     assert api.accounts(secret) == EVERYTHING
 
@@ -66,7 +66,7 @@ def test_renaming_a_key(any_settings, api, unrestricted):
     any_settings.submit("Rename")
     any_settings.says("Renamed to “Laptop”")
     any_settings.is_list()
-    assert any_settings.names == ["Laptop"]
+    any_settings.lists("Laptop")
     assert api.accepts(unrestricted.secret)
 
 
@@ -105,7 +105,7 @@ def test_rotating_a_key(any_settings, api, restricted, accounts):
     assert not api.accepts(restricted.secret)
     assert api.accepts(secret)
     any_settings.done()
-    assert any_settings.names == ["Restricted"]
+    any_settings.lists("Restricted")
     assert api.accounts(secret) == {"Checking"}
     assert api.hides(accounts.savings, secret)
 
@@ -115,7 +115,7 @@ def test_deleting_a_key(any_settings, api, restricted):
     any_settings.submit("Delete")
     any_settings.says("“Restricted” is deleted")
     any_settings.is_list()
-    assert any_settings.names == []
+    any_settings.lists()
     assert not api.accepts(restricted.secret)
     assert not ApiKey.objects.exists()
 
@@ -125,5 +125,5 @@ def test_cancel_changes_nothing(any_settings, api, restricted, verb):
     place = any_settings.open().click(verb, "Restricted")
     place.get_by_role("link", name="Cancel").or_(place.get_by_role("button", name="Cancel")).click()
     any_settings.is_list()
-    assert any_settings.names == ["Restricted"]
+    any_settings.lists("Restricted")
     assert api.accounts(restricted.secret) == {"Checking"}

@@ -68,5 +68,5 @@ def test_rename_in_one_and_edit_scope_in_the_other_both_hold(two_tabs, api, rest
     first.is_list()
     second.submit("Save")
     second.is_list()
-    assert second.names == ["Laptop"]
+    second.lists("Laptop")
     assert api.accounts(restricted.secret) == {"Savings"}

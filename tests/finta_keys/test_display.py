@@ -4,7 +4,7 @@ import pytest
 
 from finta_keys import display
 from finta_keys.checks import check_account_names
-from tests.factories import AccountFactory
+from tests.factories import AccountFactory, make_key
 from tests.finta_keys.pages import read, submit, url
 
 
@@ -96,3 +96,10 @@ def test_an_attribute_that_accounts_do_not_have_is_refused_at_the_start(settings
     assert setting in error.msg
     setattr(settings, setting, "")
     assert check_account_names(None) == []
+
+
+def test_a_scope_of_hundreds_of_accounts_names_a_hundred(alice, alices_browser):
+    make_key(alice, "Many", AccountFactory.create_batch(103, owner=alice))
+    answer = alices_browser.get(url("list"))
+    assert answer.content.decode().count("··") == 100
+    assert "and 3 more, as Edit scope shows" in read(answer)

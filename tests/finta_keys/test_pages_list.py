@@ -6,6 +6,7 @@ import time_machine
 from django.utils import timezone
 
 from accounts_app.models import Account
+from finta_keys import names as key_names
 from finta_keys.models import ApiKey
 from finta_keys.templatetags import finta_keys as tags
 from tests.factories import AccountFactory, make_key
@@ -116,6 +117,18 @@ def test_a_search_finds_names_and_accounts(alices_browser, many, query, found):
 
 def test_a_search_finds_the_hint_of_a_secret_that_leaked(alices_browser, many):
     assert names(alices_browser, f"?q={many[2].hint}") == ["Key 2"]
+
+
+def test_a_search_folds_each_name_and_account_once_however_many_words_it_has(alices_browser, many, monkeypatch):
+    folded = []
+    fold = key_names.fold
+    monkeypatch.setattr(key_names, "fold", lambda text: folded.append(text) or fold(text))
+    page(alices_browser, "?q=" + "key+checking+" * 15)
+    assert len(folded) == 1 + 10 + 2  # the search, the keys, the accounts that they see
+
+
+def test_a_search_that_is_too_long_is_none(alices_browser, many):
+    assert len(names(alices_browser, "?q=" + "x" * 201)) == 10
 
 
 def test_a_search_that_cannot_be_is_none(alices_browser, many):

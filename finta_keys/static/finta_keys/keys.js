@@ -15,6 +15,7 @@
   let address = ""; // of the page that the dialog shows
   let opener = ""; // the href of the link that opened it
   let sending = false;
+  let turn = 0; // counts what was asked for: an answer that comes after something else has happened is dropped
   let copied = true; // false while a secret is shown that was not copied
   let stale = false; // the list has changed under the dialog
 
@@ -49,15 +50,24 @@
     const options = body ? { method: "POST", body } : {};
     const response = await fetch(url, { credentials: "same-origin", cache: "no-store", ...options });
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    // What stands between, such as a proxy, answered in the place of the site.
+    if (!response.ok && !page.querySelector(".panel")) throw new TypeError(`Status ${response.status}`);
     return { page, url: new URL(response.url), redirected: response.redirected, ok: response.ok };
   }
 
   function arrive({ page, url, redirected, ok }, fields) {
     if (redirected && url.searchParams.has("next")) return leave(url, fields);
+    if (isForSomebodyElse(page)) return location.reload();
     if (redirected && url.pathname === location.pathname) return backToList(page);
     if (redirected) return refresh(page.querySelector(".messages"));
     stale ||= !ok; // The list shows something that is not so any more.
     return show(page.querySelector(".panel") ?? page.getElementById("main") ?? page.body);
+  }
+
+  // Somebody else has signed in in another tab.
+  function isForSomebodyElse(page) {
+    const { user } = page.body.dataset;
+    return Boolean(user) && user !== document.body.dataset.user;
   }
 
   function show(panel) {
@@ -77,13 +87,13 @@
     wanted?.focus();
   }
 
-  function backToList(page, messages) {
+  function backToList(page, messages, mine = turn) {
     stale = false;
     if (page.body.dataset.user !== document.body.dataset.user) return location.reload();
     main.replaceChildren(...document.adoptNode(page.getElementById("main")).childNodes);
     if (messages) main.prepend(document.adoptNode(messages));
     enhance(main);
-    dialog.close();
+    if (mine === turn) dialog.close();
     announce(main.querySelector(".messages")?.textContent.trim() ?? "");
   }
 
@@ -91,7 +101,7 @@
   function leave(url, fields) {
     copied = true;
     url.searchParams.set("next", here());
-    const draft = { page: here(), user: document.body.dataset.user, address, fields };
+    const draft = { page: here(), user: document.body.dataset.user, opener, fields };
     sessionStorage.setItem(DRAFT, JSON.stringify(draft));
     location.assign(url);
   }
@@ -102,7 +112,7 @@
     sessionStorage.removeItem(DRAFT);
     const draft = JSON.parse(kept);
     if (draft.page !== here() || draft.user !== document.body.dataset.user) return;
-    await open(draft.address);
+    await open(draft.opener);
     if (draft.fields) refill(content.querySelector("form"), draft.fields);
   }
 
@@ -115,15 +125,19 @@
     enhance(content);
   }
 
-  async function open(href) {
-    opener = href;
-    address = new URL(href, location.href).href;
+  async function open(href, from = href) {
+    const mine = ++turn;
+    const wanted = new URL(href, location.href).href;
+    let answer;
     try {
-      arrive(await ask(address));
+      answer = await ask(wanted);
     } catch (error) {
       if (!(error instanceof TypeError)) throw error;
-      show(fault());
     }
+    if (mine !== turn) return;
+    [address, opener] = [wanted, from];
+    if (!answer) return show(fault());
+    arrive(answer);
   }
 
   function fault() {
@@ -138,7 +152,8 @@
   async function send(form, submitter) {
     const fields = [...new FormData(form, submitter)];
     sending = true;
-    submitter.disabled = true;
+    turn++;
+    submitter.setAttribute("aria-disabled", "true");
     form.querySelector(".fault")?.remove();
     const target = form.hasAttribute("action") ? form.action : address;
     try {
@@ -150,19 +165,21 @@
       sayThatNoAnswerCame(form);
     } finally {
       sending = false;
-      submitter.disabled = false;
+      submitter.removeAttribute("aria-disabled");
     }
   }
 
   function sayThatNoAnswerCame(form) {
+    stale = true;
     const alert = document.createElement("p");
     alert.className = "note warning fault";
     alert.setAttribute("role", "alert");
-    alert.innerHTML = `No answer came, so nothing is known to have changed. <a>Look at ${document.title.split(" · ")[0]}</a>
-      to see, or try again: nothing is done twice.`;
-    alert.querySelector("a").href = here();
+    const look = document.createElement("a");
+    look.href = here();
+    look.textContent = `Look at ${document.title.split(" · ")[0]}`;
+    alert.append("No answer came, so nothing is known to have changed. ", look, " to see, or try again: nothing is done twice.");
     form.querySelector(".buttons").before(alert);
-    alert.querySelector("a").focus();
+    look.focus();
   }
 
   // Closing
@@ -182,23 +199,35 @@
   }
 
   close.addEventListener("click", closeDialog);
+  // Before the browser: it asks by "cancel" only once, and after that closes all the same.
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !dialog.open || (event.target.type === "search" && event.target.value)) return;
+    event.preventDefault();
+    closeDialog();
+  });
   dialog.addEventListener("cancel", (event) => {
     if (!mayClose(content)) event.preventDefault();
   });
   dialog.addEventListener("close", async () => {
+    turn++;
     content.replaceChildren();
     copied = true;
     if (stale) await refresh();
+    if (dialog.open) return;
     const link = [...main.querySelectorAll("a[data-dialog]")].find((each) => each.getAttribute("href") === opener);
     (link ?? main).focus();
   });
 
   async function refresh(messages) {
     stale = false;
+    const mine = turn;
     try {
-      backToList((await ask(here())).page, messages);
-    } catch {
-      location.reload();
+      backToList((await ask(here())).page, messages, mine);
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error;
+      stale = true;
+      address = location.href;
+      if (mine === turn) show(fault());
     }
   }
 
@@ -224,18 +253,27 @@
     } catch {
       done = document.execCommand("copy"); // Without TLS, browsers have no clipboard to write to.
     }
-    if (!done) return announce("Copying is not possible here. The text is selected: copy it with the keyboard.");
-    sayCopied(pressed);
+    if (done) sayCopied(pressed);
+    else sayThatItIsSelected(pressed);
   }
 
   function sayCopied(pressed) {
     copied = true;
+    for (const question of document.querySelectorAll("[data-ask]")) question.hidden = true;
     pressed.firstChild.textContent = "Copied";
     announce("Copied");
     setTimeout(() => {
       pressed.firstChild.textContent = "Copy";
       announce("");
     }, 4000);
+  }
+
+  function sayThatItIsSelected(pressed) {
+    const alert = document.createElement("p");
+    alert.className = "note warning";
+    alert.setAttribute("role", "alert");
+    alert.textContent = "This browser does not let a page copy. The text is selected: copy it with the keyboard.";
+    pressed.replaceWith(alert);
   }
 
   document.addEventListener("copy", () => {
@@ -330,12 +368,11 @@
   });
 
   async function follow(link) {
-    if (link.hasAttribute("aria-busy")) return;
+    if (sending || link.hasAttribute("aria-busy")) return;
     const from = dialog.open ? opener : link.getAttribute("href");
     link.setAttribute("aria-busy", "true");
-    await open(link.getAttribute("href"));
+    await open(link.getAttribute("href"), from);
     link.removeAttribute("aria-busy");
-    opener = from;
   }
 
   document.addEventListener("submit", (event) => {
@@ -347,6 +384,7 @@
       if (!sending) send(form, submitter);
     } else {
       setTimeout(() => (submitter.disabled = true)); // Later: a disabled button is not sent.
+      setTimeout(() => (submitter.disabled = false), 4000); // It may have been stopped; nothing is done twice.
     }
   });
 
