@@ -7,6 +7,8 @@ FIND_PYTHON = for python in python3.13 python3.12 python3.11 python3; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; python=; done; \
 	test -n "$$python" || { echo "Python 3.11 or newer is needed; none was found on the PATH." >&2; exit 1; }
 
+README_PICTURES = list-3-light.png edit-scope-light.png secret-phone-dark.png
+
 .PHONY: help setup run test browser screenshots lint
 help: ## List these commands
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
@@ -24,8 +26,9 @@ test: setup ## Run the tests, without the slow ones
 browser: setup .venv/browser ## Run the tests that drive a real browser; CHROMIUM names one that is not on the PATH
 	$(PYTHON) -m pytest tests/browser -m browser --numprocesses 2 $(ARGS)
 
-screenshots: setup .venv/browser ## Take pictures of the pages into screenshots/
+screenshots: setup .venv/browser ## Take pictures of the pages into screenshots/, those of the README into docs/images/
 	$(PYTHON) -m pytest tests/browser/screenshots.py -m browser -p no:randomly $(ARGS)
+	cp $(addprefix screenshots/,$(README_PICTURES)) docs/images/
 
 lint: setup ## Check style, types, templates, the arrows between the packages, migrations and the API's description
 	$(PYTHON) -m ruff check .
