@@ -98,6 +98,12 @@ def test_an_attribute_that_accounts_do_not_have_is_refused_at_the_start(settings
     assert check_account_names(None) == []
 
 
+def test_a_wrong_account_model_is_to_be_put_right_first(settings):
+    settings.FINTA_KEYS_ACCOUNT_LABEL = "made_up"
+    settings.FINTA_KEYS_OWNER_FIELD = "made_up"
+    assert check_account_names(None) == []
+
+
 def test_a_scope_of_hundreds_of_accounts_names_a_hundred(alice, alices_browser):
     make_key(alice, "Many", AccountFactory.create_batch(103, owner=alice))
     answer = alices_browser.get(url("list"))
