@@ -263,7 +263,7 @@ def test_K2_an_error_while_a_secret_is_looked_up_does_not_report_it(restricted, 
     def fail(*args):
         raise DatabaseError("for the test")
 
-    monkeypatch.setattr("finta_keys.models.ApiKeyQuerySet.using", fail)
+    monkeypatch.setattr("finta_keys.compiled.CompiledQuery.execute", fail)
     request = rf.get("/accounts", HTTP_AUTHORIZATION=f"Bearer {restricted.secret}")
     with pytest.raises(DatabaseError) as error:
         urls_made_up.Accounts.as_view()(request)
