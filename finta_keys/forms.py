@@ -70,9 +70,11 @@ class ScopeFields(KeyForm):
         super().__init__(*args, **kwargs)
         self.owner = owner
         field = cast(AccountChoice, self.fields["accounts"])
+        groups = display.grouped(conf.accounts_of(owner.pk))
+        nameless = "Other accounts" if len(groups) > 1 else ""
         field.choices = [
-            (name, [(str(account.pk), display.label(account)) for account in group])
-            for name, group in display.grouped(conf.accounts_of(owner.pk))
+            (name or nameless, [(str(account.pk), display.label(account)) for account in group])
+            for name, group in groups
         ]
 
     @cached_property
