@@ -1,0 +1,107 @@
+"""What the database does for the statements that the product sends: its plan, and how many rows it reads for it.
+
+Statements are taken from the connection while the product works, so that nothing here repeats a query.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from django.apps import apps
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+READS_AND_WRITES = ("SELECT", "UPDATE", "DELETE", "INSERT")
+STEP = 10  # how often SQLite tells of its work, in steps of its virtual machine
+
+
+def growing_tables() -> set[str]:
+    """Return the tables that hold more rows the more owners there are."""
+    return {
+        model._meta.db_table
+        for app in ("accounts_app", "finta_keys")
+        for model in apps.get_app_config(app).get_models()
+    }
+
+
+def statements_of(work: Callable[[], Any]) -> list[str]:
+    """Return the statements that ``work`` sends. It is undone afterwards only by whoever called for that."""
+    with CaptureQueriesContext(connection) as queries:
+        work()
+    return [query["sql"] for query in queries if query["sql"].startswith(READS_AND_WRITES)]
+
+
+def whole_scans(statement: str) -> list[str]:
+    """Return those steps of the plan of a statement that go through all rows of a table that grows."""
+    return _sqlite_scans(statement) if connection.vendor == "sqlite" else _postgres_scans(statement)
+
+
+def _sqlite_scans(statement: str) -> list[str]:
+    with connection.cursor() as cursor:
+        steps = [row[3] for row in cursor.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall()]
+    # A "search" finds its place in an index, a "scan" does not; an automatic index is built from all rows first.
+    return [step for step in steps if re.match(r"SCAN (?!CONSTANT|\(|\d+ CONSTANT)|.* AUTOMATIC ", step)]
+
+
+def _postgres_scans(statement: str) -> list[str]:
+    nodes = [node for node in _nodes(_explain(statement)["Plan"]) if node.get("Relation Name") in growing_tables()]
+    return [
+        f"{node['Node Type']} on {node['Relation Name']}"
+        for node in nodes
+        if node["Node Type"] == "Seq Scan" or (node["Node Type"].startswith("Index") and "Index Cond" not in node)
+    ]
+
+
+def _explain(statement: str, options: str = "") -> dict[str, Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN ({options}FORMAT JSON) {statement}")
+        plan = cursor.fetchone()[0]
+    return (json.loads(plan) if isinstance(plan, str) else plan)[0]
+
+
+def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for child in node.get("Plans", ()):
+        yield from _nodes(child)
+
+
+def cost(work: Callable[[], Any]) -> int:
+    """Return how much the database does for the reads of ``work``, in a measure that does not wobble.
+
+    On SQLite it is steps of its virtual machine, a few for each row that it looks at; on PostgreSQL the rows that it
+    takes from tables and indexes, those that it then throws away included.
+    """
+    statements = statements_of(work)
+    measure = _sqlite_steps if connection.vendor == "sqlite" else _postgres_rows
+    return sum(measure(statement) for statement in statements if statement.startswith("SELECT"))
+
+
+def _sqlite_steps(statement: str) -> int:
+    calls = 0
+
+    def count() -> None:
+        nonlocal calls
+        calls += 1
+
+    with connection.cursor() as cursor:
+        connection.connection.set_progress_handler(count, STEP)
+        try:
+            cursor.execute(statement).fetchall()
+        finally:
+            connection.connection.set_progress_handler(None, STEP)
+    return calls * STEP
+
+
+def _postgres_rows(statement: str) -> int:
+    thrown_away = ("Rows Removed by Filter", "Rows Removed by Index Recheck")
+    nodes = [n for n in _nodes(_explain(statement, "ANALYZE, BUFFERS, ")["Plan"]) if "Relation Name" in n]
+    return round(sum((n["Actual Rows"] + sum(n.get(key, 0) for key in thrown_away)) * n["Actual Loops"] for n in nodes))
+
+
+def take_indexes_away(table: str) -> None:
+    """Put a temporary copy that has no index in front of a table, for a test that is rolled back."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE TEMPORARY TABLE {table} AS SELECT * FROM {table}")  # noqa: S608
