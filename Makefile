@@ -9,7 +9,7 @@ FIND_PYTHON = for python in python3.13 python3.12 python3.11 python3; do \
 
 README_PICTURES = list-3-light.png edit-scope-light.png secret-phone-dark.png
 
-.PHONY: help setup run test browser screenshots lint
+.PHONY: help setup run test browser screenshots bench lint
 help: ## List these commands
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
 
@@ -30,6 +30,9 @@ screenshots: setup .venv/browser ## Take pictures of the pages into screenshots/
 	$(PYTHON) -m pytest tests/browser/screenshots.py -m browser -p no:randomly $(ARGS)
 	cp $(addprefix screenshots/,$(README_PICTURES)) docs/images/
 
+bench: .env .venv-bench/installed ## Measure what a key costs, beside other libraries, and write docs/benchmarks.md; ARGS=--help tells what else
+	.venv-bench/bin/python -m benchmarks $(ARGS)
+
 lint: setup ## Check style, types, templates, the arrows between the packages, migrations and the API's description
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
@@ -46,6 +49,12 @@ lint: setup ## Check style, types, templates, the arrows between the packages, m
 
 .venv/browser: .venv/installed requirements-browser.txt
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --requirement requirements-browser.txt
+	@touch $@
+
+# The other libraries are installed into an environment of their own.
+.venv-bench/installed: requirements.txt benchmarks/requirements.txt
+	@$(FIND_PYTHON); test -x .venv-bench/bin/python || "$$python" -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt
 	@touch $@
 
 # Written to a file of its own first, so that a run that is broken off leaves no half of it behind.

@@ -1,0 +1,129 @@
+"""Requests a second under gunicorn. The load comes from a process of its own, over the loopback only."""
+
+from __future__ import annotations
+
+import json
+import socket
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from benchmarks.designs import Case
+from benchmarks.running import ROOT, Store, say
+
+WORKERS, THREADS, CONNECTIONS = 2, 2, 4
+ROUNDS, SECONDS = 3, 3.0
+
+
+def measure(store: Store, cases: tuple[Case, ...]) -> dict[Case, float]:
+    """Return the requests a second of each case, the median of interleaved rounds."""
+    rates: dict[Case, list[float]] = {case: [] for case in cases}
+    for design, keys in sorted({(case.design, case.keys) for case in cases}):
+        if not store.callers(design, keys).exists():
+            store.fill(design, keys)
+    with ExitStack() as stack:
+        ports = {case: stack.enter_context(_server(store, case)) for case in cases}
+        for case in cases:
+            _load(store, case, ports[case], 1.0)  # not counted: imports, connections, caches
+        for number in range(ROUNDS):
+            say(f"gunicorn, round {number + 1} of {ROUNDS}")
+            for case in cases:
+                rates[case].append(_load(store, case, ports[case], SECONDS))
+    return {case: statistics.median(some) for case, some in rates.items()}
+
+
+@contextmanager
+def _server(store: Store, case: Case) -> Iterator[int]:
+    port = _free_port()
+    command = [
+        *(sys.executable, "-m", "gunicorn", "benchmarks.wsgi", "--bind", f"127.0.0.1:{port}", "--log-level", "warning"),
+        *("--worker-class", "gthread", "--workers", str(WORKERS), "--threads", str(THREADS)),
+        *("--keep-alive", "30", "--no-control-socket"),
+    ]
+    environment = store.environment(case.design, case.keys)
+    process = subprocess.Popen(command, cwd=ROOT, env=environment)  # noqa: S603  # our own
+    try:
+        _wait_for(port, process)
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + 60
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise SystemExit("gunicorn does not answer; what it wrote is above.")
+
+
+def _load(store: Store, case: Case, port: int, seconds: float) -> float:
+    what = json.loads(store.callers(case.design, case.keys).read_text())[case.caller]["good"]
+    command = [sys.executable, "-m", "benchmarks.serving", str(port), what["pk"], what["header"], str(seconds)]
+    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603  # our own
+    return float(done.stdout)
+
+
+def load(port: int, pk: str, header: str, seconds: float) -> float:
+    """Ask for the account over a few kept connections, and return how many answers came a second."""
+    lines = (f"GET /bench/accounts/{pk} HTTP/1.1", f"Host: 127.0.0.1:{port}", f"Authorization: {header}")
+    request = ("\r\n".join(lines) + "\r\n\r\n").encode()
+    start = time.perf_counter()
+    answered: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: answered.append(_ask_until(port, request, start + seconds)))
+        for _ in range(CONNECTIONS)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if len(answered) < CONNECTIONS:
+        raise SystemExit("A connection failed; what it raised is above.")
+    return sum(answered) / (time.perf_counter() - start)
+
+
+def _ask_until(port: int, request: bytes, end: float) -> int:
+    answered = 0
+    with socket.create_connection(("127.0.0.1", port), 10) as connection:
+        while time.perf_counter() < end:
+            connection.sendall(request)
+            _read_answer(connection)
+            answered += 1
+    return answered
+
+
+def _read_answer(connection: socket.socket) -> None:
+    """Read one answer to its end. Raises ``ConnectionError`` for any but a 200."""
+    read = b""
+    while True:
+        some = connection.recv(65536)
+        read += some
+        head, found, body = read.partition(b"\r\n\r\n")
+        if found:
+            length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
+            if len(body) >= length:
+                break
+        if not some:
+            raise ConnectionError("The server closed the connection.")
+    if not head.startswith(b"HTTP/1.1 200"):
+        raise ConnectionError(head.partition(b"\r\n")[0].decode())
+
+
+if __name__ == "__main__":
+    print(load(int(sys.argv[1]), sys.argv[2], sys.argv[3], float(sys.argv[4])))

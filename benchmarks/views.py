@@ -1,0 +1,69 @@
+"""The floor's view behind each design's authentication, as its documentation says to write it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import Http404
+from rest_framework.generics import GenericAPIView
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts_app.models import Account
+from benchmarks.floor import Floor
+from finta_keys.authentication import ApiKeyAuthentication
+from finta_keys.scoping import AccountScopeMixin
+
+
+class Finta(AccountScopeMixin, GenericAPIView[Any]):
+    """As the site's own views look an account up (``KeyView.find``)."""
+
+    authentication_classes = [ApiKeyAuthentication]
+    permission_classes = [IsAuthenticated]
+    throttle_classes: list[Any] = []
+    renderer_classes = [JSONRenderer]
+    queryset = Account.objects.all()
+
+    def get(self, request: Request, pk: str) -> Response:
+        try:
+            account = self.get_queryset().get(pk=pk)
+        except Account.DoesNotExist:
+            raise Http404 from None
+        return Response({"id": account.pk, "name": account.name})
+
+
+def token() -> type[Floor]:
+    from rest_framework.authentication import TokenAuthentication
+
+    return _behind(TokenAuthentication)
+
+
+def knox() -> type[Floor]:
+    from knox.auth import TokenAuthentication
+
+    return _behind(TokenAuthentication)
+
+
+def simple() -> type[Floor]:
+    from drf_simple_apikey.backends import APIKeyAuthentication
+
+    return _behind(APIKeyAuthentication)
+
+
+def apikey() -> type[Floor]:
+    from rest_framework_api_key.permissions import HasAPIKey
+
+    return type("Apikey", (Floor,), {"permission_classes": [HasAPIKey]})
+
+
+def view_of(design: str) -> Any:
+    """Return the view of a design, to be called with a request and ``pk``."""
+    made = {"floor": lambda: Floor, "finta": lambda: Finta}.get(design) or globals()[design]
+    return made().as_view()
+
+
+def _behind(authentication: type) -> type[Floor]:
+    names = {"authentication_classes": [authentication], "permission_classes": [IsAuthenticated]}
+    return type("Peer", (Floor,), names)

@@ -1,0 +1,139 @@
+"""One process that measures one case, or fills one database. Started by ``running.py``.
+
+``fill`` fills; ``serve`` answers orders, a line of JSON each; ``count`` runs the requests between marks that
+callgrind sees.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+WARM_UP = 30  # requests before any that counts: caches, prepared statements, lazy imports
+STATUS = {"good": (200,), "elsewhere": (404,), "unknown": (401, 403), "malformed": (401, 403)}
+
+
+def main(action: str, design: str, *arguments: str) -> None:
+    import django
+
+    out, sys.stdout = sys.stdout, sys.stderr
+    django.setup()
+    if action == "fill":
+        _fill(design, int(arguments[0]), Path(arguments[1]))
+        return
+    caller, door, callers = arguments[:3]
+    requests = _requests(design, door, json.loads(Path(callers).read_text())[caller])
+    if action == "serve":
+        for line in sys.stdin:
+            order = json.loads(line)
+            print(json.dumps(_ORDERS[order["do"]](requests[order["kind"]], order)), file=out, flush=True)
+    else:
+        for kind in arguments[3].split(","):
+            _count(requests[kind], kind, int(arguments[4]))
+
+
+def _fill(design: str, keys: int, callers: Path) -> None:
+    from django.core.management import call_command
+    from django.db import connection
+
+    from benchmarks.filling import fill
+
+    call_command("migrate", verbosity=0, skip_checks=True)
+    callers.write_text(json.dumps(fill(design, keys)))
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+
+
+def _requests(design: str, door: str, kinds: dict[str, Any]) -> dict[str, Callable[[], int]]:
+    make = _direct(design) if door == "view" else _through_handler(door)
+    return {kind: make(**what) for kind, what in kinds.items()}
+
+
+def _direct(design: str) -> Callable[..., Callable[[], int]]:
+    from rest_framework.test import APIRequestFactory
+
+    from benchmarks.views import view_of
+
+    view, factory = view_of(design), APIRequestFactory()
+
+    def make(header: str, pk: str) -> Callable[[], int]:
+        request = factory.get(f"/bench/accounts/{pk}", HTTP_AUTHORIZATION=header)
+        return lambda: view(request, pk=pk).render().status_code
+
+    return make
+
+
+def _through_handler(door: str) -> Callable[..., Callable[[], int]]:
+    from benchmarks.wsgi import application
+
+    base = "/v2/accounts/" if door == "site" else "/bench/accounts/"
+
+    def make(header: str, pk: str) -> Callable[[], int]:
+        environ = _environ(base + pk, header)
+        return lambda: _call(application, environ)
+
+    return make
+
+
+def _environ(path: str, header: str) -> dict[str, Any]:
+    from django.test import RequestFactory
+
+    return {**RequestFactory(SERVER_NAME="localhost").get(path).environ, "HTTP_AUTHORIZATION": header}
+
+
+def _call(application: Any, environ: dict[str, Any]) -> int:
+    started: list[str] = []
+    response = application(environ.copy(), lambda status, headers: started.append(status))
+    for _ in response:
+        pass
+    response.close()
+    return int(started[0][:3])
+
+
+def _time(request: Callable[[], int], order: dict[str, Any]) -> float:
+    """Return the median time of one request in microseconds."""
+    times = []
+    for _ in range(order["n"]):
+        start = time.perf_counter_ns()
+        request()
+        times.append(time.perf_counter_ns() - start)
+    return statistics.median(times) / 1000
+
+
+def _look(request: Callable[[], int], order: dict[str, Any]) -> dict[str, int]:
+    """Return the status and the number of queries, after the first few requests."""
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    for _ in range(WARM_UP):
+        status = request()
+    if status not in STATUS[order["kind"]]:
+        raise SystemExit(f"{sys.argv} answered {status} to a request of the kind {order['kind']!r}")
+    with CaptureQueriesContext(connection) as queries:
+        request()
+    return {"status": status, "queries": len(queries)}
+
+
+_ORDERS = {"time": _time, "look": _look}
+
+
+def _count(request: Callable[[], int], kind: str, n: int) -> None:
+    """Run ``n`` requests, then twice as many, each between two marks: the start of ``getppid()``."""
+    _look(request, {"kind": kind})
+    for times in (n, 2 * n):
+        gc.collect()
+        os.getppid()
+        for _ in range(times):
+            request()
+        os.getppid()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,4 @@
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.settings")
+from config.wsgi import application  # noqa: F401  # what gunicorn serves
