@@ -30,7 +30,7 @@ screenshots: setup .venv/browser ## Take pictures of the pages into screenshots/
 	$(PYTHON) -m pytest tests/browser/screenshots.py -m browser -p no:randomly $(ARGS)
 	cp $(addprefix screenshots/,$(README_PICTURES)) docs/images/
 
-bench: .env .venv-bench/installed ## Measure what a key costs, beside other libraries, and write docs/benchmarks.md; ARGS=--help tells what else
+bench: .venv-bench/installed ## Measure what a key costs, beside other libraries, and write docs/benchmarks.md; ARGS=--help tells what else
 	.venv-bench/bin/python -m benchmarks $(ARGS)
 
 lint: setup ## Check style, types, templates, the arrows between the packages, migrations and the API's description
