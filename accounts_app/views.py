@@ -21,7 +21,7 @@ from django.views.generic import FormView, TemplateView, View
 from accounts_app import storage_mode
 from accounts_app.forms import AccountForm, AddAccountForm, EditAccountForm
 from accounts_app.models import Account, NotWritable, Transaction, User
-from finta_keys import conf
+from finta_keys import conf, display
 from finta_keys.models import ApiKey
 
 NAMED_KEYS = 5  # How many keys a message names.
@@ -65,15 +65,10 @@ class AccountsView(OwnerMixin, TemplateView):
         refused = bool(keys) and not self.owner.storage_mode
         return super().get_context_data(groups=self._groups(keys), calls_are_refused=refused, **kwargs)
 
-    def _groups(self, keys: list[ApiKey]) -> dict[str, list[Row]]:
-        """Return the rows by institution. Those without one are under the empty name, the last."""
-        groups: dict[str, list[Row]] = {}
+    def _groups(self, keys: list[ApiKey]) -> list[tuple[str, list[Row]]]:
         chosen = Prefetch("api_keys", self.own_keys().filter(share_all_accounts=False), to_attr="choosing_keys")
-        for account in self.own_accounts().prefetch_related(chosen):
-            groups.setdefault(account.institution_name, []).append(Row(account, _seeing(account, keys)))
-        if "" in groups:
-            groups[""] = groups.pop("")
-        return groups
+        groups = display.grouped(self.own_accounts().prefetch_related(chosen))
+        return [(name, [Row(account, _seeing(account, keys)) for account in group]) for name, group in groups]
 
 
 def _seeing(account: Account, keys: list[ApiKey]) -> list[ApiKey]:

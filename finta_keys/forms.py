@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import cache
 from itertools import islice
@@ -17,7 +18,7 @@ from django.utils.functional import cached_property
 
 from finta_keys import conf, display, names, nonces
 from finta_keys.models import ApiKey, CreateNonce
-from finta_keys.secret import PREFIX, Secret
+from finta_keys.secret import PATTERN, PREFIX, Secret, hint
 
 
 class KeyForm(forms.Form):
@@ -172,7 +173,10 @@ class ListForm(KeyForm):
     sort = forms.ChoiceField(label="Sort by", required=False, choices=list(SORTS.items()))
 
     def __init__(self, asked: Any) -> None:
-        super().__init__({name: value for name, value in asked.items() if name != "sort" or value in self.SORTS})
+        kept = {name: value for name, value in asked.items() if name != "sort" or value in self.SORTS}
+        # A whole secret that was pasted is looked for by its hint, and goes into no link of the page (K2).
+        kept["q"] = re.sub(PATTERN, lambda found: hint(found[0]), kept.get("q", ""))
+        super().__init__(kept)
 
     @cached_property
     def query(self) -> str:

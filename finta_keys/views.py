@@ -61,6 +61,11 @@ class KeyListView(OwnKeysMixin, ListView):
     template_name = "finta_keys/list.html"
     context_object_name = "keys"
 
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if self.list_form.data["q"] != request.GET.get("q", ""):  # A secret: out of the address with it.
+            return HttpResponseRedirect(self.list_url)
+        return super().get(request, *args, **kwargs)
+
     def get_queryset(self) -> QuerySet[ApiKey]:
         # What an account's new owner has is nothing that the old owner's keys can see.
         restricted_to = Prefetch("accounts", conf.accounts_of(self.request.user.pk), to_attr="seen_accounts")

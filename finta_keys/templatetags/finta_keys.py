@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
 
 from django import template
 from django.utils import timezone
@@ -33,10 +31,3 @@ def is_long_ago(moment: datetime) -> bool:
 
 register.filter("grouped", display.grouped)
 register.filter("label", display.label)
-
-
-@register.filter
-def count(accounts: Iterable[Any]) -> str:
-    """Return how many accounts these are, in words: "1 account", "3 accounts"."""
-    number = len(list(accounts))
-    return f"{number} account{'' if number == 1 else 's'}"

@@ -131,6 +131,17 @@ def test_a_search_that_is_too_long_is_none(alices_browser, many):
     assert len(names(alices_browser, "?q=" + "x" * 201)) == 10
 
 
+def test_K2_a_secret_that_is_searched_for_leaves_the_address_and_its_key_is_found(alices_browser, restricted, many):
+    answer = alices_browser.get(url("list"), {"q": restricted.secret})
+    assert answer.status_code == 302
+    assert restricted.secret not in answer.url
+    answer = alices_browser.get(answer.url)
+    assert restricted.secret not in answer.content.decode()
+    assert re.findall(r'<th scope="row"><bdi>(.*?)</bdi>', answer.content.decode()) == ["Restricted"]
+    form = alices_browser.get(url("rename", restricted.key), {"q": restricted.secret})
+    assert restricted.secret not in form.content.decode()
+
+
 def test_a_search_that_cannot_be_is_none(alices_browser, many):
     assert len(names(alices_browser, "?q=a%00b")) == 10
 
