@@ -41,7 +41,7 @@ class ApiSettings:
 
     @property
     def names(self) -> list[str]:
-        """The names of the keys, in the order of the list."""
+        """The names of the keys, in the order of the list, as they are now: wait for the page first, or use lists()."""
         headers = self.page.get_by_role("main").get_by_role("rowheader").all_inner_texts()
         return [header.rpartition("finta_")[0].strip() for header in headers]  # without the hint
 

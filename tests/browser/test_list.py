@@ -51,7 +51,8 @@ def test_search_by_account(many):
 def test_a_search_that_finds_nothing_says_so_and_leads_back(many):
     search(many, "no such key")
     many.lists()
-    many.page.get_by_role("link", name="Show all").click()
+    with many.page.expect_navigation():
+        many.page.get_by_role("link", name="Show all").click()
     assert len(many.names) == COUNT
 
 

@@ -119,7 +119,7 @@ def test_after_closing_the_secret_is_nowhere(any_settings, accounts, alice, verb
     secret = any_settings.secret()
     assert secret not in any_settings.page.url
     any_settings.done()
-    assert any_settings.row("Production").count() == 1
+    expect(any_settings.row("Production")).to_have_count(1)
     assert secret not in repr(any_settings.page.context.cookies())
     assert secret not in (any_settings.page.evaluate(KEPT) if any_settings.scripting else any_settings.page.content())
 
