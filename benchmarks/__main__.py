@@ -7,7 +7,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from benchmarks import designs, report, running, serving
+from benchmarks import designs, memory, report, running, serving
 
 LOCAL = "postgres:///postgres?host=/var/run/postgresql"
 
@@ -18,17 +18,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="finta-bench-") as name:
         store = running.Store(Path(name))
         running.fill_all(store, cases)
+        served = serving.measure(store, designs.SERVED) if options.server else {}
         sqlite = running.measure(store, cases, options.rounds, options.requests)
         counted = not options.no_counts and running.count(store, cases, sqlite)
-        served = serving.measure(store, designs.SERVED) if options.server else {}
         postgresql = _on_postgresql(Path(name), cases, options)
-    path = report.write(options, sqlite, postgresql, served, counted)
+        alive = memory.measure(store) if options.full else {}
+    path = report.write(options, report.Measured(sqlite, postgresql, served, alive), counted)
     running.say(f"wrote {path}")
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
-    parser.add_argument("--full", action="store_true", help="a table of 1,000,000 keys as well")
+    parser.add_argument("--full", action="store_true", help="a table of 1,000,000 keys and memory as well")
     parser.add_argument("--server", action="store_true", help="requests a second under gunicorn as well")
     parser.add_argument("--no-counts", action="store_true", help="no instruction counts")
     parser.add_argument("--rounds", type=int, default=12)

@@ -7,6 +7,7 @@ import importlib.metadata
 import platform
 import sqlite3
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,16 @@ KIND_LABELS = {
     "malformed": "malformed key",
     "elsewhere": "good key, hidden or missing account (404)",
 }
+
+
+@dataclass(frozen=True)
+class Measured:
+    """All that was measured in one run; what was not is empty."""
+
+    sqlite: Results
+    postgresql: Results
+    served: dict[Case, float]
+    alive: dict[str, list[int]]
 
 
 class Figures:
@@ -67,19 +78,18 @@ class Figures:
         return f"{results[case][kind][what] / results[floor]['good'][what]:.2f}"
 
 
-def write(
-    options: argparse.Namespace, sqlite: Results, postgresql: Results, served: dict[Case, float], counted: bool
-) -> Path:
+def write(options: argparse.Namespace, measured: Measured, counted: bool) -> Path:
     """Write the page and the plots, and return the path of the page."""
     PLOTS.mkdir(parents=True, exist_ok=True)
-    figures = Figures(sqlite, postgresql)
+    figures = Figures(measured.sqlite, measured.postgresql)
     sections = (
-        _head(options, postgresql, counted),
+        _head(options, measured.postgresql, counted),
         _beside(figures),
         _refusals(figures),
         _sizes(figures, options.full),
         _handler(figures),
-        _served(served),
+        _served(measured.served),
+        _alive(measured.alive),
         _limits(),
     )
     PAGE.write_text("\n\n".join(sections) + "\n")
@@ -258,6 +268,19 @@ processor time from the workers, so these are comparisons and not what a server 
 {_table(("design", "requests a second", "of the floor"), rows)}
 
 ![Requests a second beside each library](benchmarks/served.svg)"""
+
+
+def _alive(alive: dict[str, list[int]]) -> str:
+    title = "## What stays in a worker"
+    if not alive:
+        return f'{title}\n\nNot measured in this run: `make bench ARGS="--full"` does.'
+    rows = [[f"{cell:,}" for cell in row] for row in zip(*alive.values(), strict=True)]
+    return f"""{title}
+
+Memory that Python holds (tracemalloc, after a collection) when so many different keys of one owner were used, each \
+once, through the whole handler, its time of use written. Nothing is kept of a key.
+
+{_table(("keys used", "bytes", "objects"), rows)}"""
 
 
 def _limits() -> str:

@@ -16,7 +16,7 @@ from benchmarks.designs import Case
 from benchmarks.running import ROOT, Store, say
 
 WORKERS, THREADS, CONNECTIONS = 2, 2, 4
-ROUNDS, SECONDS = 3, 3.0
+ROUNDS, SECONDS = 5, 3.0
 
 
 def measure(store: Store, cases: tuple[Case, ...]) -> dict[Case, float]:

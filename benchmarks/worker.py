@@ -76,19 +76,19 @@ def _through_handler(door: str) -> Callable[..., Callable[[], int]]:
     base = "/v2/accounts/" if door == "site" else "/bench/accounts/"
 
     def make(header: str, pk: str) -> Callable[[], int]:
-        environ = _environ(base + pk, header)
-        return lambda: _call(application, environ)
+        environ = environ_of(base + pk, header)
+        return lambda: answer(application, environ)
 
     return make
 
 
-def _environ(path: str, header: str) -> dict[str, Any]:
+def environ_of(path: str, header: str) -> dict[str, Any]:
     from django.test import RequestFactory
 
     return {**RequestFactory(SERVER_NAME="localhost").get(path).environ, "HTTP_AUTHORIZATION": header}
 
 
-def _call(application: Any, environ: dict[str, Any]) -> int:
+def answer(application: Any, environ: dict[str, Any]) -> int:
     started: list[str] = []
     response = application(environ.copy(), lambda status, headers: started.append(status))
     for _ in response:
