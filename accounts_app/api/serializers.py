@@ -6,6 +6,7 @@ import math
 import re
 from datetime import date
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
@@ -69,6 +70,17 @@ class Out(serializers.ModelSerializer[Any]):
     def build_standard_field(self, field_name: str, model_field: Any) -> tuple[type[Any], dict[str, Any]]:
         field, options = super().build_standard_field(field_name, model_field)
         return field, {**options, "required": True, "read_only": False}
+
+    @classmethod
+    def shown(cls, instance: Any) -> dict[str, Any]:
+        """Return what the answer says of an object."""
+        return _ready(cls).to_representation(instance)
+
+
+@cache
+def _ready(serializer: type[Out]) -> Out:
+    """Build the fields once: DRF does for each serializer, which takes longer than to authenticate and to look up."""
+    return serializer()
 
 
 class AccountOut(Out):

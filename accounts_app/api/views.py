@@ -81,7 +81,7 @@ class AccountsView(AccountScopeMixin, KeyView):
             accounts = accounts.filter(type=query["type"])
         if "bankConnectionId" in query:
             accounts = accounts.filter(bank_connection_id=query["bankConnectionId"])
-        return Response({"accounts": fields.AccountOut(accounts, many=True).data})
+        return Response({"accounts": [fields.AccountOut.shown(account) for account in accounts]})
 
     @extend_schema(
         operation_id="createAccount",
@@ -97,7 +97,7 @@ class AccountsView(AccountScopeMixin, KeyView):
                 key.admit(account)
         except ApiKey.DoesNotExist:
             raise AuthenticationFailed from None
-        return Response({"account": fields.AccountOut(account).data}, status=201)
+        return Response({"account": fields.AccountOut.shown(account)}, status=201)
 
 
 class AccountView(AccountScopeMixin, KeyView):
@@ -112,7 +112,7 @@ class AccountView(AccountScopeMixin, KeyView):
         operation_id="getAccount", parameters=[ACCOUNT_ID], responses=answers({200: fields.AccountAnswer}, 404)
     )
     def get(self, request: Request, accountId: str) -> Response:
-        return Response({"account": fields.AccountOut(self.account).data})
+        return Response({"account": fields.AccountOut.shown(self.account)})
 
     @extend_schema(
         operation_id="updateAccount",
@@ -123,7 +123,7 @@ class AccountView(AccountScopeMixin, KeyView):
     def patch(self, request: Request, accountId: str) -> Response:
         """Change fields of an open manual account."""
         values = _valid(fields.AccountIn(data=self.body(), partial=True))
-        return Response({"account": fields.AccountOut(self._change(Account.edit, **values)).data})
+        return Response({"account": fields.AccountOut.shown(self._change(Account.edit, **values))})
 
     @extend_schema(operation_id="closeAccount", parameters=[ACCOUNT_ID], responses=answers({204: None}, 400, 404))
     def delete(self, request: Request, accountId: str) -> Response:
@@ -160,7 +160,7 @@ class TransactionsView(AccountScopeMixin, KeyView):
         found, cursor = pagination.page(self._filtered(query), query)
         return Response(
             {
-                "transactions": fields.TransactionOut(found, many=True).data,
+                "transactions": [fields.TransactionOut.shown(each) for each in found],
                 "pageInfo": {"nextCursor": cursor, "hasMore": cursor is not None},
             }
         )
