@@ -27,7 +27,10 @@ class CompiledQuery(Generic[M]):
         self.sql, self._examples = compiler.as_sql()
         self._field = field
         # Without the compiler, which holds the connection of this thread.
-        self._converters = list(compiler.get_converters([column for column, _, _ in compiler.select]).items())
+        converters = compiler.get_converters([column for column, _, _ in compiler.select])
+        self._converters = [
+            (place, convert, column) for place, (all_, column) in converters.items() for convert in all_
+        ]
         self._parts = [self._part(compiler, compiler.klass_info)]
         self._parts += [self._part(compiler, info) for info in compiler.klass_info["related_klass_infos"]]
 
@@ -43,9 +46,8 @@ class CompiledQuery(Generic[M]):
 
     def _converted(self, row: Sequence[Any], connection: Any) -> list[Any]:
         values = list(row)
-        for position, (converters, column) in self._converters:
-            for convert in converters:
-                values[position] = convert(values[position], column, connection)
+        for place, convert, column in self._converters:
+            values[place] = convert(values[place], column, connection)
         return values
 
     @staticmethod

@@ -1,6 +1,6 @@
 """The settings of this app, read when they are used. ``checks.py`` refuses bad ones at the start."""
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from django.apps import apps
@@ -77,6 +77,9 @@ def database() -> str:
 
     Keys and what they see are read from it too, never from a replica that may lag behind a change (rule K4).
     """
-    from finta_keys.models import ApiKey
+    return router.db_for_write(_key_model())
 
-    return router.db_for_write(ApiKey)
+
+@cache
+def _key_model() -> type[models.Model]:
+    return apps.get_model("finta_keys", "ApiKey")  # its module imports this one

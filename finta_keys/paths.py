@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 
+from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.db import models
 
@@ -14,11 +15,12 @@ def lookups(model: type[models.Model], path: str) -> tuple[str, str]:
     Raises ``ImproperlyConfigured`` where ``path`` does not lead to the account model by foreign keys alone: over a
     to-many relation a row could be seen through another account than the hidden one.
     """
-    return _lookups(model, path, conf.account_model(), conf.owner_field())
+    return _lookups(model, path, conf.account_label(), conf.owner_field())
 
 
 @lru_cache(maxsize=256)
-def _lookups(model: type[models.Model], path: str, account: type[models.Model], owner: str) -> tuple[str, str]:
+def _lookups(model: type[models.Model], path: str, label: str, owner: str) -> tuple[str, str]:
+    account = apps.get_model(label)
     if _end(model, path) is not account._meta.concrete_model:
         raise ImproperlyConfigured(
             f"The path {path!r} does not lead from {model._meta.label} to {account._meta.label} by foreign keys. "

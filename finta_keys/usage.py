@@ -8,10 +8,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any
 
-from asgiref.local import Local
 from django.db import Error as AnyDatabaseError
 from django.db import connections, models, transaction
 from django.utils import timezone
@@ -24,23 +24,23 @@ INTERVAL = timedelta(minutes=1)
 logger = logging.getLogger(__name__)
 failures = 0  # How often, in this process, the write was given up.
 
-_noted = Local()
+_noted: ContextVar[ApiKey | None] = ContextVar("finta_keys_noted", default=None)  # of the request being answered
 
 
 def note(key: ApiKey) -> None:
     """Remember that this key was used by the request that is being answered."""
-    _noted.key = key
+    _noted.set(key)
 
 
 def forget(**kwargs: Any) -> None:
     """Drop what was noted: a receiver of ``request_started``, for requests that never finished."""
-    _noted.key = None
+    _noted.set(None)
 
 
 def record_noted(**kwargs: Any) -> None:
     """Write what was noted: a receiver of ``request_finished``, which is sent after the response."""
-    key = getattr(_noted, "key", None)
-    _noted.key = None
+    key = _noted.get()
+    _noted.set(None)
     if key is not None:
         record(key)
 
