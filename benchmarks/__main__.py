@@ -17,8 +17,8 @@ def main() -> None:
     cases = designs.cases(options.full)
     with tempfile.TemporaryDirectory(prefix="finta-bench-") as name:
         store = running.Store(Path(name))
-        running.fill_all(store, cases)
         served = serving.measure(store, designs.SERVED) if options.server else {}
+        running.fill_all(store, cases)
         sqlite = running.measure(store, cases, options.rounds, options.requests)
         counted = not options.no_counts and running.count(store, cases, sqlite)
         postgresql = _on_postgresql(Path(name), cases, options)

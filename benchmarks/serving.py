@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from benchmarks.designs import Case
-from benchmarks.running import ROOT, Store, say
+from benchmarks.running import ROOT, Store, fill_all, say
 
 WORKERS, THREADS, CONNECTIONS = 2, 2, 4
 ROUNDS, SECONDS = 5, 3.0
@@ -22,9 +22,7 @@ ROUNDS, SECONDS = 5, 3.0
 def measure(store: Store, cases: tuple[Case, ...]) -> dict[Case, float]:
     """Return the requests a second of each case, the median of interleaved rounds."""
     rates: dict[Case, list[float]] = {case: [] for case in cases}
-    for design, keys in sorted({(case.design, case.keys) for case in cases}):
-        if not store.callers(design, keys).exists():
-            store.fill(design, keys)
+    fill_all(store, cases)
     with ExitStack() as stack:
         ports = {case: stack.enter_context(_server(store, case)) for case in cases}
         for case in cases:
