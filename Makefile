@@ -9,7 +9,7 @@ FIND_PYTHON = for python in python3.13 python3.12 python3.11 python3; do \
 
 README_PICTURES = list-3-light.png edit-scope-light.png secret-phone-dark.png
 
-.PHONY: help setup run test browser screenshots bench lint
+.PHONY: help setup run test postgresql browser screenshots bench lint
 help: ## List these commands
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
 
@@ -22,6 +22,9 @@ run: setup ## Install, migrate, add demo data, serve on 127.0.0.1:8000 (PORT and
 
 test: setup ## Run the tests, without the slow ones
 	$(PYTHON) -m pytest --numprocesses 2 $(ARGS)
+
+postgresql: setup ## Run the same tests on a PostgreSQL of their own, from the programs that the machine has
+	$(PYTHON) -m tests.live.servers $(PYTHON) -m pytest --numprocesses 2 $(ARGS)
 
 browser: setup .venv/browser ## Run the tests that drive a real browser; CHROMIUM names one that is not on the PATH
 	$(PYTHON) -m pytest tests/browser -m browser --numprocesses 2 $(ARGS)

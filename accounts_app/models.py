@@ -59,6 +59,8 @@ class UserManager(BaseUserManager["User"]):
         return self.create_user(email, password, **{"is_staff": True, "is_superuser": True, **fields})
 
     def get_by_natural_key(self, username: str | None) -> User:
+        if "\0" in (username or ""):  # PostgreSQL fails on it instead of finding nothing.
+            raise self.model.DoesNotExist
         return self.get(email_key=fold(username or ""))
 
 

@@ -1,9 +1,10 @@
 """What the database itself refuses, whoever writes."""
 
+import re
 import uuid
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import DataError, IntegrityError, transaction
 from django.db.models import Value
 from django.db.models.functions import Cast
 
@@ -17,7 +18,7 @@ def raw_key(owner, **columns):
 
 
 def refused(write, *args, **kwargs):
-    with pytest.raises(IntegrityError) as refusal, transaction.atomic():
+    with pytest.raises((IntegrityError, DataError)) as refusal, transaction.atomic():
         write(*args, **kwargs)
     return str(refusal.value)
 
@@ -38,8 +39,9 @@ def test_K1_a_folded_name_is_not_empty(alice, restricted):
 
 
 def test_K1_a_name_has_at_most_100_characters(alice, restricted):
-    assert "finta_keys_name_not_too_long" in refused(ApiKey.objects.bulk_create, [raw_key(alice, name="n" * 101)])
-    assert "finta_keys_name_not_too_long" in refused(ApiKey.objects.update, name="🔑" * 101)
+    too_long = re.compile(r"finta_keys_name_not_too_long|too long for type character varying\(100\)")
+    assert too_long.search(refused(ApiKey.objects.bulk_create, [raw_key(alice, name="n" * 101)]))
+    assert too_long.search(refused(ApiKey.objects.update, name="🔑" * 101))
     ApiKey.objects.update(name="🔑" * 100)
 
 
@@ -82,10 +84,10 @@ def test_a_scope_row_exists_once(restricted, accounts):
 def test_K5_a_nonce_is_spent_once(db):
     CreateNonce.objects.bulk_create([CreateNonce(value="n" * 43, key_id=uuid.uuid4())])
     nonce = CreateNonce(value="n" * 43, key_id=uuid.uuid4())
-    assert "finta_keys_createnonce.value" in refused(CreateNonce.objects.bulk_create, [nonce])
+    assert "finta_keys_createnonce" in refused(CreateNonce.objects.bulk_create, [nonce])
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("column", ["key_id", "account_id"])
 def test_a_scope_row_leads_to_a_key_and_an_account(restricted, column):
-    assert "FOREIGN KEY" in refused(KeyAccountScope.objects.update, **{column: uuid.uuid4()})
+    assert "foreign key" in refused(KeyAccountScope.objects.update, **{column: uuid.uuid4()}).lower()

@@ -6,7 +6,7 @@ from unittest import mock
 
 import pytest
 import time_machine
-from django.core.signals import request_finished, request_started
+from django.core.signals import request_finished
 from django.db import DatabaseError, InterfaceError, OperationalError, connections
 from django.test import Client
 
@@ -164,16 +164,17 @@ def test_T3_a_request_without_a_key_writes_nothing(restricted):
 
 def test_T3_a_use_that_was_noted_is_dropped_when_another_request_starts(restricted):
     usage.note(restricted.key)
-    request_started.send(sender=None)
-    request_finished.send(sender=None)
+    usage.forget()  # that it listens to the signals is tested with the app
+    usage.record_noted()
     assert last_used(restricted.key) is None
 
 
 def test_T3_a_use_is_written_once(restricted, clock):
     usage.note(restricted.key)
-    request_finished.send(sender=None)
+    usage.record_noted()
+    assert last_used(restricted.key) == NOON
     ApiKey.objects.update(last_used_at=None)
-    request_finished.send(sender=None)
+    usage.record_noted()
     assert last_used(restricted.key) is None
 
 
@@ -194,7 +195,7 @@ def test_T3_an_error_that_is_not_the_databases_is_not_hidden(restricted):
     assert usage.failures == 0
 
 
-# --- a database file with two connections ----------------------------------------------------------------------------
+# --- SQLite: a database file with two connections ----------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -204,7 +205,8 @@ def file_database(django_db_blocker, tmp_path, monkeypatch):
     Without the ``db`` fixture: that allows the databases of the settings only.
     """
     path = tmp_path / "keys.sqlite3"
-    connections.settings["file"] = {**connections.settings["default"], "NAME": path}
+    sqlite = {"ENGINE": "django.db.backends.sqlite3", "NAME": path, "OPTIONS": {}}
+    connections.settings["file"] = {**connections.settings["default"], **sqlite}
     monkeypatch.setattr(conf, "database", lambda: "file")
     connection = connections["file"]
     with django_db_blocker.unblock():

@@ -1,0 +1,6 @@
+"""The site as in production, without the step that collects static files. All else comes from the environment."""
+
+from config.settings import *  # noqa: F403  # all of them
+
+STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"  # noqa: F405
+WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS = True  # no collected files needed

@@ -1,0 +1,214 @@
+"""The site in processes of its own, and people and scripts who use it over HTTP."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from tests.live.servers import answers, free_port, wait_until
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PASSWORD = secrets.token_urlsafe(16)
+SHOWN = re.compile(r'id="secret">(finta_\w+)<')
+
+
+def environment(database_url: str, **more: str) -> dict[str, str]:
+    """Return the environment of a site on a database, as in production."""
+    return {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "tests.live.settings",
+        "SECRET_KEY": "only-for-tests-" + "x" * 50,
+        "API_KEY_PEPPERS": "5a" * 32,
+        "DEBUG": "false",
+        "ALLOWED_HOSTS": "127.0.0.1",
+        "CSRF_TRUSTED_ORIGINS": "",
+        "DATABASE_URL": database_url,
+        "API_RATE_LIMIT": "1000000/minute",
+        "RATE_LIMIT_STORAGE": "memory://",
+        "EMAIL_URL": "memorymail://",
+        **more,
+    }
+
+
+def manage(env: dict[str, str], *arguments: str) -> str:
+    """Run a command of ``manage.py`` and return what it printed. Raises ``CalledProcessError``."""
+    command = [sys.executable, "manage.py", *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=env, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603  # our own
+    return done.stdout.strip()
+
+
+@dataclass(frozen=True)
+class Owner:
+    email: str
+    accounts: list[str]
+
+
+MAKE_OWNER = """
+from accounts_app.models import Account, User
+user = User.objects.create_user({email!r}, {password!r})
+same = {{"owner": user, "type": "depository", "currency": "USD", "current_balance": 1}}
+rows = Account.objects.bulk_create(Account(name=f"Account {{n}}", **same) for n in range({count}))
+print(" ".join(str(row.pk) for row in rows))
+"""
+
+
+def make_owner(env: dict[str, str], email: str = "owner@example.com", accounts: int = 3) -> Owner:
+    """Make a user with ``PASSWORD`` and so many accounts."""
+    code = MAKE_OWNER.format(email=email, password=PASSWORD, count=accounts)
+    return Owner(email, manage(env, "shell", "--no-imports", "--command", code).split())
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: http.client.HTTPMessage
+    text: str
+
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+    @property
+    def secret(self) -> str:
+        """The secret that the page shows."""
+        found = SHOWN.search(self.text)
+        assert found, f"{self.status}, and no secret in it"
+        return found[1]
+
+
+class Connection:
+    """A kept connection to the site, opened anew where the server has closed it."""
+
+    def __init__(self, port: int, timeout: float = 30) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+
+    def request(self, method: str, path: str, body: str | None = None, headers: dict[str, str] | None = None) -> Answer:
+        """Send a request and return its answer. Raises ``OSError`` and ``HTTPException`` where there is none."""
+        try:
+            self._connection.request(method, path, body, headers or {})
+            response = self._connection.getresponse()
+            return Answer(response.status, response.headers, response.read().decode())
+        except (OSError, http.client.HTTPException):
+            self._connection.close()
+            raise
+
+    def call(self, secret: str, path: str = "/v2/me", method: str = "GET", data: Any = None) -> Answer:
+        """Call the API with a secret."""
+        headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
+        return self.request(method, path, None if data is None else json.dumps(data), headers)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class Person(Connection):
+    """A browser without JavaScript, in which somebody is signed in."""
+
+    def __init__(self, port: int, email: str, timeout: float = 30) -> None:
+        super().__init__(port, timeout)
+        self._cookies: dict[str, str] = {}
+        self.email = email
+
+    def sign_in(self) -> Person:
+        answer = self.send("/login", {"username": self.email, "password": PASSWORD})
+        assert answer.status == 302, f"sign-in answered {answer.status}"
+        return self
+
+    def page(self, path: str) -> Answer:
+        return self._kept(self.request("GET", path, headers=self._headers()))
+
+    def send(self, path: str, fields: dict[str, Any]) -> Answer:
+        """Fill in the form of a page, and send it."""
+        return self.post(path, self.form(path) | fields)
+
+    def form(self, path: str) -> dict[str, Any]:
+        """Return the hidden fields of a page's form."""
+        text = self.page(path).text
+        found = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', text))
+        found.update((name, value) for value, name in re.findall(r'value="([^"]*)" name="(\w+)" type="hidden"', text))
+        return found
+
+    def post(self, path: str, fields: dict[str, Any]) -> Answer:
+        headers = {**self._headers(), "Content-Type": "application/x-www-form-urlencoded"}
+        return self._kept(self.request("POST", path, urlencode(fields, doseq=True), headers))
+
+    def create(self, name: str, accounts: list[str] | None = None) -> Answer:
+        return self.send("/settings/api/keys/new", {"name": name, **scope(accounts)})
+
+    def key_paths(self) -> list[str]:
+        """Return the paths below which the pages of each key are, as they stand in the list."""
+        return re.findall(r'href="(/settings/api/keys/[0-9a-f-]{36})/rename', self.page("/settings/api").text)
+
+    def _headers(self) -> dict[str, str]:
+        return {"Cookie": "; ".join(f"{name}={value}" for name, value in self._cookies.items())}
+
+    def _kept(self, answer: Answer) -> Answer:
+        for line in answer.headers.get_all("Set-Cookie") or ():
+            name, _, value = line.partition(";")[0].partition("=")
+            self._cookies[name] = value
+        return answer
+
+
+def scope(accounts: list[str] | None) -> dict[str, Any]:
+    """Return the fields of a form that say what a key may see; None means all."""
+    return {"share_all_accounts": "on"} if accounts is None else {"accounts": accounts}
+
+
+@dataclass
+class Site:
+    """gunicorn with so many workers. ``port`` stays the same over restarts."""
+
+    env: dict[str, str]
+    workers: int = 2
+    threads: int = 2
+    port: int = field(default_factory=free_port)
+    _process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = [
+            *(sys.executable, "-m", "gunicorn", "config.wsgi", "--bind", f"127.0.0.1:{self.port}"),
+            *("--worker-class", "gthread", "--workers", str(self.workers), "--threads", str(self.threads)),
+            *("--keep-alive", "30", "--log-level", "warning", "--no-control-socket", "--graceful-timeout", "5"),
+        ]
+        self._process = subprocess.Popen(command, cwd=ROOT, env=self.env, start_new_session=True)  # noqa: S603  # our own
+        wait_until(lambda: answers(self.port), "a site that answers")
+
+    def stop(self) -> None:
+        if self._process:
+            self._process.terminate()
+            self._process.wait()
+            self._process = None
+
+    def worker_pids(self) -> list[int]:
+        """Return the processes that answer."""
+        assert self._process
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text()
+        return [int(pid) for pid in children.split()]
+
+    def connect(self, timeout: float = 30) -> Connection:
+        return Connection(self.port, timeout)
+
+    def sign_in(self, owner: Owner) -> Person:
+        return Person(self.port, owner.email).sign_in()
+
+
+@contextmanager
+def serving(env: dict[str, str], **options: Any) -> Iterator[Site]:
+    """Migrate the database, and serve the site until the end."""
+    manage(env, "migrate", "--verbosity", "0")
+    site = Site(env, **options)
+    site.start()
+    try:
+        yield site
+    finally:
+        site.stop()
