@@ -1,7 +1,7 @@
 """Users, accounts and transactions, and what the database refuses about them."""
 
-import re
 import datetime as dt
+import re
 from decimal import Decimal
 
 import pytest

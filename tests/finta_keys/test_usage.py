@@ -195,7 +195,7 @@ def test_T3_an_error_that_is_not_the_databases_is_not_hidden(restricted):
     assert usage.failures == 0
 
 
-# --- SQLite: a database file with two connections ----------------------------------------------------------------------------
+# --- SQLite: a database file with two connections ------------------------------------------------------------------
 
 
 @pytest.fixture
