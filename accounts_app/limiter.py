@@ -1,7 +1,9 @@
-"""Counting what a caller does, by a moving window, in ``RATE_LIMIT_STORAGE``.
+"""Counting what a caller does, by moving windows, in ``RATE_LIMIT_STORAGE``.
 
-A rate is written as ``200/minute`` or ``10/5 minutes``. All of it raises ``limits.errors.StorageError`` while the
-storage cannot be reached; whether to go on without it is for the caller to say.
+A rate is written as ``200/minute`` or ``10/5 minutes``. Several with ``;`` between them hold all at once: ``5/minute;
+9/15 minutes`` lets five through at once and makes who goes on wait longer and longer. All of it raises
+``limits.errors.StorageError`` while the storage cannot be reached; whether to go on without it is for the caller to
+say.
 """
 
 from __future__ import annotations
@@ -16,20 +18,34 @@ from limits.storage import storage_from_string
 from limits.strategies import MovingWindowRateLimiter
 
 
-def hit(rate: str, *counted: str) -> bool:
-    """Count once more what ``counted`` names, unless the window is full. Return whether it was not."""
-    return _limiter(settings.RATE_LIMIT_STORAGE).hit(_parse(rate), *counted)
+def has_room(rates: str, *counted: str) -> bool:
+    """Return whether ``hit()`` would count now. Nothing is counted."""
+    limiter = _limiter(settings.RATE_LIMIT_STORAGE)
+    return all(limiter.test(rate, *counted) for rate in _parse(rates))
 
 
-def wait(rate: str, *counted: str) -> int:
-    """Return after how many whole seconds the oldest in the window leaves it."""
-    reset = _limiter(settings.RATE_LIMIT_STORAGE).get_window_stats(_parse(rate), *counted).reset_time
+def hit(rates: str, *counted: str) -> bool:
+    """Count once more what ``counted`` names, unless a window is full. Return whether none was."""
+    limiter, windows = _limiter(settings.RATE_LIMIT_STORAGE), _parse(rates)
+    # What one window refuses is not to fill the others. Somebody may take the last place in between: then the windows
+    # before that one have counted once too often, and nothing got through.
+    if len(windows) > 1 and not has_room(rates, *counted):
+        return False
+    return all(limiter.hit(rate, *counted) for rate in windows)
+
+
+def wait(rates: str, *counted: str) -> int:
+    """Return after how many whole seconds the oldest has left every window that is full; 1 where none is any more."""
+    limiter = _limiter(settings.RATE_LIMIT_STORAGE)
+    windows = [limiter.get_window_stats(rate, *counted) for rate in _parse(rates)]
+    reset = max((window.reset_time for window in windows if window.remaining <= 0), default=0.0)
     return max(1, math.ceil(reset - time.time()))
 
 
-def forget(rate: str, *counted: str) -> None:
+def forget(rates: str, *counted: str) -> None:
     """Start to count anew."""
-    _limiter(settings.RATE_LIMIT_STORAGE).clear(_parse(rate), *counted)
+    for rate in _parse(rates):
+        _limiter(settings.RATE_LIMIT_STORAGE).clear(rate, *counted)
 
 
 @cache
@@ -39,5 +55,5 @@ def _limiter(storage: str) -> MovingWindowRateLimiter:
 
 
 @cache
-def _parse(rate: str) -> limits.RateLimitItem:
-    return limits.parse(rate)
+def _parse(rates: str) -> tuple[limits.RateLimitItem, ...]:
+    return tuple(limits.parse_many(rates))

@@ -48,7 +48,8 @@ SECURITY_HEADERS = {
 class SecurityHeadersMiddleware:
     """What every answer has, whoever gives it: views, the admin, the API, static files, Django's own errors.
 
-    First in the list, so that all answers pass it. Django's own two for further headers come right after.
+    Before all in the list that may answer, so that all answers pass it. Django's own two for further headers come right
+    after.
     A header that a view has set stays as it is.
     """
 

@@ -11,7 +11,7 @@ urlpatterns = [
     path("logout", auth.LogoutView.as_view(), name="logout"),
     path(
         "password/change",
-        auth.PasswordChangeView.as_view(template_name="sign_in/password_change.html"),
+        sign_in.ChangePasswordView.as_view(),
         name="password_change",
     ),
     path(
@@ -21,7 +21,7 @@ urlpatterns = [
     ),
     path(
         "password/reset",
-        auth.PasswordResetView.as_view(template_name="sign_in/password_reset.html"),
+        sign_in.ResetPasswordView.as_view(),
         name="password_reset",
     ),
     path(

@@ -1,5 +1,6 @@
 """Settings of the site. Each value that differs between installations comes from the environment or from ``.env``."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,18 @@ FINTA_KEYS_PEPPERS = env.list("API_KEY_PEPPERS")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
+_proxies = env.str("TRUSTED_PROXY_COUNT", default="").strip()
+if _proxies and not re.fullmatch("[0-9]{1,2}", _proxies):
+    raise ImproperlyConfigured(
+        f"TRUSTED_PROXY_COUNT is {_proxies!r}. Set it to how many proxies of yours each request comes through: "
+        "0 where clients connect directly, 1 behind one nginx or Caddy."
+    )
+TRUSTED_PROXY_COUNT = int(_proxies) if _proxies else None  # None is like 0, and a check says that nobody has decided
+if TRUSTED_PROXY_COUNT:
+    # Only with a proxy, which has to overwrite it: anybody else could send this header too. There is no such setting
+    # for the name of the host: proxies pass Host on, and X-Forwarded-Host would be one more that could be forged.
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
 INSTALLED_APPS = [
     "accounts_app",
     "finta_keys",
@@ -40,6 +53,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    # It answers nothing itself: what all others do and log has the id that it gives.
+    "accounts_app.request_log.RequestLogMiddleware",
     # What all answers have comes before all that may answer: static files, errors of those further down.
     "accounts_app.middleware.SecurityHeadersMiddleware",
     "accounts_app.middleware.ApiHeadersMiddleware",
@@ -118,13 +133,26 @@ SECURE_REFERRER_POLICY = "same-origin"  # A site that a link leads to does not l
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 # One year. Django sends it on requests over TLS only; subdomains are for the operator of the domain to decide on.
 SECURE_HSTS_SECONDS = 0 if DEBUG else 365 * 24 * 60 * 60
+# Off at first: a proxy does it better, and whether there is one is not known here. Never for the API: a client that
+# is led to TLS has sent its secret in clear, would go on to do so, and nobody would notice.
+SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=False)
+SECURE_REDIRECT_EXEMPT = ["^v2(/|$)"]
+# What these ask for is not this site's to decide: redirects (above), and HSTS for other hosts of the domain, which
+# would take those off the net that have no TLS (W005, W021).
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W008", "security.W021"]
 
 FINTA_KEYS_ACCOUNT_MODEL = "accounts_app.Account"
 FINTA_KEYS_ACCOUNT_GROUP = "institution_name"
 FINTA_KEYS_ACCOUNT_LABEL = "label"
+FINTA_KEYS_FRESH_SIGN_IN = "accounts_app.fresh_sign_in.ask_for_password"
 
 API_RATE_LIMIT = env.str("API_RATE_LIMIT", default="200/minute")
-SIGN_IN_LIMIT = env.str("SIGN_IN_LIMIT", default="10/5 minutes")
+# Growing delays: five attempts at once, then two for which to wait a minute, two for five, and none for more than 15.
+SIGN_IN_LIMIT = env.str("SIGN_IN_LIMIT", default="5/minute; 7/5 minutes; 9/15 minutes")
+SIGN_IN_SOURCE_LIMIT = env.str("SIGN_IN_SOURCE_LIMIT", default="50/15 minutes")
+# For each e-mail address: not over more than PASSWORD_RESET_TIMEOUT, so that there is a good link when it is reached.
+PASSWORD_RESET_LIMIT = env.str("PASSWORD_RESET_LIMIT", default="5/hour")
+PASSWORD_RESET_SOURCE_LIMIT = env.str("PASSWORD_RESET_SOURCE_LIMIT", default="30/hour")
 RATE_LIMIT_STORAGE = env.str("RATE_LIMIT_STORAGE", default="memory://")
 
 # The views under /v2 set what they need themselves; this is what drf-spectacular reads.
@@ -140,6 +168,38 @@ SPECTACULAR_SETTINGS = {
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
 }
 
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
+_levels = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+if LOG_LEVEL not in _levels:
+    raise ImproperlyConfigured(f"LOG_LEVEL is {LOG_LEVEL!r}. Set it to one of {', '.join(_levels)}.")
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"()": f"accounts_app.logs.{'LineFormatter' if DEBUG else 'JsonFormatter'}"}},
+    "filters": {"debug_is_off": {"()": "django.utils.log.RequireDebugFalse"}},
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "line"},
+        "mail": {
+            "class": "accounts_app.logs.ReportByMail",
+            "formatter": "line",
+            "level": "ERROR",
+            "filters": ["debug_is_off"],
+        },
+    },
+    "root": {"handlers": ["console", "mail"], "level": LOG_LEVEL},
+    "loggers": {
+        # Django gives these two handlers of their own.
+        "django": {"handlers": [], "level": LOG_LEVEL},
+        # Lines of runserver: ours tell the same, and more.
+        "django.server": {"handlers": [], "level": "ERROR", "propagate": True},
+        # Its lines of DEBUG hold the values of queries: digests, hashes of passwords, keys of sessions.
+        "django.db.backends": {"level": "INFO"},
+    },
+}
+DEFAULT_EXCEPTION_REPORTER = "accounts_app.reports.Reporter"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "accounts_app.reports.ReportFilter"
+
+FILE_UPLOAD_HANDLERS = ["accounts_app.uploads.NoFiles"]
 # A scope form sends a field for each account that is checked; Django's limit is 1,000.
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
 

@@ -23,7 +23,9 @@ urlpatterns = [
     path("settings/api", include("finta_keys.urls")),
     # The operator
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
-    path("admin/login/", limit_guesses(admin.site.login)),  # in the place of the admin's own, which has no limit
+    # In the place of the admin's own, which have no limit.
+    path("admin/login/", limit_guesses(admin.site.login)),
+    path("admin/password_change/", RedirectView.as_view(pattern_name="password_change")),
     path("admin/", admin.site.urls),
     # Integrations; the last entry there answers all that is left below it
     path("v2", include("accounts_app.api.urls")),

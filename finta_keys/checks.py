@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 from django.apps import AppConfig, apps
@@ -14,6 +15,7 @@ from django.db import models, router
 from django.db.migrations.exceptions import CircularDependencyError, NodeNotFoundError
 from django.db.migrations.loader import MigrationLoader
 from django.urls import URLResolver, get_resolver
+from django.utils.encoding import force_bytes
 
 from finta_keys import conf
 
@@ -30,6 +32,59 @@ def check_peppers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Mes
         hint = "Remove the repeated one. To retire a pepper, put a new one in front of it."
         return [checks.Error("FINTA_KEYS_PEPPERS names a pepper twice.", hint=hint, id="finta_keys.E002")]
     return []
+
+
+@checks.register(checks.Tags.security)
+def check_peppers_are_not_secret_key(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
+    """Both as the hex digits that are configured and as the bytes that they stand for."""
+    return [
+        checks.Error(
+            f"Pepper {place} of FINTA_KEYS_PEPPERS is part of SECRET_KEY or its fallbacks: who learns one knows both.",
+            hint=f"{_NEW_PEPPER} Make a new SECRET_KEY, too.",
+            id="finta_keys.E009",
+        )
+        for place, pepper in enumerate(_peppers(), start=1)
+        if any(pepper in key or pepper.hex().encode() in key.lower() for key in _secret_keys())
+    ]
+
+
+@checks.register(checks.Tags.security, deploy=True)
+def check_peppers_are_random(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
+    return [
+        checks.Warning(
+            f"Pepper {place} of FINTA_KEYS_PEPPERS looks made up: it repeats itself or counts up or down.",
+            hint=_NEW_PEPPER,
+            id="finta_keys.W010",
+        )
+        for place, pepper in enumerate(_peppers(), start=1)
+        if _looks_made_up(pepper)
+    ]
+
+
+_NEW_PEPPER = (
+    "Make one with: python -c 'import secrets; print(secrets.token_hex(32))' and put it in front of the others. "
+    "Keys move to it when they are used; `manage.py peppers` says when the old one may be removed."
+)
+
+
+def _peppers() -> tuple[bytes, ...]:
+    try:
+        return conf.peppers()
+    except ImproperlyConfigured:
+        return ()  # That is to be put right first.
+
+
+def _secret_keys() -> list[bytes]:
+    try:
+        return [force_bytes(key) for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)]
+    except ImproperlyConfigured:
+        return []  # There is none, which Django tells.
+
+
+def _looks_made_up(pepper: bytes) -> bool:
+    """Tell what nobody gets by chance: of 32 random bytes about 30 are different, and their steps are, too."""
+    steps = {(after - before) % 256 for before, after in pairwise(pepper)}
+    return len(set(pepper)) <= len(pepper) // 2 or len(steps) == 1
 
 
 @checks.register(checks.Tags.models)
@@ -72,6 +127,26 @@ def check_account_names(app_configs: Sequence[AppConfig] | None, **kwargs: Any) 
         )
         for setting, name in named.items()
         if name and not hasattr(model, name)
+    ]
+
+
+@checks.register(checks.Tags.security)
+def check_fresh_sign_in(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
+    try:
+        hook = conf.fresh_sign_in()
+    except ImportError as error:
+        problem = str(error)
+    else:
+        if hook is None or callable(hook):
+            return []
+        problem = "It cannot be called."
+    return [
+        checks.Error(
+            f"FINTA_KEYS_FRESH_SIGN_IN is {settings.FINTA_KEYS_FRESH_SIGN_IN!r}, which is no function: {problem}",
+            hint='Set it to the dotted path of one that takes a request, such as "shops.sign_in.ask_for_password", or '
+            "leave it out.",
+            id="finta_keys.E008",
+        )
     ]
 
 

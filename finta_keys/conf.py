@@ -1,12 +1,15 @@
 """The settings of this app, read when they are used. ``checks.py`` refuses bad ones at the start."""
 
+from collections.abc import Callable
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, cast
 
 from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import models, router
+from django.http import HttpRequest, HttpResponse
+from django.utils.module_loading import import_string
 
 PEPPER_LENGTH = 32  # bytes; 64 hex digits
 
@@ -65,6 +68,17 @@ def account_label_attribute() -> str:
     """Return the name of the account's attribute that names it within its group: ``FINTA_KEYS_ACCOUNT_LABEL``. Empty
     where ``str()`` does."""
     return str(getattr(settings, "FINTA_KEYS_ACCOUNT_LABEL", ""))
+
+
+def fresh_sign_in() -> Callable[[HttpRequest], HttpResponse | None] | None:
+    """Return what is asked before a page that shows a secret is shown or acts: the callable whose dotted path is
+    ``FINTA_KEYS_FRESH_SIGN_IN``. It takes the request of a signed-in person, and returns None to let it go on, else the
+    answer, such as a page that asks for the password. None where the setting is not set.
+
+    Raises ``ImportError`` where there is nothing of that path.
+    """
+    path = str(getattr(settings, "FINTA_KEYS_FRESH_SIGN_IN", None) or "")
+    return cast(Callable[[HttpRequest], HttpResponse | None], import_string(path)) if path else None
 
 
 def accounts_of(owner_pk: Any) -> models.QuerySet[Any]:

@@ -113,7 +113,23 @@ class KeyFormView(OwnKeysMixin, FormView):
         return HttpResponseRedirect(self.get_success_url())
 
 
-class CreateKeyView(KeyFormView):
+class ShowsSecretView(KeyFormView):
+    """A page that shows a secret. The host may want to know first who sits there: before it is shown, and once more
+    before it acts, as it may have been open for long."""
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return self.ask_first() or super().get(request, *args, **kwargs)
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return self.ask_first() or super().post(request, *args, **kwargs)
+
+    def ask_first(self) -> HttpResponse | None:
+        """Return the host's answer in the place of this page, or None to go on."""
+        ask = conf.fresh_sign_in()
+        return ask(self.request) if ask else None
+
+
+class CreateKeyView(ShowsSecretView):
     verb = "create"
     form_class = CreateKeyForm
     template_name = "finta_keys/create.html"
@@ -139,7 +155,8 @@ class OneKeyView(KeyFormView):
     def key(self) -> ApiKey:
         """The key of the path. Raises ``Http404``."""
         try:
-            return self.get_queryset().get(pk=self.kwargs["pk"])
+            # With its owner, who may be deleted at any moment.
+            return self.get_queryset().select_related("owner").get(pk=self.kwargs["pk"])
         except (ApiKey.DoesNotExist, ValidationError):  # A malformed id is a ValidationError.
             raise Http404 from None
 
@@ -195,7 +212,7 @@ class ConfirmView(OneKeyView):
         return self.render_to_response(self.get_context_data(form=ConfirmForm(initial=self.get_initial()), again=True))
 
 
-class RotateKeyView(ConfirmView):
+class RotateKeyView(ShowsSecretView, ConfirmView):
     verb = "rotate"
     template_name = "finta_keys/rotate.html"
 

@@ -9,13 +9,21 @@ os.environ |= {
     "ALLOWED_HOSTS": "testserver",
     "CSRF_TRUSTED_ORIGINS": "",
     "API_RATE_LIMIT": "100000/minute",
+    "TRUSTED_PROXY_COUNT": "",
+    "SECURE_SSL_REDIRECT": "false",
     "SIGN_IN_LIMIT": "10/5 minutes",
+    "SIGN_IN_SOURCE_LIMIT": "50/15 minutes",
+    "PASSWORD_RESET_LIMIT": "5/hour",
+    "PASSWORD_RESET_SOURCE_LIMIT": "30/hour",
     "RATE_LIMIT_STORAGE": "memory://",
     "EMAIL_URL": "memorymail://",
+    "LOG_LEVEL": "INFO",
 }
 
 from config.settings import *  # noqa: F403  # all of them
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast; the real order has a test of its own
 STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"  # noqa: F405
+# Quiet, and WARNING as the level of all that sets none; caplog and handlers of tests hear what they ask for.
+LOGGING |= {"handlers": {"none": {"class": "logging.NullHandler"}}, "root": {"handlers": ["none"]}}  # noqa: F405
 WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS = True  # no collected files needed

@@ -1,10 +1,12 @@
 """What happens before Django's own code has a request."""
 
+import json
 from io import BytesIO
 
 import pytest
 
 from config.wsgi import application
+from tests.test_settings import GOOD, start
 
 
 @pytest.mark.django_db
@@ -26,3 +28,36 @@ def test_no_charset_makes_the_api_answer_in_anything_but_json(charset):
     assert status.startswith("401")
     assert headers["Content-Type"] == "application/json"
     assert b"Missing or invalid" in body
+
+
+ENVIRONMENT = {
+    **GOOD,
+    "DATABASE_URL": "postgres://finta:s3cret@db.example:5432/finta_production",
+    "RATE_LIMIT_STORAGE": "redis://finta:s3cret@cache.example:6379/0?password=s3cret",
+    "DJANGO_SETTINGS_MODULE": "config.settings",
+}
+
+
+def test_the_start_of_a_server_tells_what_it_works_with_and_no_password(tmp_path):
+    (tmp_path / "staticfiles").mkdir()
+    result = start(tmp_path, ["-c", "import config.wsgi"], **ENVIRONMENT)
+    line = json.loads(result.stderr)
+    assert line["logger"] == "finta.start"
+    for told in (
+        "Finta keys 0.",
+        "Django ",
+        "Python 3.",
+        "database postgresql finta_production;",
+        "rate limits in redis://cache.example:6379;",
+        "DEBUG off",
+        "peppers: 1",
+    ):
+        assert told in line["message"]
+    for hidden in ("s3cret", "finta:", *GOOD.values()):
+        assert hidden not in result.stderr
+
+
+def test_a_command_is_no_start_of_a_server(tmp_path):
+    result = start(tmp_path, ["manage.py", "diffsettings", "--default", "config.settings"], **GOOD)
+    assert result.returncode == 0, result.stderr
+    assert "finta.start" not in result.stderr

@@ -10,6 +10,7 @@ from django.http import HttpResponse
 from django.test import Client, RequestFactory
 
 from accounts_app.middleware import SecurityHeadersMiddleware
+from accounts_app.request_log import RequestLogMiddleware
 from tests.conftest import ApiClient
 from tests.factories import PASSWORD, UserFactory, make_key
 
@@ -114,8 +115,9 @@ def test_every_answer_has_every_header(kind, alice, alices_browser, operators_br
     assert "Access-Control-Allow-Origin" not in answer
 
 
-def test_the_headers_middleware_is_the_first():
-    first = django_settings.MIDDLEWARE[0]
+def test_the_headers_middleware_is_before_all_that_answer():
+    log, first = django_settings.MIDDLEWARE[:2]
+    assert log.endswith(RequestLogMiddleware.__name__)
     assert first.endswith(SecurityHeadersMiddleware.__name__)
 
 

@@ -1,24 +1,33 @@
 """Sign-in, its limit against guessing, passwords, and the error pages."""
 
 import re
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
 from unittest import mock
 
 import pytest
 import time_machine
+from django.contrib.auth import authenticate
 from django.contrib.auth.hashers import MD5PasswordHasher
 from django.core import mail
+from django.db import connection
 from django.template.loader import render_to_string
-from django.test import Client
+from django.test import Client, RequestFactory
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from limits.errors import StorageError
 
 from accounts_app import limiter, sign_in
 from accounts_app.models import User
+from tests.conftest import ApiClient
 from tests.factories import PASSWORD, UserFactory
 
 ALICE = "alice@example.com"
 NEW_PASSWORD = "battery horse staple"
 WRONG = "not the password"
 SIGN_IN_PAGES = ("/login", "/admin/login/")
+SETTINGS = Path(__file__).parent.parent.parent / "config/settings.py"
 
 
 def attempt(email=ALICE, password=WRONG, path="/login", **extra):
@@ -28,6 +37,11 @@ def attempt(email=ALICE, password=WRONG, path="/login", **extra):
 def guess(times=10, **attempted):
     for _ in range(times):
         assert attempt(**attempted).status_code == 200
+
+
+def reset(times=1, email=ALICE, **extra):
+    """Ask for so many mails, and return the last answer."""
+    return [Client().post("/password/reset", {"email": email}, **extra) for _ in range(times)][-1]
 
 
 @pytest.fixture
@@ -175,7 +189,7 @@ def test_the_window_passes(alice):
         wait = int(attempt()["Retry-After"])
         clock.shift(wait - 1)
         assert attempt(password=PASSWORD).status_code == 429
-        assert "Wait 1 minute," in attempt().content.decode()
+        assert "Wait 1 second," in attempt().content.decode()
         clock.shift(2)
         assert attempt(password=PASSWORD).status_code == 302
 
@@ -265,16 +279,22 @@ def test_sign_in_works_while_the_storage_is_down(alice, monkeypatch, caplog):
     def down(*args):
         raise StorageError(ConnectionError("refused"))
 
-    monkeypatch.setattr(limiter, "_limiter", lambda storage: mock.Mock(hit=down, clear=down, get_window_stats=down))
+    monkeypatch.setattr(limiter, "_limiter", lambda storage: mock.Mock(test=down, hit=down, clear=down))
     for _ in range(11):
         assert attempt().status_code == 200
     assert attempt(password=PASSWORD).status_code == 302
-    assert [record.levelname for record in caplog.records if record.name == "accounts_app.sign_in"] == ["WARNING"] * 13
+    reset(times=6)
+    assert len(mail.outbox) == 6
+    assert {record.levelname for record in caplog.records if record.name == "accounts_app.sign_in"} == {"WARNING"}
 
 
 def test_the_storage_holds_no_address(alice):
     guess(1)
-    assert ALICE not in repr(vars(limiter._limiter("memory://").storage))
+    reset()
+    kept = repr(vars(limiter._limiter("memory://").storage))
+    assert "password-reset" in kept
+    assert ALICE not in kept
+    assert "127.0.0.1" not in kept
 
 
 def test_the_way_back_keeps_where_one_wanted_to_go(alice):
@@ -283,7 +303,210 @@ def test_the_way_back_keeps_where_one_wanted_to_go(alice):
     assert f'href="{path}"' in attempt(path=path).content.decode()
 
 
+def test_the_api_has_no_part_in_the_limit(alice, unrestricted):
+    guess()
+    for each in range(50):
+        attempt(email=f"nobody{each}@example.com")
+    assert attempt(email="bob@example.com").status_code == 429
+    assert unrestricted.client.get("/v2/me").status_code == 200
+    for _ in range(60):
+        ApiClient("finta_wrong").get("/v2/me")
+    assert attempt(password=PASSWORD, REMOTE_ADDR="198.51.100.7").status_code == 302
+
+
+# Growing delays, as they are by default
+
+
+@pytest.fixture
+def default_limit(settings):
+    settings.SIGN_IN_LIMIT = re.search(r'"SIGN_IN_LIMIT", default="(.+)"', SETTINGS.read_text()).group(1)
+
+
+def test_who_goes_on_guessing_waits_longer_and_longer_and_never_more_than_15_minutes(alice, default_limit):
+    waits, started = [], datetime(2026, 1, 15, 12, tzinfo=UTC)
+    with time_machine.travel(started, tick=False) as clock:
+        for _ in range(40):
+            answer = attempt()
+            if answer.status_code == 429:
+                waits.append(int(answer["Retry-After"]))
+                clock.shift(waits[-1] + 0.001)
+                answer = attempt()
+            assert answer.status_code == 200
+    assert waits[:3] == [60, 240, 600]  # after the first five, until these are 1, 5 and 15 minutes old
+    assert max(waits) <= 15 * 60
+
+
+def test_a_few_mistakes_cost_nothing(alice, default_limit):
+    guess(4)
+    assert attempt(password=PASSWORD).status_code == 302
+    guess(4)
+    assert attempt(password=PASSWORD).status_code == 302
+
+
+def test_the_page_tells_the_wait_in_words(alice, default_limit):
+    with time_machine.travel("2026-01-15 12:00:00+00:00", tick=False) as clock:
+        guess(5)
+        assert "Wait 1 minute, then" in attempt().content.decode()
+        clock.shift(20)
+        assert "Wait 40 seconds, then" in attempt().content.decode()
+        clock.shift(41)
+        guess(2)
+        assert "Wait 4 minutes, then" in attempt().content.decode()
+
+
+def test_who_is_refused_by_one_window_fills_no_other(alice, settings):
+    settings.SIGN_IN_LIMIT = "3/minute; 6/hour"
+    with time_machine.travel("2026-01-15 12:00:00+00:00", tick=False) as clock:
+        guess(3)
+        for _ in range(20):
+            assert attempt().status_code == 429
+        clock.shift(61)
+        guess(3)
+        clock.shift(3590 - 61)
+        # The hour is full, and does not let the minute fill: ten seconds later there is room in both.
+        for _ in range(20):
+            assert attempt().status_code == 429
+        clock.shift(11)
+        guess(3)
+
+
+def test_who_comes_when_another_takes_the_last_place_does_not_get_through(alice, settings, monkeypatch):
+    """Both have seen that there was room: what is counted decides."""
+    settings.SIGN_IN_LIMIT = "5/minute; 3/hour"
+    monkeypatch.setattr(limiter, "has_room", lambda *counted: True)
+    guess(3)
+    assert attempt(password=PASSWORD).status_code == 429
+
+
+def test_the_wait_is_that_of_all_windows_that_are_full(alice, settings):
+    settings.SIGN_IN_LIMIT = "2/minute; 2/hour"
+    guess(2)
+    assert 3590 <= int(attempt()["Retry-After"]) <= 3600
+
+
+def test_success_empties_all_windows(alice, settings):
+    settings.SIGN_IN_LIMIT = "3/minute; 4/hour"
+    for _ in range(5):
+        guess(2)
+        assert attempt(password=PASSWORD).status_code == 302
+
+
+# One source, many addresses
+
+
+def spray(times, **extra):
+    for each in range(times):
+        assert attempt(email=f"user{each}@example.com", **extra).status_code == 200
+
+
+def test_one_password_at_many_addresses_is_limited_and_other_sources_are_not(alice, settings, hashed):
+    settings.SIGN_IN_SOURCE_LIMIT = "20/15 minutes"
+    spray(20)
+    hashed.clear()
+    refused = attempt(password=PASSWORD)
+    assert refused.status_code == 429
+    assert 0 < int(refused["Retry-After"]) <= 15 * 60
+    assert "your network address" in refused.content.decode()
+    assert attempt(path="/admin/login/").status_code == 429
+    assert hashed == []
+    assert attempt(password=PASSWORD, REMOTE_ADDR="198.51.100.7").status_code == 302
+
+
+def test_a_success_of_ones_own_does_not_clear_what_the_source_has_failed(alice, bob, settings):
+    settings.SIGN_IN_SOURCE_LIMIT = "6/15 minutes"
+    for each in range(6):
+        attempt(email=f"user{each}@example.com")
+        if each < 5:
+            assert attempt(email=bob.email, password=PASSWORD).status_code == 302
+    assert attempt(password=PASSWORD).status_code == 429
+
+
+def test_an_office_that_signs_in_is_not_limited_by_its_successes(db, settings):
+    settings.SIGN_IN_SOURCE_LIMIT = "2/15 minutes"
+    for each in range(6):
+        UserFactory(email=f"user{each}@example.com")
+        assert attempt(email=f"user{each}@example.com", password=PASSWORD).status_code == 302
+
+
+def test_what_the_source_is_refused_does_not_count_for_the_address(alice, settings):
+    settings.SIGN_IN_SOURCE_LIMIT = "5/minute"
+    with time_machine.travel("2026-01-15 12:00:00+00:00", tick=False) as clock:
+        spray(5)
+        for _ in range(15):
+            assert attempt().status_code == 429
+        clock.shift(61)
+        assert attempt(password=PASSWORD).status_code == 302
+
+
+def test_a_wrong_password_of_no_request_is_nobodys(alice):
+    assert authenticate(username=ALICE, password=WRONG) is None
+
+
+# Nobody can tell who is here
+
+
+@pytest.mark.parametrize("path", SIGN_IN_PAGES)
+def test_sign_in_does_as_much_for_nobody_as_for_somebody(alice, path, hashed):
+    UserFactory(email="inactive@example.com", is_active=False)
+    no_password = UserFactory(email="nopassword@example.com")
+    no_password.set_unusable_password()
+    no_password.save()
+    seen = {}
+    for email in (ALICE, "nobody@example.com", "inactive@example.com", "nopassword@example.com"):
+        hashed.clear()
+        with CaptureQueriesContext(connection) as queries:
+            answer = attempt(email=email, path=path)
+        page = re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", answer.content.decode()).replace(email, "…")
+        seen[email] = (answer.status_code, page, sorted(answer.headers), len(queries), len(hashed))
+    assert len(set(map(repr, seen.values()))) == 1, seen
+    assert seen[ALICE][-1] == 1
+
+
+def test_an_inactive_user_with_the_right_password_is_told_nothing_else(db):
+    UserFactory(email="inactive@example.com", is_active=False)
+    page = attempt(email="inactive@example.com", password=PASSWORD).content.decode()
+    assert "There is no user with this e-mail and password." in page
+
+
 # Passwords
+
+
+@pytest.mark.parametrize("path", ["/password/change", "/admin/password_change/"])
+def test_the_old_password_cannot_be_guessed_at_in_a_browser_that_was_left_open(db, path, hashed):
+    UserFactory(email=ALICE, is_staff=True)
+    browser = Client()
+    browser.force_login(User.objects.get())
+    address = browser.get(path, follow=True).request["PATH_INFO"]
+    typed = {"old_password": WRONG, "new_password1": NEW_PASSWORD, "new_password2": NEW_PASSWORD, "username": "other"}
+    for _ in range(10):
+        assert browser.post(address, typed).status_code == 200
+    hashed.clear()
+    assert browser.post(address, {**typed, "old_password": PASSWORD}).status_code == 429
+    assert hashed == []
+    assert attempt(password=PASSWORD).status_code == 429  # counted together with sign-in
+
+
+def test_changing_ones_password_often_is_not_hindered(alice, alices_browser):
+    typed = {"old_password": PASSWORD, "new_password1": PASSWORD, "new_password2": PASSWORD}
+    for _ in range(12):
+        assert alices_browser.post("/password/change", typed).status_code == 302
+
+
+def test_password_reset_signs_all_browsers_out(alice, alices_browser):
+    assert alices_browser.get("/settings/api").status_code == 200
+    set_new_password(Client())
+    assert alices_browser.get("/settings/api").status_code == 302
+
+
+def test_a_password_that_an_admin_sets_signs_all_browsers_out(alice, alices_browser):
+    admin = Client()
+    admin.force_login(UserFactory(email="admin@example.com", is_staff=True, is_superuser=True))
+    address = reverse("admin:auth_user_password_change", args=[alice.pk])
+    typed = {"password1": NEW_PASSWORD, "password2": NEW_PASSWORD, "usable_password": "true"}
+    assert admin.post(address, typed).status_code == 302
+    assert alices_browser.get("/settings/api").status_code == 302
+    assert admin.get(address).status_code == 200
+    assert attempt(password=NEW_PASSWORD).status_code == 302
 
 
 def test_password_change_signs_other_browsers_out(alice, alices_browser):
@@ -316,6 +539,75 @@ def test_password_reset_tells_nothing_of_who_is_here(alice):
     unknown = Client().post("/password/reset", {"email": "nobody@example.com"})
     assert (known.status_code, known.url) == (unknown.status_code, unknown.url)
     assert len(mail.outbox) == 1
+
+
+@pytest.mark.parametrize("email", [ALICE, "nobody@example.com"])
+def test_mails_are_limited_for_each_address_whoever_asks_and_whoever_is_here(alice, email):
+    for each in range(5):
+        assert reset(email=email, REMOTE_ADDR=f"198.51.100.{each}").status_code == 302
+    mails = len(mail.outbox)
+    assert mails == (5 if email == ALICE else 0)
+    refused = reset(email=email.upper(), REMOTE_ADDR="198.51.100.9")
+    assert refused.status_code == 429
+    assert 0 < int(refused["Retry-After"]) <= 3600
+    assert "Wait 60 minutes, then ask" in refused.content.decode()
+    assert len(mail.outbox) == mails
+
+
+def test_who_is_not_mailed_any_more_links_has_good_ones(alice):
+    """Else anybody could keep an owner out by asking for mails."""
+    with time_machine.travel("2026-01-15 12:00:00+00:00", tick=False) as clock:
+        reset(times=5)
+        clock.shift(3599)
+        assert reset().status_code == 429
+        link = re.search(r"http://testserver(\S+)", mail.outbox[0].body).group(1)
+        assert "Set a new password" in Client().get(link, follow=True).content.decode()
+
+
+def test_where_signing_in_has_made_the_links_bad_there_are_new_ones(alice):
+    reset(times=5)
+    assert attempt(password=PASSWORD, REMOTE_ADDR="198.51.100.7").status_code == 302
+    assert reset().status_code == 302
+    assert len(mail.outbox) == 6
+
+
+def test_mails_are_limited_for_each_source(alice, settings):
+    settings.PASSWORD_RESET_SOURCE_LIMIT = "3/hour"
+    for each in range(3):
+        reset(email=f"user{each}@example.com")
+    for _ in range(10):
+        assert reset().status_code == 429
+    assert reset(REMOTE_ADDR="198.51.100.7").status_code == 302  # nothing refused has counted for the address
+    assert len(mail.outbox) == 1
+
+
+def test_what_is_refused_for_the_address_does_not_count_for_the_source(alice, settings):
+    settings.PASSWORD_RESET_LIMIT, settings.PASSWORD_RESET_SOURCE_LIMIT = "2/hour", "3/hour"
+    reset(times=2)
+    assert reset(times=10).status_code == 429
+    assert reset(email="bob@example.com").status_code == 302
+
+
+def test_what_is_no_address_is_not_counted(alice):
+    assert reset(times=10, email="no address").status_code == 200
+    assert reset().status_code == 302
+
+
+def test_the_answer_to_who_asks_for_a_link_waits_for_no_mail(alice):
+    """By the time it takes one could tell who is here: what is done for somebody is done after the answer."""
+    request = RequestFactory().post("/password/reset", {"email": ALICE})
+    request._dont_enforce_csrf_checks = True  # as the test client does
+    with CaptureQueriesContext(connection) as queries:
+        response = sign_in.ResetPasswordView.as_view()(request)
+    assert (response.status_code, len(queries), mail.outbox) == (302, 0, [])
+    response.close()
+    assert [message.to for message in mail.outbox] == [[ALICE]]
+
+
+def test_a_mail_that_cannot_be_sent_is_reported_and_told_to_nobody(alice, monkeypatch, caplog):
+    monkeypatch.setattr("django.contrib.auth.forms.PasswordResetForm.get_users", mock.Mock(side_effect=RuntimeError))
+    assert reset().status_code == 302
+    assert "A mail to reset a password was not sent." in caplog.messages
 
 
 def test_a_password_reset_is_a_way_in_at_once(alice):
@@ -387,6 +679,36 @@ def test_a_request_that_cannot_be_understood_says_so(client):
     assert_way_out(answer, 400, "cannot read what your browser sent", "/settings/api")
 
 
+@pytest.mark.parametrize("path", [*SIGN_IN_PAGES, "/password/reset"])
+@pytest.mark.parametrize("kind", ["a field", "a file", "a field of a form with files"])
+def test_what_is_too_large_is_refused_unread(db, path, kind, settings):
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000
+    large = b"a" * 2000
+    sent = {
+        "a field": {"data": b"username=" + large, "content_type": "application/x-www-form-urlencoded"},
+        "a file": {"data": {"username": ALICE, "file": BytesIO(large)}},
+        "a field of a form with files": {"data": {"username": large.decode()}},
+    }[kind]
+    browser = Client(enforce_csrf_checks=True, raise_request_exception=False)
+    browser.get(path)
+    assert_way_out(browser.post(path, **sent), 400, "cannot read what your browser sent", "/settings/api")
+
+
+def test_files_are_not_kept(db, settings, tmp_path):
+    settings.FILE_UPLOAD_TEMP_DIR = str(tmp_path)
+    request = RequestFactory().post("/login", {"username": ALICE, "file": BytesIO(b"a" * 1000)})
+    assert request.POST["username"] == ALICE
+    assert not request.FILES
+    assert settings.FILE_UPLOAD_HANDLERS == ["accounts_app.uploads.NoFiles"]
+
+
+def test_without_a_limit_on_bodies_files_are_dropped_too(db, settings):
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = None
+    request = RequestFactory().post("/login", {"username": ALICE, "file": BytesIO(b"a" * 5_000_000)})
+    assert request.POST["username"] == ALICE
+    assert not request.FILES
+
+
 def test_what_one_may_not_do_says_so(alices_browser, alice):
     type(alice).objects.update(is_staff=True)
     answer = alices_browser.get("/admin/accounts_app/user/")
@@ -410,7 +732,7 @@ def test_the_page_of_a_500_needs_nothing_to_be_rendered():
 
 @pytest.mark.parametrize("status", ["400", "403", "403_csrf", "404", "429", "500"])
 def test_each_error_page_is_a_panel_with_a_title(status):
-    page = render_to_string(f"{status}.html", {"minutes": 1})
+    page = render_to_string(f"{status}.html", {"wait": "1 minute"})
     title = re.search("<title>(.+) · Finta</title>", page).group(1)
     assert f'<h1 id="title">{title}</h1>' in page
     assert page.count('<section class="panel" aria-labelledby="title">') == 1

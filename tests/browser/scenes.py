@@ -8,11 +8,14 @@ from functools import cached_property
 from typing import Any
 from unittest import mock
 
+from django.conf import settings
+from django.contrib.sessions.backends.db import SessionStore
 from django.db import transaction
 from django.utils import timezone
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from accounts_app import demo
+from accounts_app.fresh_sign_in import GIVEN_AT
 from accounts_app.models import Account, User
 from finta_keys import views
 from finta_keys.models import ApiKey
@@ -373,6 +376,33 @@ def password_change(stage: Stage) -> Page:
 
 
 @scene
+def confirm_password(stage: Stage) -> Page:
+    forget_when_the_password_was_given(stage.page.context)
+    return stage.go(f"{PATH}/keys/new")
+
+
+@scene
+def confirm_password_error(stage: Stage) -> Page:
+    tab = stage.settings()
+    tab.click("Create Key")
+    tab.name.fill("Tax report")
+    forget_when_the_password_was_given(stage.page.context)
+    tab.submit("Create Key")
+    tab.place.get_by_role("textbox", name="Password").fill("a guess")
+    tab.submit("Go on")
+    expect(tab.place).to_contain_text("This is not your password")
+    return tab.page
+
+
+def forget_when_the_password_was_given(context: BrowserContext) -> None:
+    """Make the session of this window one of long ago."""
+    keys = [cookie["value"] for cookie in context.cookies() if cookie["name"] == settings.SESSION_COOKIE_NAME]
+    session = SessionStore(keys[0])
+    session[GIVEN_AT] = 0
+    session.save()
+
+
+@scene
 def password_reset(stage: Stage) -> Page:
     return stage.go("/password/reset", stage.nobodys_page)
 
@@ -415,7 +445,8 @@ def error_404_nobody(stage: Stage) -> Page:
 @scene
 def error_429(stage: Stage) -> Page:
     stage.expected(429)
-    with mock.patch("accounts_app.sign_in._seconds_to_wait", return_value=240):
+    full, wait = {"return_value": False}, {"return_value": 240}
+    with mock.patch("accounts_app.limiter.hit", **full), mock.patch("accounts_app.limiter.wait", **wait):
         page = sign_in(stage)
         page.get_by_role("button", name="Sign in").click()
         expect(page.get_by_role("main")).to_contain_text("Too many attempts")

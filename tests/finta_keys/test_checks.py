@@ -1,6 +1,7 @@
 """What the system checks find before it fails late."""
 
 import sys
+from secrets import token_hex
 from uuid import uuid4
 
 import pytest
@@ -39,8 +40,8 @@ def only(messages, check_id):
 def test_the_real_project_is_clean():
     call_command("check", fail_level="WARNING")
     ours = {check for check in vars(checks).values() if getattr(check, "tags", None)}
-    assert len(ours) == 6
-    assert ours <= set(django_checks.registry.registry.get_checks())
+    assert len(ours) == 9
+    assert ours <= set(django_checks.registry.registry.get_checks(include_deployment_checks=True))
 
 
 # --- E001, E002: peppers ---------------------------------------------------------------------------------------------
@@ -69,6 +70,87 @@ def test_E002_a_pepper_that_is_named_twice_is_found(settings):
 def test_several_good_peppers_are_fine(settings):
     settings.FINTA_KEYS_PEPPERS = ["ab" * 32, "11" * 32]
     assert checks.check_peppers(None) == []
+
+
+# --- E009, W010: peppers that others know ----------------------------------------------------------------------------
+
+RANDOM = "5f0d1c9ae47b2386d1f05c7a9be832640c1d9f7e3ab84562e09d7c1b5fa48326"
+
+
+@pytest.mark.parametrize(
+    ("secret_key", "fallbacks"),
+    [
+        (RANDOM, []),
+        (RANDOM.upper(), []),
+        (f"django-{RANDOM}!", []),
+        (RANDOM.encode(), []),
+        (bytes.fromhex(RANDOM), []),
+        (b"x" + bytes.fromhex(RANDOM), []),
+        ("another", ["yet another", RANDOM]),
+    ],
+    ids=["equal", "in capitals", "contained", "bytes", "decoded", "decoded and contained", "fallback"],
+)
+def test_E009_a_pepper_that_is_the_secret_key_or_part_of_it_is_found(settings, secret_key, fallbacks):
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = secret_key, fallbacks
+    settings.FINTA_KEYS_PEPPERS = ["ab" * 32, RANDOM]
+    message = only(checks.check_peppers_are_not_secret_key(None), "finta_keys.E009")
+    assert message.msg.startswith("Pepper 2 of FINTA_KEYS_PEPPERS")
+    assert "token_hex(32)" in message.hint
+    assert message.is_serious()
+    assert RANDOM[:8] not in str(message).lower()
+
+
+def test_E009_a_pepper_of_its_own_is_fine(settings):
+    settings.SECRET_KEY, settings.FINTA_KEYS_PEPPERS = RANDOM[:-1], [RANDOM]
+    assert checks.check_peppers_are_not_secret_key(None) == []
+
+
+def test_E009_a_missing_secret_key_is_left_to_django_to_tell(settings):
+    settings.SECRET_KEY = ""
+    assert checks.check_peppers_are_not_secret_key(None) == []
+
+
+@pytest.mark.parametrize(
+    "pepper",
+    [
+        "00" * 32,
+        "11" * 32,
+        "FF" * 32,
+        "0123456789abcdef" * 4,
+        "fedcba9876543210" * 4,
+        "0123456789" * 6 + "0123",
+        "deadbeef" * 8,
+        "00" * 31 + "01",
+        bytes(range(32)).hex(),
+        bytes(range(0xFF, 0xDF, -1)).hex(),
+        bytes(range(240, 256)).hex() + bytes(range(16)).hex(),
+    ],
+)
+def test_W010_a_made_up_pepper_is_found(settings, pepper):
+    settings.FINTA_KEYS_PEPPERS = [RANDOM, pepper]
+    message = only(checks.check_peppers_are_random(None), "finta_keys.W010")
+    assert message.msg.startswith("Pepper 2 of FINTA_KEYS_PEPPERS looks made up")
+    assert "token_hex(32)" in message.hint
+    assert not message.is_serious()
+    assert pepper[:8].lower() not in str(message).lower()
+
+
+def test_W010_random_peppers_are_fine(settings):
+    settings.FINTA_KEYS_PEPPERS = [RANDOM, *(token_hex(32) for _ in range(100))]
+    assert checks.check_peppers_are_random(None) == []
+
+
+def test_W010_is_for_deployments_only():
+    registry = django_checks.registry.registry
+    assert checks.check_peppers_are_random in registry.deployment_checks
+    assert checks.check_peppers_are_random not in registry.registered_checks
+
+
+@pytest.mark.parametrize("peppers", [[], ["short"], None])
+def test_bad_peppers_are_told_once(settings, peppers):
+    settings.FINTA_KEYS_PEPPERS = peppers
+    only(checks.check_peppers(None), "finta_keys.E001")
+    assert checks.check_peppers_are_not_secret_key(None) == checks.check_peppers_are_random(None) == []
 
 
 # --- E003: the account model -----------------------------------------------------------------------------------------

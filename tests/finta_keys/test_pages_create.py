@@ -8,6 +8,12 @@ from tests.factories import AccountFactory, make_key
 from tests.finta_keys.pages import create, hidden_fields, shown_secret, submit, url
 
 
+@pytest.fixture
+def nobody_is_asked(settings):
+    """No fresh sign-in between the hours of a test."""
+    del settings.FINTA_KEYS_FRESH_SIGN_IN
+
+
 def test_a_created_key_is_shown_with_a_secret_that_works(alices_browser, accounts):
     answer = create(alices_browser)
     assert answer.status_code == 200
@@ -106,6 +112,7 @@ def test_K5_a_refused_form_keeps_its_nonce(alices_browser, accounts):
     assert hidden_fields(refused) == data
 
 
+@pytest.mark.usefixtures("nobody_is_asked")
 @pytest.mark.parametrize("nonce", ["", "made-up", "a\0b", "other_owner", "expired"])
 def test_K5_a_nonce_that_is_not_good_is_replaced_and_nothing_typed_is_lost(alices_browser, accounts, bob, nonce):
     from django.test import Client
@@ -126,6 +133,7 @@ def test_K5_a_nonce_that_is_not_good_is_replaced_and_nothing_typed_is_lost(alice
     assert shown_secret(again)
 
 
+@pytest.mark.usefixtures("nobody_is_asked")
 def test_K5_a_reload_after_hours_still_says_that_it_was_done(alices_browser, accounts):
     with time_machine.travel(timezone.now() - timezone.timedelta(hours=3), tick=False):
         data = {**hidden_fields(alices_browser.get(url("create"))), "name": "Laptop", "share_all_accounts": "on"}
@@ -135,6 +143,7 @@ def test_K5_a_reload_after_hours_still_says_that_it_was_done(alices_browser, acc
     assert ApiKey.objects.get().name == "Laptop"
 
 
+@pytest.mark.usefixtures("nobody_is_asked")
 @pytest.mark.parametrize("hours", [22, 23.5, 24.5, 30])
 def test_K5_no_reload_makes_a_second_key_when_the_spent_nonce_is_being_forgotten(alices_browser, accounts, hours):
     with time_machine.travel(timezone.now() - timezone.timedelta(hours=hours), tick=False):

@@ -58,6 +58,7 @@
   function arrive({ page, url, redirected, ok }, fields) {
     if (redirected && url.searchParams.has("next")) return leave(url, fields);
     if (isForSomebodyElse(page)) return location.reload();
+    if (redirected && url.href === address) return show(page.querySelector(".panel")); // the way is free now
     if (redirected && url.pathname === location.pathname) return backToList(page);
     if (redirected) return refresh(page.querySelector(".messages"));
     stale ||= !ok; // The list shows something that is not so any more.
@@ -104,6 +105,11 @@
     const draft = { page: here(), user: document.body.dataset.user, opener, fields };
     sessionStorage.setItem(DRAFT, JSON.stringify(draft));
     location.assign(url);
+  }
+
+  // What may be kept: what is hidden may be what was typed before a question came between. Never a password.
+  function isTyped(form, name) {
+    return name !== "csrfmiddlewaretoken" && form.elements[name]?.type !== "password";
   }
 
   async function takeUpDraft() {
@@ -159,7 +165,7 @@
     try {
       const answer = await ask(target, new URLSearchParams(fields));
       sending = false;
-      arrive(answer, fields.filter(([name]) => form.elements[name]?.type !== "hidden"));
+      arrive(answer, fields.filter(([name]) => isTyped(form, name)));
     } catch (error) {
       if (!(error instanceof TypeError)) throw error;
       sayThatNoAnswerCame(form);
