@@ -139,7 +139,8 @@ class OneKeyView(KeyFormView):
     def key(self) -> ApiKey:
         """The key of the path. Raises ``Http404``."""
         try:
-            return self.get_queryset().get(pk=self.kwargs["pk"])
+            # With its owner, who may be deleted at any moment.
+            return self.get_queryset().select_related("owner").get(pk=self.kwargs["pk"])
         except (ApiKey.DoesNotExist, ValidationError):  # A malformed id is a ValidationError.
             raise Http404 from None
 

@@ -88,9 +88,7 @@ class PostgreSQL:
         environment = {**os.environ, "PGDATA": str(self.data), "LC_ALL": "C"}
         # Not through a pipe: the server that is started would hold it open.
         with (self.folder / "output").open("ab") as output:
-            done = subprocess.run(  # noqa: S603  # found by program()
-                command, env=environment, cwd="/", user=self._user, stdout=output, stderr=output
-            )
+            done = subprocess.run(command, env=environment, cwd="/", user=self._user, stdout=output, stderr=output)
         if done.returncode:
             raise RuntimeError((self.folder / "output").read_text()[-2000:])
 
@@ -107,7 +105,7 @@ class Redis:
         return f"redis://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        self._process = subprocess.Popen(  # noqa: S603  # found by program()
+        self._process = subprocess.Popen(
             [program("redis-server"), "--bind", "127.0.0.1", "--port", str(self.port), "--save", ""],
             cwd="/",
             stdout=subprocess.DEVNULL,
@@ -156,7 +154,7 @@ def redis() -> Iterator[Redis]:
 def main(*command: str) -> int:
     with postgresql() as server:
         environment = {**os.environ, "DATABASE_URL": server.url()}
-        return subprocess.run(command, env=environment, check=False).returncode  # noqa: S603  # what was asked for
+        return subprocess.run(command, env=environment, check=False).returncode
 
 
 if __name__ == "__main__":
