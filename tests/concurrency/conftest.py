@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,3 +30,12 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def redis() -> Iterator[servers.Redis]:
     with servers.redis() as server:
         yield server
+
+
+@pytest.fixture
+def pgbouncer(postgresql: servers.PostgreSQL) -> Iterator[servers.PgBouncer]:
+    with tempfile.TemporaryDirectory(prefix="finta-pool-") as name:
+        pool = servers.PgBouncer(postgresql, Path(name))
+        pool.start()
+        yield pool
+        pool.stop()
