@@ -9,6 +9,8 @@ from django.views.generic import RedirectView
 
 from accounts_app.sign_in import limit_guesses
 
+handler500 = "accounts_app.unavailable.server_error"
+
 
 @cache_control(public=True, max_age=24 * 60 * 60)
 def favicon(request: HttpRequest) -> HttpResponsePermanentRedirect:

@@ -94,6 +94,14 @@ def test_T3_a_later_use_by_another_process_is_not_put_back(restricted, clock):
     assert last_used(restricted.key) == NOON + 5 * MINUTE
 
 
+def test_T3_a_clock_that_was_years_ahead_does_not_stop_the_writing(restricted, clock):
+    clock.shift(dt.timedelta(days=1000))
+    get("/v2/accounts", restricted.secret)
+    clock.move_to(NOON)
+    get("/v2/accounts", restricted.secret)
+    assert last_used(restricted.key) == NOON
+
+
 def test_T3_a_key_that_was_deleted_meanwhile_is_not_written(restricted):
     used = ApiKey.objects.with_secret(restricted.secret)
     restricted.key.delete()

@@ -44,7 +44,7 @@ def environment(database_url: str, **more: str) -> dict[str, str]:
 def manage(env: dict[str, str], *arguments: str) -> str:
     """Run a command of ``manage.py`` and return what it printed. Raises ``CalledProcessError``."""
     command = [sys.executable, "manage.py", *arguments]
-    done = subprocess.run(command, cwd=ROOT, env=env, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603  # our own
+    done = subprocess.run(command, cwd=ROOT, env=env, check=True, stdout=subprocess.PIPE, text=True)
     return done.stdout.strip()
 
 
@@ -173,6 +173,7 @@ class Site:
     threads: int = 2
     port: int = field(default_factory=free_port)
     _process: subprocess.Popen[bytes] | None = None
+    _connections: list[Connection] = field(default_factory=list)
 
     def start(self) -> None:
         command = [
@@ -180,7 +181,7 @@ class Site:
             *("--worker-class", "gthread", "--workers", str(self.workers), "--threads", str(self.threads)),
             *("--keep-alive", "30", "--log-level", "warning", "--no-control-socket", "--graceful-timeout", "5"),
         ]
-        self._process = subprocess.Popen(command, cwd=ROOT, env=self.env, start_new_session=True)  # noqa: S603  # our own
+        self._process = subprocess.Popen(command, cwd=ROOT, env=self.env, start_new_session=True)
         wait_until(lambda: answers(self.port), "a site that answers")
 
     def stop(self) -> None:
@@ -196,10 +197,22 @@ class Site:
         return [int(pid) for pid in children.split()]
 
     def connect(self, timeout: float = 30) -> Connection:
-        return Connection(self.port, timeout)
+        return self._kept(Connection(self.port, timeout))
 
     def sign_in(self, owner: Owner) -> Person:
-        return Person(self.port, owner.email).sign_in()
+        person = Person(self.port, owner.email)
+        self._kept(person)
+        return person.sign_in()
+
+    def _kept(self, connection: Connection) -> Connection:
+        self._connections.append(connection)
+        return connection
+
+    def close(self) -> None:
+        """Stop it, and close all connections to it."""
+        self.stop()
+        for connection in self._connections:
+            connection.close()
 
 
 @contextmanager
@@ -211,4 +224,4 @@ def serving(env: dict[str, str], **options: Any) -> Iterator[Site]:
     try:
         yield site
     finally:
-        site.stop()
+        site.close()
