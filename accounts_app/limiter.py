@@ -1,21 +1,31 @@
 """Counting what a caller does, by moving windows, in ``RATE_LIMIT_STORAGE``.
 
 A rate is written as ``200/minute`` or ``10/5 minutes``. Several with ``;`` between them hold all at once: ``5/minute;
-9/15 minutes`` lets five through at once and makes who goes on wait longer and longer. All of it raises
-``limits.errors.StorageError`` while the storage cannot be reached; whether to go on without it is for the caller to
-say.
+9/15 minutes`` lets five through at once and makes who goes on wait longer and longer. All of it raises ``Unreachable``
+while the storage cannot be reached, after a second at most; whether to go on without it is for the caller to say.
 """
 
 from __future__ import annotations
 
+import logging
 import math
+import threading
 import time
 from functools import cache
 
 import limits
 from django.conf import settings
+from limits.errors import StorageError
 from limits.storage import storage_from_string
 from limits.strategies import MovingWindowRateLimiter
+
+logger = logging.getLogger(__name__)
+
+Unreachable = StorageError
+
+TELL_EVERY = 60.0  # seconds
+_told: dict[str, float] = {}  # When each thing was last told, by this process.
+_building = threading.Lock()
 
 
 def has_room(rates: str, *counted: str) -> bool:
@@ -48,10 +58,29 @@ def forget(rates: str, *counted: str) -> None:
         _limiter(settings.RATE_LIMIT_STORAGE).clear(rate, *counted)
 
 
-@cache
+def tell_unreachable(consequence: str) -> None:
+    """Log, at most once a minute, that the storage cannot be reached and what that means."""
+    now = time.monotonic()
+    if now - _told.get(consequence, -TELL_EVERY) >= TELL_EVERY:
+        _told[consequence] = now
+        logger.warning("%s: RATE_LIMIT_STORAGE cannot be reached.", consequence, exc_info=True)
+
+
 def _limiter(storage: str) -> MovingWindowRateLimiter:
-    """Build the storage once per process: ``memory://`` counts in the object itself."""
-    return MovingWindowRateLimiter(storage_from_string(storage, wrap_exceptions=True))
+    """Return the one limiter of this process: ``memory://`` counts in the object itself.
+
+    Built by one thread at a time: ``limits`` imports the client of Redis when it first needs it, and fails in a second
+    thread that comes while it does.
+    """
+    with _building:
+        return _built(storage)
+
+
+@cache
+def _built(storage: str) -> MovingWindowRateLimiter:
+    # A storage that takes packets and answers none must not hold up every request.
+    timeouts = {"socket_connect_timeout": 1, "socket_timeout": 1} if storage.startswith("redis") else {}
+    return MovingWindowRateLimiter(storage_from_string(storage, wrap_exceptions=True, **timeouts))
 
 
 @cache

@@ -27,7 +27,6 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpRespons
 from django.shortcuts import render
 from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_post_parameters
-from limits.errors import StorageError
 
 from accounts_app import limiter
 from accounts_app.models import User
@@ -136,10 +135,10 @@ def _refuse(request: HttpRequest, email: str) -> HttpResponse | None:
             return _too_many(request, limiter.wait(*source), "429.html", of_source=True)
         if not limiter.hit(*attempts):
             return _too_many(request, limiter.wait(*attempts), "429.html")
-    except StorageError:
+    except limiter.Unreachable:
         # Guessing without limit for a while is slow, passwords being hashed with Argon2; nobody able to sign in, not
         # even to delete a key that leaked, is worse.
-        logger.warning("Sign-in is not limited: RATE_LIMIT_STORAGE cannot be reached.", exc_info=True)
+        limiter.tell_unreachable("Sign-in is not limited")
     return None
 
 
@@ -149,8 +148,8 @@ def _count_failure(request: HttpRequest | None, **kwargs: Any) -> None:
         return
     try:
         limiter.hit(*_failures(request))
-    except StorageError:
-        logger.warning("A failed sign-in is not counted: RATE_LIMIT_STORAGE cannot be reached.", exc_info=True)
+    except limiter.Unreachable:
+        limiter.tell_unreachable("Failed sign-ins are not counted")
 
 
 def _refuse_mail(request: HttpRequest, email: str) -> HttpResponse | None:
@@ -162,8 +161,8 @@ def _refuse_mail(request: HttpRequest, email: str) -> HttpResponse | None:
             for counted in both:
                 if not step(*counted):
                     return _too_many(request, limiter.wait(*counted), "sign_in/password_reset_too_many.html")
-    except StorageError:
-        logger.warning("Mails to reset passwords are not limited: RATE_LIMIT_STORAGE cannot be reached.", exc_info=True)
+    except limiter.Unreachable:
+        limiter.tell_unreachable("Mails to reset passwords are not limited")
     return None
 
 
@@ -172,8 +171,8 @@ def _forget(request: HttpRequest, user: User) -> None:
     try:
         limiter.forget(*_attempts(request, user.email_key))
         limiter.forget(*_mails(user.email_key))
-    except StorageError:
-        logger.warning("Attempts to sign in are still counted: RATE_LIMIT_STORAGE cannot be reached.", exc_info=True)
+    except limiter.Unreachable:
+        limiter.tell_unreachable("Attempts to sign in are still counted")
 
 
 @receiver(user_logged_in, dispatch_uid="accounts_app.sign_in")

@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks import designs, svg
 from benchmarks.designs import BESIDE, BY_OWNED, BY_SCOPE, DESIGNS, FLOOR, KEYS, WSGI, WSGI_FLOOR, Case
 from benchmarks.running import COUNTED, ROOT, Results
-from benchmarks.serving import CONNECTIONS, ROUNDS, SECONDS, THREADS, WORKERS
+from benchmarks.serving import CONNECTIONS, ROUNDS, SECONDS, THREADS, WORKERS, Served
 
 PAGE, PLOTS = ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "benchmarks"
 ALL, SOME = BESIDE[:2]
@@ -34,7 +34,7 @@ class Measured:
 
     sqlite: Results
     postgresql: Results
-    served: dict[Case, float]
+    served: dict[Case, Served]
     alive: dict[str, list[int]]
 
 
@@ -252,20 +252,31 @@ def _door_label(case: Case) -> str:
     return f"`GET /v2/accounts/{{id}}`, {designs.caller_label(case.caller)}" if case.door == "site" else case.label
 
 
-def _served(served: dict[Case, float]) -> str:
+def _served(served: dict[Case, Served]) -> str:
     title = "## Requests a second under gunicorn"
     if not served:
         return f'{title}\n\nNot measured in this run: `make bench ARGS="--server"` does.'
-    rows = [[case.label, f"{rate:,.0f}", f"{rate / served[WSGI_FLOOR]:.2f}"] for case, rate in served.items()]
-    bars = [(case.label, rate, case.design == "finta") for case, rate in served.items()]
+    floor = served[WSGI_FLOOR]
+    rows = [
+        [
+            case.label,
+            f"{found.rate:,.0f}",
+            f"{found.rate / floor.rate:.2f}",
+            f"{found.per_cpu:,.0f}",
+            f"{found.per_cpu / floor.per_cpu:.2f}",
+        ]
+        for case, found in served.items()
+    ]
+    bars = [(case.label, found.rate, case.design == "finta") for case, found in served.items()]
     _plot("served", svg.bars("Requests a second under gunicorn", bars, ""))
     return f"""{title}
 
 {WORKERS} gthread workers of {THREADS} threads, SQLite, {CONNECTIONS} kept connections from one process on the same \
 machine, over the loopback; medians of {ROUNDS} rounds of {SECONDS:.0f} s, the designs taking turns. The load takes \
-processor time from the workers, so these are comparisons and not what a server can do.
+processor time from the workers, so these are comparisons and not what a server can do; the requests for each second \
+of processor time of the workers do not contain it.
 
-{_table(("design", "requests a second", "of the floor"), rows)}
+{_table(("design", "requests a second", "of the floor", "for each second of processor", "of the floor"), rows)}
 
 ![Requests a second beside each library](benchmarks/served.svg)"""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import statistics
 import subprocess
@@ -11,6 +12,8 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 from benchmarks.designs import Case
 from benchmarks.running import ROOT, Store, fill_all, say
@@ -19,23 +22,34 @@ WORKERS, THREADS, CONNECTIONS = 2, 2, 4
 ROUNDS, SECONDS = 5, 3.0
 
 
-def measure(store: Store, cases: tuple[Case, ...]) -> dict[Case, float]:
-    """Return the requests a second of each case, the median of interleaved rounds."""
-    rates: dict[Case, list[float]] = {case: [] for case in cases}
+@dataclass(frozen=True)
+class Served:
+    """Requests a second, and requests for each second of the workers' processor time, which the load does not touch."""
+
+    rate: float
+    per_cpu: float
+
+
+def measure(store: Store, cases: tuple[Case, ...]) -> dict[Case, Served]:
+    """Return what came of each case, the medians of interleaved rounds."""
+    rates: dict[Case, list[Served]] = {case: [] for case in cases}
     fill_all(store, cases)
     with ExitStack() as stack:
-        ports = {case: stack.enter_context(_server(store, case)) for case in cases}
+        servers = {case: stack.enter_context(_server(store, case)) for case in cases}
         for case in cases:
-            _load(store, case, ports[case], 1.0)  # not counted: imports, connections, caches
+            _load(store, case, *servers[case], 1.0)  # not counted: imports, connections, caches
         for number in range(ROUNDS):
             say(f"gunicorn, round {number + 1} of {ROUNDS}")
             for case in cases:
-                rates[case].append(_load(store, case, ports[case], SECONDS))
-    return {case: statistics.median(some) for case, some in rates.items()}
+                rates[case].append(_load(store, case, *servers[case], SECONDS))
+    return {
+        case: Served(statistics.median(one.rate for one in some), statistics.median(one.per_cpu for one in some))
+        for case, some in rates.items()
+    }
 
 
 @contextmanager
-def _server(store: Store, case: Case) -> Iterator[int]:
+def _server(store: Store, case: Case) -> Iterator[tuple[int, int]]:
     port = _free_port()
     command = [
         *(sys.executable, "-m", "gunicorn", "benchmarks.wsgi", "--bind", f"127.0.0.1:{port}", "--log-level", "warning"),
@@ -46,7 +60,7 @@ def _server(store: Store, case: Case) -> Iterator[int]:
     process = subprocess.Popen(command, cwd=ROOT, env=environment)  # noqa: S603  # our own
     try:
         _wait_for(port, process)
-        yield port
+        yield port, process.pid
     finally:
         process.terminate()
         process.wait()
@@ -70,15 +84,25 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
     raise SystemExit("gunicorn does not answer; what it wrote is above.")
 
 
-def _load(store: Store, case: Case, port: int, seconds: float) -> float:
+def _cpu_seconds(parent: int) -> float:
+    """Return the processor time that the workers of a gunicorn have used so far, as Linux counts it."""
+    pids = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    # Field 14 and 15 of proc(5), counted after the name, which is in brackets and may hold spaces.
+    stats = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in pids]
+    return sum(int(stat[11]) + int(stat[12]) for stat in stats) / os.sysconf("SC_CLK_TCK")
+
+
+def _load(store: Store, case: Case, port: int, parent: int, seconds: float) -> Served:
     what = json.loads(store.callers(case.design, case.keys).read_text())[case.caller]["good"]
     command = [sys.executable, "-m", "benchmarks.serving", str(port), what["pk"], what["header"], str(seconds)]
+    before = _cpu_seconds(parent)
     done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603  # our own
-    return float(done.stdout)
+    rate, answered = map(float, done.stdout.split())
+    return Served(rate, answered / (_cpu_seconds(parent) - before))
 
 
-def load(port: int, pk: str, header: str, seconds: float) -> float:
-    """Ask for the account over a few kept connections, and return how many answers came a second."""
+def load(port: int, pk: str, header: str, seconds: float) -> tuple[float, int]:
+    """Ask for the account over a few kept connections, and return how many answers came a second, and in all."""
     lines = (f"GET /bench/accounts/{pk} HTTP/1.1", f"Host: 127.0.0.1:{port}", f"Authorization: {header}")
     request = ("\r\n".join(lines) + "\r\n\r\n").encode()
     start = time.perf_counter()
@@ -93,7 +117,7 @@ def load(port: int, pk: str, header: str, seconds: float) -> float:
         thread.join()
     if len(answered) < CONNECTIONS:
         raise SystemExit("A connection failed; what it raised is above.")
-    return sum(answered) / (time.perf_counter() - start)
+    return sum(answered) / (time.perf_counter() - start), sum(answered)
 
 
 def _ask_until(port: int, request: bytes, end: float) -> int:
@@ -124,4 +148,4 @@ def _read_answer(connection: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    print(load(int(sys.argv[1]), sys.argv[2], sys.argv[3], float(sys.argv[4])))
+    print(*load(int(sys.argv[1]), sys.argv[2], sys.argv[3], float(sys.argv[4])))

@@ -2,9 +2,10 @@
 
 from functools import lru_cache
 
-from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
+from django.core.signals import setting_changed
 from django.db import models
+from django.dispatch import receiver
 
 from finta_keys import conf
 
@@ -15,12 +16,12 @@ def lookups(model: type[models.Model], path: str) -> tuple[str, str]:
     Raises ``ImproperlyConfigured`` where ``path`` does not lead to the account model by foreign keys alone: over a
     to-many relation a row could be seen through another account than the hidden one.
     """
-    return _lookups(model, path, conf.account_label(), conf.owner_field())
+    return _lookups(model, path)
 
 
 @lru_cache(maxsize=256)
-def _lookups(model: type[models.Model], path: str, label: str, owner: str) -> tuple[str, str]:
-    account = apps.get_model(label)
+def _lookups(model: type[models.Model], path: str) -> tuple[str, str]:
+    account = conf.account_model()
     if _end(model, path) is not account._meta.concrete_model:
         raise ImproperlyConfigured(
             f"The path {path!r} does not lead from {model._meta.label} to {account._meta.label} by foreign keys. "
@@ -29,7 +30,13 @@ def _lookups(model: type[models.Model], path: str, label: str, owner: str) -> tu
         )
     prefix = f"{path}__" if path else ""
     # The column, so that the owner's table is not joined.
-    return f"{prefix}{owner}", f"{prefix}key_scopes__key"
+    return f"{prefix}{conf.owner_field()}", f"{prefix}key_scopes__key"
+
+
+@receiver(setting_changed)
+def _forget(**kwargs: object) -> None:
+    """Settings change in tests only, which say so by this signal."""
+    _lookups.cache_clear()
 
 
 def _end(model: type[models.Model], path: str) -> type[models.Model] | None:

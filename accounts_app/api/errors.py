@@ -13,7 +13,6 @@ from django.core.exceptions import SuspiciousOperation
 from django.core.exceptions import ValidationError as ModelError
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, JsonResponse, UnreadablePostError
-from limits.errors import StorageError
 from rest_framework import exceptions, status
 from rest_framework.response import Response
 
@@ -88,7 +87,7 @@ def _status(error: Exception) -> int:
         return 404
     if isinstance(error, ModelError | SuspiciousOperation | UnreadablePostError):
         return 400
-    return 503 if isinstance(error, OperationalError | InterfaceError | StorageError) else 500
+    return 503 if isinstance(error, OperationalError | InterfaceError) else 500
 
 
 def _headers(error: Exception, status_code: int) -> dict[str, str]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from types import SimpleNamespace
 from unittest import mock
 
 import pytest
@@ -17,7 +16,6 @@ import time_machine
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import DataError, IntegrityError, InterfaceError, OperationalError
 from django.db.backends.utils import CursorWrapper
-from limits.errors import StorageError
 from rest_framework.response import Response
 
 from accounts_app import limiter
@@ -240,14 +238,17 @@ def test_no_header_tells_a_remaining_quota(client, settings):
     assert not [name for name in first.headers if "rate" in name.lower() or "remaining" in name.lower()]
 
 
-def test_a_rate_limit_storage_that_cannot_be_reached_is_a_503(client, monkeypatch):
-    def hit(*args):
-        raise StorageError(ConnectionError(DETAILS))
-
-    monkeypatch.setattr(limiter, "_limiter", lambda storage: SimpleNamespace(hit=hit))
-    response = client.get("/v2/me")
-    assert_error(response, 503, "UNAVAILABLE")
-    assert DETAILS not in response.content.decode()
+def test_while_the_rate_limit_storage_cannot_be_reached_the_api_goes_on_and_says_so_once_a_minute(
+    client, settings, caplog
+):
+    settings.RATE_LIMIT_STORAGE, settings.API_RATE_LIMIT = "redis://127.0.0.1:1", "1/minute"
+    assert [client.get("/v2/me").status_code for _ in range(3)] == [200] * 3
+    assert [record.getMessage() for record in caplog.records if record.name == "accounts_app.limiter"] == [
+        "The API is not limited: RATE_LIMIT_STORAGE cannot be reached."
+    ]
+    limiter._told["The API is not limited"] -= 61
+    client.get("/v2/me")
+    assert len([record for record in caplog.records if record.name == "accounts_app.limiter"]) == 2
 
 
 # 500 and 503
@@ -342,7 +343,7 @@ def answers(client, accounts, settings):
         yield f"a host that is no host, DEBUG {debug}", client.get("/v2/me", HTTP_HOST="a b/../\r\n")
     settings.DEBUG = False
     settings.API_RATE_LIMIT = "1/minute"
-    limiter._limiter.cache_clear()
+    limiter._built.cache_clear()
     client.get("/v2/me")
     yield "429", client.get("/v2/me")
 
