@@ -9,7 +9,7 @@ FIND_PYTHON = for python in python3.13 python3.12 python3.11 python3; do \
 
 README_PICTURES = list-3-light.png edit-scope-light.png secret-phone-dark.png
 
-.PHONY: help setup run test postgresql browser screenshots bench lint
+.PHONY: help setup run test postgresql live soak browser screenshots bench lint
 help: ## List these commands
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
 
@@ -25,6 +25,12 @@ test: setup ## Run the tests, without the slow ones
 
 postgresql: setup ## Run the same tests on a PostgreSQL of their own, from the programs that the machine has
 	$(PYTHON) -m tests.live.servers $(PYTHON) -m pytest --numprocesses 2 $(ARGS)
+
+live: setup ## Run the tests with real servers and processes: concurrency, faults, limits over processes
+	$(PYTHON) -m pytest tests/concurrency tests/faults -m live -p no:randomly -rA $(ARGS)
+
+soak: ## The same for most of an hour: thousands of rounds, 10,000 changes, ten minutes of mixed load
+	SOAK_ROUNDS=100 SOAK_TRIALS=10000 SOAK_KILLS=60 SOAK_MINUTES=10 $(MAKE) live
 
 browser: setup .venv/browser ## Run the tests that drive a real browser; CHROMIUM names one that is not on the PATH
 	$(PYTHON) -m pytest tests/browser -m browser --numprocesses 2 $(ARGS)
