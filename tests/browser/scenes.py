@@ -10,7 +10,7 @@ from unittest import mock
 
 from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.utils import timezone
 from playwright.sync_api import BrowserContext, Page, expect
 
@@ -457,4 +457,11 @@ def error_429(stage: Stage) -> Page:
 def error_500(stage: Stage) -> Page:
     stage.expected(500)
     with mock.patch.object(views.KeyListView, "get_queryset", side_effect=RuntimeError("made up")):
+        return stage.go(PATH)
+
+
+@scene
+def error_503(stage: Stage) -> Page:
+    stage.expected(503)
+    with mock.patch.object(views.KeyListView, "get_queryset", side_effect=OperationalError("made up")):
         return stage.go(PATH)
