@@ -97,6 +97,7 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
         # Readers do not wait for a writer, and a transaction that will write takes its lock at its start.
         "init_command": "PRAGMA journal_mode=WAL;",
         "transaction_mode": "IMMEDIATE",
+        "timeout": 20,  # seconds that a writer waits for the others; Django's five are few where a disk is slow
         **_database.get("OPTIONS", {}),
     }
 DATABASES = {"default": _database}

@@ -13,7 +13,7 @@ import pytest
 
 from tests.live import site
 
-TRIALS = int(os.environ.get("SOAK_TRIALS", "150"))
+TRIALS = int(os.environ.get("SOAK_TRIALS", "90"))
 WORKERS = 4
 
 pytestmark = pytest.mark.live

@@ -12,7 +12,7 @@ import pytest
 from tests.live import site
 
 PROCESSES = 2
-ROUNDS = int(os.environ.get("SOAK_ROUNDS", "8"))  # of each scenario in each process
+ROUNDS = int(os.environ.get("SOAK_ROUNDS", "4"))  # of each scenario in each process
 SEED = int(os.environ.get("SOAK_SEED", "1"))
 
 pytestmark = pytest.mark.live
