@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.live import site
+from tests.live.middleware import WORKER
 
 TRIALS = int(os.environ.get("SOAK_TRIALS", "90"))
 WORKERS = 4
@@ -42,6 +43,15 @@ def load(served: site.Site, secret: str) -> Iterator[Counter[int]]:
             thread.join()
 
 
+def one_to_each_worker(served: site.Site) -> list[site.Connection]:
+    """Return connections of which each is kept by another worker."""
+    found: dict[str | None, site.Connection] = {}
+    while len(found) < WORKERS:
+        connection = served.connect()
+        found.setdefault(connection.call("finta_nobody").headers[WORKER], connection)
+    return list(found.values())
+
+
 class Trials:
     """One key that is changed again and again through the pages, and the connections that ask right afterwards."""
 
@@ -50,13 +60,12 @@ class Trials:
         self.secret = self.person.create("Tried", owner.accounts[:1]).secret
         self.path = self.person.key_paths()[0]  # the newest
         self.token = {"csrfmiddlewaretoken": self.person.form(f"{self.path}/rename")["csrfmiddlewaretoken"]}
-        # As many as there are workers, each kept by one of them or another.
-        self.connections = [served.connect() for _ in range(2 * WORKERS)]
-        self.turn = itertools.cycle(self.connections)
+        self.turn = itertools.cycle(one_to_each_worker(served))
         self.seen = self.owner.accounts[0]
         self.rotation = 0
         self.misses: list[str] = []
         self.counts: Counter[str] = Counter()
+        self.answered: Counter[str | None] = Counter()
 
     def rotate(self) -> None:
         old = self.secret
@@ -81,7 +90,9 @@ class Trials:
         self._expect("create", self.secret, "/v2/me", 200)
 
     def _expect(self, what: str, secret: str, path: str, status: int) -> None:
-        found = next(self.turn).call(secret, path).status
+        answer = next(self.turn).call(secret, path)
+        found = answer.status
+        self.answered[answer.headers[WORKER]] += 1
         self.counts[what] += 1
         if found != status:
             self.misses.append(f"{what}: {found}")
@@ -91,13 +102,15 @@ def test_K4_a_change_is_in_force_in_every_process_once_it_was_answered(database_
     env = site.environment(database_url)
     with site.serving(env, workers=WORKERS) as served:
         owner = site.make_owner(env)
-        trials = Trials(served, owner)
         other = served.sign_in(owner).create("Load").secret
         with load(served, other) as statuses:
+            trials = Trials(served, owner)
             for number in range(TRIALS):
                 (trials.rotate, trials.edit_scope, trials.delete)[number % 3]()
     for what, count in trials.counts.items():
         print(f"{count:7,}  {what}")
     print(f"{len(trials.misses):7,}  misses; under a load of {sum(statuses.values()):,} requests")
+    print(f"{sorted(trials.answered.values())} answers by the {WORKERS} workers")
     assert trials.misses == []
+    assert len(trials.answered) == WORKERS
     assert set(statuses) == {200}
