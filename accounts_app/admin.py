@@ -13,10 +13,11 @@ from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models
 from django.forms.fields import InvalidJSONInput
-from django.http import HttpRequest, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from rest_framework.exceptions import ValidationError as ApiValidationError
 
 from accounts_app.api.serializers import Liability
+from accounts_app.fresh_sign_in import ask_for_password
 from accounts_app.models import Account, Transaction, User
 
 
@@ -75,6 +76,15 @@ class UserAdmin(CarefulAdmin, auth_admin.UserAdmin):
     list_filter = ("storage_mode", "is_active", "is_staff", "is_superuser", "groups")
     search_fields = ("email",)
     ordering = ("email",)
+
+    # A session that was left open must not get at a secret by a password that it sets, or by the address to which
+    # one is reset.
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        return ask_for_password(request) or super().user_change_password(request, id, form_url)
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return ask_for_password(request) or super().changeform_view(request, *args, **kwargs)
 
 
 class LiabilityField(forms.JSONField):

@@ -193,6 +193,8 @@ LOGGING = {
         "django": {"handlers": [], "level": LOG_LEVEL},
         # Lines of runserver: ours tell the same, and more.
         "django.server": {"handlers": [], "level": "ERROR", "propagate": True},
+        # Its handlers would write a malformed request, with whatever is in it, as it came.
+        "gunicorn.error": {"handlers": [], "propagate": True},
         # Its warnings are refused requests, of which our line tells already.
         "django.request": {"level": "ERROR"},
         # Its lines of DEBUG hold the values of queries: digests, hashes of passwords, keys of sessions.

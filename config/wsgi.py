@@ -1,4 +1,5 @@
 import os
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -11,13 +12,20 @@ from accounts_app.request_log import log_start  # noqa: E402  # needs what the l
 
 log_start()
 
+_BOUNDARY = re.compile(r"""(?:^|[;\s])(boundary=(?:"[^"]*"|[^\s;"]+))""", re.IGNORECASE)
+
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Django's application, without the parameters of an API request's ``Content-Type``.
+    """Django's application, without the parameters of the ``Content-Type``, but for the boundary of a form's parts.
 
-    Django reads the query in the charset that is named there, and where that is none of text (``charset=hex``) it fails
-    before any middleware could answer in JSON. JSON is UTF-8 whatever is named.
+    Django reads query and form in the charset that is named there, and where that is none of text (``charset=hex``) it
+    fails before any middleware could answer. All here is UTF-8 whatever is named.
     """
-    if environ.get("PATH_INFO", "").startswith("/v2"):
-        environ["CONTENT_TYPE"] = environ.get("CONTENT_TYPE", "").partition(";")[0]
+    environ["CONTENT_TYPE"] = _without_charset(environ.get("CONTENT_TYPE", ""))
     return django_application(environ, start_response)
+
+
+def _without_charset(content_type: str) -> str:
+    kind, _, parameters = content_type.partition(";")
+    boundary = _BOUNDARY.search(parameters)
+    return f"{kind}; {boundary[1]}" if boundary else kind

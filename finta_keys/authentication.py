@@ -15,6 +15,8 @@ from finta_keys import secret, usage
 from finta_keys.models import ApiKey
 from finta_keys.scoping import require_scope
 
+BLANKS = " \t"  # of HTTP. Of Latin-1 there are more, which belong to no header.
+
 
 class ApiKeyAuthentication(BaseAuthentication):
     """``Authorization: Bearer finta_…``: sets ``request.user`` to the owner and ``request.auth`` to the key.
@@ -50,8 +52,8 @@ class ApiKeyAuthentication(BaseAuthentication):
 
         The server hands over bytes that are not text as characters of Latin-1, which no secret contains.
         """
-        scheme, _, credentials = request.META.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
-        credentials = credentials.strip()
+        scheme, _, credentials = request.META.get("HTTP_AUTHORIZATION", "").strip(BLANKS).partition(" ")
+        credentials = credentials.strip(BLANKS)
         if scheme.lower() != self.keyword.lower() or not credentials.startswith(secret.PREFIX):
             return None
         return str(credentials)

@@ -5,6 +5,8 @@ import unicodedata
 
 from django.core.exceptions import ValidationError
 
+from finta_keys import secret
+
 MAX_LENGTH = 100
 # Folding can lengthen a name (one ligature becomes up to 18 letters), and PostgreSQL indexes at most 2,704 bytes.
 KEY_MAX_LENGTH = 400
@@ -44,6 +46,8 @@ def clean(name: str) -> str:
 def _problem(name: str) -> str:
     if any(_is_refused(character) for character in name):
         return "This name contains a control character, a line break or a text direction mark. Type it without."
+    if re.search(secret.PATTERN, name):
+        return "This name contains the secret of a key, which is kept nowhere. Choose another name."
     if not key(name):
         return "Give the key a name, such as where it is used."
     if len(name) > MAX_LENGTH:

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.mixins import LoginRequiredMixin
+from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Prefetch, QuerySet
@@ -41,6 +42,12 @@ class OwnKeysMixin(LoginRequiredMixin):
     def list_url(self) -> str:
         """The list as it was searched and sorted when the person left it."""
         return str(reverse("finta_keys:list")) + self.list_form.query
+
+    def handle_no_permission(self) -> HttpResponseRedirect:
+        if self.request.user.is_authenticated:
+            return super().handle_no_permission()
+        # The way back has the search as the list would keep it: not a secret that was pasted into it.
+        return redirect_to_login(self.request.path + self.list_form.query, self.get_login_url())
 
     def get_queryset(self) -> QuerySet[ApiKey]:
         keys: QuerySet[ApiKey] = ApiKey.objects.using(conf.database()).filter(owner=self.request.user.pk)

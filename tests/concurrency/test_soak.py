@@ -121,6 +121,7 @@ class Life:
     def check(self) -> None:
         """Assert that all is as this owner left it."""
         asked = self.served.connect()
+        self.person.close()  # The server may have, meanwhile.
         assert sorted(self.person.key_paths()) == sorted(key.path for key in self.keys)
         for key in self.keys:
             answer = asked.call(key.secret, "/v2/accounts?status=all")

@@ -261,7 +261,7 @@ class TestWhatIsTold:
     @pytest.mark.parametrize("extra", [[], ["--json"], ["--delete"], ["--delete", "--yes", "--json"]])
     def test_K2_the_secret_is_never_printed(self, alice, tmp_path, extra):
         key, secret = make_key(alice, "Key")
-        key.rename(f"was {secret}")
+        ApiKey.objects.filter(pk=key.pk).update(name=f"was {secret}")
         write(tmp_path / f"{secret}.log", secret)
         status, out, err = scan(tmp_path, tmp_path / secret, *extra)
         assert status == 1
