@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
@@ -12,7 +14,8 @@ from typing import Any
 import pytest
 import time_machine
 from django.core import mail
-from django.db import connection
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -66,12 +69,23 @@ def ask_server(
             "HTTP_COOKIE": "; ".join(f"{name}={cookie.value}" for name, cookie in browser.cookies.items()),
         }
     answered: list[tuple[int, dict[str, str]]] = []
-    answer: Any = application(environ, lambda status, headers: answered.append((int(status[:3]), dict(headers))))
-    try:
+    with _connections_kept():
+        answer: Any = application(environ, lambda status, headers: answered.append((int(status[:3]), dict(headers))))
         b"".join(answer)
-    finally:
         answer.close()
     return answered[0]
+
+
+@contextmanager
+def _connections_kept() -> Iterator[None]:
+    """A request must not close the connection that the test itself is using, as it would one of its own."""
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    try:
+        yield
+    finally:
+        for signal in (request_started, request_finished):
+            signal.connect(close_old_connections)
 
 
 # What a page is sent
