@@ -34,6 +34,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--no-counts", action="store_true", help="no instruction counts")
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--requests", type=int, default=100, help="of each kind in each round")
+    parser.add_argument("--remark", default="", help="what a reader has to know of this run; printed at the top")
     return parser.parse_args()
 
 

@@ -123,7 +123,7 @@ each design has a database of its own.{elsewhere}
 
 - Machine: {_processor()}, {platform.system()} {platform.machine()}, shared with other work
 - Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}
-- {versions}"""
+- {versions}{f"{chr(10)}{chr(10)}**Of this run:** {options.remark}" if options.remark else ""}"""
 
 
 def _processor() -> str:
