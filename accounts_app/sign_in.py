@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
+import threading
 from collections.abc import Callable
 from functools import partial, wraps
 from ipaddress import IPv6Address, ip_address
@@ -22,6 +23,7 @@ from django.conf import settings
 from django.contrib.auth import views as auth
 from django.contrib.auth.forms import AuthenticationForm, PasswordResetForm, SetPasswordForm, UsernameField
 from django.contrib.auth.signals import user_logged_in, user_login_failed
+from django.db import connections
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render
@@ -101,16 +103,28 @@ class ResetPasswordView(auth.PasswordResetView):
         refused = _refuse_mail(self.request, fold(form.cleaned_data["email"]))
         if refused:
             return refused
-        response = HttpResponseRedirect(str(self.get_success_url()))
-        # After the answer: looking for the user and sending the mail takes long enough to be noticed.
-        response._resource_closers.append(partial(self._send, form))  # type: ignore[attr-defined]  # not public
-        return response
+        # Apart: looking for the user and sending the mail takes long enough to be noticed, by the time of this answer
+        # or of the next one on the same connection.
+        apart(partial(self._send, form))
+        return HttpResponseRedirect(str(self.get_success_url()))
 
     def _send(self, form: PasswordResetForm) -> None:
         try:
             super().form_valid(form)
         except Exception:  # Nobody else would report it: the answer has been sent.
             logger.exception("A mail to reset a password was not sent.")
+
+
+def apart(job: Callable[[], None]) -> None:
+    """Do it in a thread of its own, which the process waits for when it ends."""
+
+    def do() -> None:
+        try:
+            job()
+        finally:
+            connections.close_all()  # those of this thread
+
+    threading.Thread(target=do, name="apart").start()
 
 
 class SetPasswordView(auth.PasswordResetConfirmView):

@@ -15,5 +15,6 @@ def server_error(request: HttpRequest) -> HttpResponse:
     The pages are rendered without a request: whatever it would add to them may be what failed.
     """
     if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
-        return HttpResponse(render_to_string("503.html"), status=503, headers={"Retry-After": str(RETRY_AFTER)})
+        page = render_to_string("500.html", {"unavailable": True})
+        return HttpResponse(page, status=503, headers={"Retry-After": str(RETRY_AFTER)})
     return HttpResponse(render_to_string("500.html"), status=500)

@@ -81,6 +81,12 @@ def alices_browser(alice: User) -> Client:
 
 
 @pytest.fixture(autouse=True)
+def _mail_is_sent_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the thread of the test, whose transaction no other one sees."""
+    monkeypatch.setattr("accounts_app.sign_in.apart", lambda job: job())
+
+
+@pytest.fixture(autouse=True)
 def _rate_limit_starts_anew() -> None:
     from accounts_app import limiter
 
