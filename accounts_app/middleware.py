@@ -3,8 +3,10 @@ from collections.abc import Callable
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
+from django.utils.encoding import iri_to_uri
 
 from accounts_app.api import errors
+from finta_keys.leaks import without_secrets
 
 API_PREFIX = "/v2"
 JSON = "application/json"
@@ -60,6 +62,9 @@ class SecurityHeadersMiddleware:
         response = self.get_response(request)
         for name, value in SECURITY_HEADERS.items():
             response.headers.setdefault(name, value)
+        if "Location" in response:
+            # The way to sign-in carries the address that was asked for, and somebody may have searched for a secret.
+            response["Location"] = iri_to_uri(without_secrets(response["Location"]))
         if settings.DEBUG and _brings_its_own_style(response):
             del response.headers["Content-Security-Policy"]
         return response

@@ -152,9 +152,10 @@ def test_K2_a_secret_that_is_pasted_into_the_name_is_not_kept(alice, alices_brow
 
 # K2 says "never in redirects". Somebody whose session has ended while the list was open searches for a secret.
 @pytest.mark.django_db
-def test_K2_a_secret_that_is_pasted_into_the_search_is_in_no_redirect_when_the_session_has_ended():
+@pytest.mark.parametrize("path", ["/settings/api", "/admin/finta_keys/apikey/", "/accounts", "/"])
+def test_K2_a_secret_that_is_pasted_into_the_search_is_in_no_redirect_when_the_session_has_ended(path):
     made = secret.generate()
-    answer = Client().get(url("list"), {"q": made})
+    answer = Client().get(path, {"q": made})
     assert answer.status_code == 302
     assert made not in answer.headers["Location"]
 
