@@ -9,7 +9,7 @@ from finta_keys import conf, secret
 
 # Also what is left of a secret where a report has cut it, or has taken its checksum away. Names of code are shorter.
 _SECRET = re.compile(rf"{secret.PREFIX}[0-9A-Za-z]{{16,}}")
-_WHOLE_SECRET = re.compile(secret.PATTERN)
+_WHOLE_SECRET = re.compile(secret.pattern(secret.PREFIX))
 # The value may be a hint already, which may stay. In JSON and in reprs a tab is two characters.
 _BEARER = re.compile(
     rf"(bearer(?:\s|\\[nrt])+)(?!{secret.PREFIX}[0-9A-Za-z]{{0,4}}…)[0-9A-Za-z._~+/-]{{8,}}=*", re.IGNORECASE

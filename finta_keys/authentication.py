@@ -11,7 +11,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from finta_keys import secret, usage
+from finta_keys import conf, usage
 from finta_keys.models import ApiKey
 from finta_keys.scoping import require_scope
 
@@ -54,7 +54,7 @@ class ApiKeyAuthentication(BaseAuthentication):
         """
         scheme, _, credentials = request.META.get("HTTP_AUTHORIZATION", "").strip(BLANKS).partition(" ")
         credentials = credentials.strip(BLANKS)
-        if scheme.lower() != self.keyword.lower() or not credentials.startswith(secret.PREFIX):
+        if scheme.lower() != self.keyword.lower() or not credentials.startswith(conf.prefix()):
             return None
         return str(credentials)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
@@ -14,10 +15,13 @@ from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.db import models, router
 from django.db.migrations.exceptions import CircularDependencyError, NodeNotFoundError
 from django.db.migrations.loader import MigrationLoader
+from django.template import TemplateDoesNotExist
+from django.template.loader import get_template
 from django.urls import URLResolver, get_resolver
 from django.utils.encoding import force_bytes
+from django.utils.functional import Promise
 
-from finta_keys import conf
+from finta_keys import conf, secret
 
 Messages = list[checks.CheckMessage]
 
@@ -85,6 +89,67 @@ def _looks_made_up(pepper: bytes) -> bool:
     """Tell what nobody gets by chance: of 32 random bytes about 30 are different, and their steps are, too."""
     steps = {(after - before) % 256 for before, after in pairwise(pepper)}
     return len(set(pepper)) <= len(pepper) // 2 or len(steps) == 1
+
+
+@checks.register(checks.Tags.security)
+def check_prefix(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
+    if re.fullmatch(secret.PREFIX_PATTERN, conf.prefix()):
+        return []
+    return [
+        checks.Error(
+            f"FINTA_KEYS_PREFIX is {conf.prefix()!r}, which cannot be the prefix of secrets.",
+            hint='Set it to letters, digits and underscores, a letter first and an underscore last, such as "shop_": '
+            "at most 32 characters.",
+            id="finta_keys.E011",
+        )
+    ]
+
+
+@checks.register(checks.Tags.models)
+def check_last_used_interval(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
+    seconds = getattr(settings, "FINTA_KEYS_LAST_USED_INTERVAL", 60)
+    if isinstance(seconds, int) and not isinstance(seconds, bool) and 1 <= seconds <= 86_400:
+        return []
+    return [
+        checks.Error(
+            f"FINTA_KEYS_LAST_USED_INTERVAL is {seconds!r}.",
+            hint="Set it to a number of seconds from 1 to 86400, a day, or leave it out: it is 60 then.",
+            id="finta_keys.E012",
+        )
+    ]
+
+
+@checks.register(checks.Tags.models)
+def check_account_words(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
+    words = getattr(settings, "FINTA_KEYS_ACCOUNT_WORDS", None)
+    two = isinstance(words, list | tuple) and len(words) == 2
+    if words is None or (two and all(isinstance(each, str | Promise) and each for each in words)):
+        return []
+    return [
+        checks.Error(
+            f"FINTA_KEYS_ACCOUNT_WORDS is {words!r}.",
+            hint='Set it to the word for one account and the word for several, such as ("store", "stores"), or leave '
+            "it out: then they are the verbose names of the account model.",
+            id="finta_keys.E013",
+        )
+    ]
+
+
+@checks.register(checks.Tags.templates)
+def check_base_template(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
+    if not settings.TEMPLATES:
+        return []  # a project without pages
+    try:
+        get_template(conf.base_template())
+    except TemplateDoesNotExist:
+        return [
+            checks.Error(
+                f"FINTA_KEYS_BASE_TEMPLATE is {conf.base_template()!r}, which is no template.",
+                hint="Set it to the name of one that has the blocks title and content, or leave it out.",
+                id="finta_keys.E014",
+            )
+        ]
+    return []
 
 
 @checks.register(checks.Tags.models)

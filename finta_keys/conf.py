@@ -1,6 +1,7 @@
 """The settings of this app, read when they are used. ``checks.py`` refuses bad ones at the start."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from functools import cache, lru_cache
 from typing import Any, cast
 
@@ -10,6 +11,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import models, router
 from django.http import HttpRequest, HttpResponse
 from django.utils.module_loading import import_string
+
+from finta_keys import secret
 
 PEPPER_LENGTH = 32  # bytes; 64 hex digits
 
@@ -35,6 +38,17 @@ def _decoded(configured: tuple[str, ...]) -> tuple[bytes, ...]:
             "Make one with: python -c 'import secrets; print(secrets.token_hex(32))'"
         )
     return decoded
+
+
+def prefix() -> str:
+    """Return what secrets start with: ``FINTA_KEYS_PREFIX``, such as ``"shop_"``."""
+    return str(getattr(settings, "FINTA_KEYS_PREFIX", secret.PREFIX))
+
+
+def last_used_interval() -> timedelta:
+    """Return how long the time at which a key was last used is not written again: ``FINTA_KEYS_LAST_USED_INTERVAL``, in
+    seconds."""
+    return timedelta(seconds=getattr(settings, "FINTA_KEYS_LAST_USED_INTERVAL", 60))
 
 
 def account_label() -> str:
@@ -68,6 +82,23 @@ def account_label_attribute() -> str:
     """Return the name of the account's attribute that names it within its group: ``FINTA_KEYS_ACCOUNT_LABEL``. Empty
     where ``str()`` does."""
     return str(getattr(settings, "FINTA_KEYS_ACCOUNT_LABEL", ""))
+
+
+def account_words() -> tuple[str, str]:
+    """Return what pages call one account and several, such as ``("store", "stores")``: ``FINTA_KEYS_ACCOUNT_WORDS``,
+    else the verbose names of the account model."""
+    options = account_model()._meta
+    one, several = getattr(settings, "FINTA_KEYS_ACCOUNT_WORDS", None) or (
+        options.verbose_name,
+        options.verbose_name_plural,
+    )
+    return str(one), str(several)
+
+
+def base_template() -> str:
+    """Return the name of the template that all pages extend, which has the blocks ``title`` and ``content``:
+    ``FINTA_KEYS_BASE_TEMPLATE``."""
+    return str(getattr(settings, "FINTA_KEYS_BASE_TEMPLATE", "finta_keys/base.html"))
 
 
 def fresh_sign_in() -> Callable[[HttpRequest], HttpResponse | None] | None:

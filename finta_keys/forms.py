@@ -18,7 +18,7 @@ from django.utils.functional import cached_property
 
 from finta_keys import conf, display, names, nonces
 from finta_keys.models import ApiKey, CreateNonce
-from finta_keys.secret import PATTERN, PREFIX, Secret, hint
+from finta_keys.secret import Secret, hint, pattern
 
 
 class KeyForm(forms.Form):
@@ -175,7 +175,7 @@ class ListForm(KeyForm):
     def __init__(self, asked: Any) -> None:
         kept = {name: value for name, value in asked.items() if name != "sort" or value in self.SORTS}
         # A whole secret that was pasted is looked for by its hint, and goes into no link of the page (K2).
-        kept["q"] = re.sub(PATTERN, lambda found: hint(found[0]), kept.get("q", ""))
+        kept["q"] = re.sub(pattern(conf.prefix()), lambda found: hint(found[0]), kept.get("q", ""))
         super().__init__(kept)
 
     @cached_property
@@ -197,9 +197,11 @@ def _find(keys: Iterable[Any], words: Iterable[str]) -> list[Any]:
     """Return the keys that have each word in their name, an account that they can see, or at the start of the hint."""
     folded = cache(lambda account: names.fold(str(account)))  # once, in however many scopes it is
 
+    prefix = conf.prefix().lower()
+
     def matches(key: Any) -> bool:
         text = "\n".join([names.fold(key.name), *map(folded, key.seen_accounts)])
-        return all(names.fold(key.hint).startswith(word) if word.startswith(PREFIX) else word in text for word in words)
+        return all(names.fold(key.hint).startswith(word) if word.startswith(prefix) else word in text for word in words)
 
     return [key for key in keys if matches(key)]
 

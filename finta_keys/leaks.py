@@ -19,11 +19,7 @@ from finta_keys.models import ApiKey
 CHUNK = 1024 * 1024  # bytes that are searched at a time
 DIGESTS_PER_QUERY = 500
 
-_LENGTH = len(secret.PREFIX) + secret.RANDOM_LENGTH + secret.CHECKSUM_LENGTH
-# In UTF-16 of either byte order there is a zero byte between any two characters.
-_WIDE = "\0".join(secret.PREFIX) + rf"(?:\0[0-9A-Za-z]){{{_LENGTH - len(secret.PREFIX)}}}"
-_SHAPES = (re.compile(secret.PATTERN.encode()), re.compile(_WIDE.encode()))
-_LONGEST = 2 * _LENGTH - 1  # bytes of one in UTF-16
+_TAIL = secret.RANDOM_LENGTH + secret.CHECKSUM_LENGTH
 
 
 def find(stream: BinaryIO) -> Iterator[tuple[int, secret.Secret]]:
@@ -32,22 +28,29 @@ def find(stream: BinaryIO) -> Iterator[tuple[int, secret.Secret]]:
     What is held of the stream is bounded, however long its lines are. Lines end with a line feed; those of UTF-16 text
     are counted by its low bytes. Raises ``OSError`` where it cannot be read to its end.
     """
+    shapes, longest = _shapes(conf.prefix()), 2 * (len(conf.prefix()) + _TAIL) - 1  # bytes of one in UTF-16
     line, kept = 1, b""  # The number of the line that begins what is held, or goes on there.
     while chunk := stream.read(CHUNK):
         buffer = kept + chunk
         lines = counted = 0
-        for match in sorted(_matches(buffer), key=lambda match: match.start()):
+        for match in sorted(_matches(shapes, buffer), key=lambda match: match.start()):
             lines += buffer.count(b"\n", counted, match.start())
             counted = match.start()
             if match.end() > len(kept):  # Else it was found with the chunk before.
                 yield line + lines, secret.Secret(match[0].replace(b"\0", b"").decode("ascii"))
-        done = max(0, len(buffer) - _LONGEST + 1)  # What is left is too short for one that was not found.
+        done = max(0, len(buffer) - longest + 1)  # What is left is too short for one that was not found.
         line += buffer.count(b"\n", 0, done)
         kept = buffer[done:]
 
 
-def _matches(buffer: bytes) -> Iterator[re.Match[bytes]]:
-    for shape in _SHAPES:
+def _shapes(prefix: str) -> list[re.Pattern[bytes]]:
+    # In UTF-16 of either byte order there is a zero byte between any two characters.
+    wide = "\0".join(prefix) + rf"(?:\0[0-9A-Za-z]){{{_TAIL}}}"
+    return [re.compile(secret.pattern(prefix).encode()), re.compile(wide.encode())]
+
+
+def _matches(shapes: Iterable[re.Pattern[bytes]], buffer: bytes) -> Iterator[re.Match[bytes]]:
+    for shape in shapes:
         match = shape.search(buffer)
         while match:
             yield match
@@ -99,4 +102,4 @@ def keys_of(secrets: Iterable[secret.Secret]) -> Iterator[tuple[secret.Secret, A
 
 def without_secrets(text: str) -> str:
     """Return ``text`` with the hints of secrets in place of them: a file may be named after one."""
-    return re.sub(secret.PATTERN, lambda match: secret.hint(match[0]), text)
+    return re.sub(secret.pattern(conf.prefix()), lambda match: secret.hint(match[0]), text)

@@ -20,6 +20,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models, transaction
 from django.db.models.functions import Length
 from django.db.models.lookups import Exact, IntegerLessThanOrEqual
+from django.dispatch import receiver
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
@@ -49,7 +50,7 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
         The one verdict on a secret. Malformed ones are refused without asking the database; all others cost one
         query, whatever the number of peppers.
         """
-        if not secret.is_wellformed(presented):
+        if not secret.is_wellformed(presented, conf.prefix()):
             return None
         digests = [secret.digest(presented, pepper) for pepper in conf.peppers()]
         found = _by_digest(conf.database(), len(digests)).execute(digests)
@@ -169,23 +170,32 @@ class ApiKey(models.Model):
     def locked(self) -> Iterator[ApiKey]:
         """Open a transaction that holds the owner's row and the key's, and yield the key as it is now.
 
-        Raises ``ApiKey.DoesNotExist`` where it has been deleted.
+        Where the block raises, all is undone, on this instance too. Raises ``ApiKey.DoesNotExist`` where the key has
+        been deleted.
         """
-        with transaction.atomic(using=conf.database()):
-            _lock_owner(self.owner_id)
-            yield ApiKey.objects.using(conf.database()).select_for_update(no_key=True).get(pk=self.pk)
+        before = self.__dict__.copy()
+        try:
+            with transaction.atomic(using=conf.database()):
+                _lock_owner(self.owner_id)
+                yield ApiKey.objects.using(conf.database()).select_for_update(no_key=True).get(pk=self.pk)
+        except BaseException:
+            self.__dict__.update(before)
+            raise
 
     def rename(self, name: str) -> None:
         """Change the name and nothing else. Raises ``ValidationError`` under ``name``."""
         name = names.clean(name)
-        with self.locked(), self._refusing_taken_name(names.key(name)):
-            self._write(name=name, name_key=names.key(name))
+        with self.locked() as current:
+            with self._refusing_taken_name(names.key(name)):
+                self._write(name=name, name_key=names.key(name))
+            signals.key_renamed.send(sender=ApiKey, key=self, old_name=current.name)
 
     def share_all(self) -> None:
         """Let the key see all of the owner's accounts, future ones included."""
         with self.locked():
             KeyAccountScope.objects.using(conf.database()).filter(key=self).delete()
             self._write(share_all_accounts=True)
+            signals.key_scope_edited.send(sender=ApiKey, key=self)
 
     def restrict_to(self, accounts: Iterable[Any]) -> None:
         """Let the key see exactly these accounts of the owner (accounts or their primary keys).
@@ -195,6 +205,7 @@ class ApiKey(models.Model):
         with self.locked():
             self._replace_scope(accounts)
             self._write(share_all_accounts=False)
+            signals.key_scope_edited.send(sender=ApiKey, key=self)
 
     def admit(self, account: models.Model) -> None:
         """Add an account that this key has just created to its scope, if it has one (rule S5).
@@ -203,6 +214,7 @@ class ApiKey(models.Model):
         """
         if not self.share_all_accounts:
             KeyAccountScope.objects.using(conf.database()).create(key=self, account_id=account.pk)
+            signals.key_scope_edited.send(sender=ApiKey, key=self)
 
     @sensitive_variables()
     def rotate(self, *, expected: int | None = None) -> secret.Secret:
@@ -218,6 +230,7 @@ class ApiKey(models.Model):
             # The row is locked. The condition holds where a database has no row locks, too.
             if current.rotation != seen or not self._write(where={"rotation": seen}, **columns):
                 raise AlreadyDone(key=current, at=current.secret_made_at)
+            signals.key_rotated.send(sender=ApiKey, key=self, old_hint=current.hint)
         return fresh
 
     def delete(
@@ -271,6 +284,12 @@ class ApiKey(models.Model):
         rows.bulk_create(KeyAccountScope(key=self, account_id=pk) for pk in chosen if pk not in kept)
 
 
+@receiver(models.signals.post_delete, sender=ApiKey)
+def _tell_of_deletion(instance: ApiKey, **kwargs: Any) -> None:
+    """Not in ``delete()``, which is not called where the owner or a bulk deletion takes the key along."""
+    signals.key_deleted.send(sender=ApiKey, key=instance)
+
+
 class KeyAccountScope(models.Model):
     """One account in the scope of one restricted key."""
 
@@ -317,7 +336,7 @@ class CreateNonce(models.Model):
 @sensitive_variables()
 def _new_secret() -> tuple[secret.Secret, dict[str, Any]]:
     pepper = conf.peppers()[0]
-    fresh = secret.generate()
+    fresh = secret.generate(conf.prefix())
     return fresh, {
         "digest": secret.digest(fresh, pepper),
         "pepper_id": secret.pepper_id(pepper),

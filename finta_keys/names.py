@@ -5,7 +5,7 @@ import unicodedata
 
 from django.core.exceptions import ValidationError
 
-from finta_keys import secret
+from finta_keys import conf, secret
 
 MAX_LENGTH = 100
 # Folding can lengthen a name (one ligature becomes up to 18 letters), and PostgreSQL indexes at most 2,704 bytes.
@@ -46,7 +46,7 @@ def clean(name: str) -> str:
 def _problem(name: str) -> str:
     if any(_is_refused(character) for character in name):
         return "This name contains a control character, a line break or a text direction mark. Type it without."
-    if re.search(secret.PATTERN, name):
+    if re.search(secret.pattern(conf.prefix()), name):
         return "This name contains the secret of a key, which is kept nowhere. Choose another name."
     if not key(name):
         return "Give the key a name, such as where it is used."

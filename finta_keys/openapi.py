@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 
-from finta_keys import secret
+from finta_keys import conf, secret
 
 
 class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # its base registers untyped
@@ -13,9 +13,10 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
     name = "apiKey"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
+        pattern = secret.pattern(conf.prefix())
         return {
             "type": "http",
             "scheme": "bearer",
-            "bearerFormat": f"{secret.PREFIX}…",
-            "description": f"The secret of an API key, as shown once in API settings. Pattern: `^{secret.PATTERN}$`.",
+            "bearerFormat": f"{conf.prefix()}…",
+            "description": f"The secret of an API key, as shown once in API settings. Pattern: `^{pattern}$`.",
         }

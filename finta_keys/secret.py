@@ -1,7 +1,6 @@
 """The format of a secret: no models, no settings, no clock.
 
-A secret is ``finta_``, then 48 random characters, then 6 characters of checksum, each of the 54 from
-``0-9A-Za-z``::
+A secret is a prefix, then 48 random characters, then 6 characters of checksum, each of the 54 from ``0-9A-Za-z``::
 
     finta_ <48 from the operating system's generator: 48 x log2(62) = 285 bits> <6: CRC-32 of all before it, base 62>
 
@@ -14,15 +13,16 @@ import re
 import secrets
 import string
 import zlib
+from functools import lru_cache
 
-PREFIX = "finta_"
+PREFIX = "finta_"  # where a project does not set its own
 ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 RANDOM_LENGTH = 48
 CHECKSUM_LENGTH = 6  # 62**6 > 2**32: room for every CRC-32
 DIGEST_LENGTH = 32  # bytes of an HMAC-SHA256
-PATTERN = rf"{PREFIX}[0-9A-Za-z]{{{RANDOM_LENGTH + CHECKSUM_LENGTH}}}"
 
-_shape = re.compile(PATTERN)
+# What may be a prefix: it says whose secret that is, and ends where the random characters begin.
+PREFIX_PATTERN = r"[A-Za-z][0-9A-Za-z_]{0,30}_"
 
 
 class Secret(str):
@@ -34,15 +34,25 @@ class Secret(str):
         return f"<Secret {hint(self)}>"
 
 
-def generate() -> Secret:
+def pattern(prefix: str = PREFIX) -> str:
+    """Return the regular expression of the secrets with this prefix, such as ``"finta_[0-9A-Za-z]{54}"``."""
+    return rf"{prefix}[0-9A-Za-z]{{{RANDOM_LENGTH + CHECKSUM_LENGTH}}}"
+
+
+@lru_cache(maxsize=8)
+def _shape(prefix: str) -> re.Pattern[str]:
+    return re.compile(pattern(prefix))
+
+
+def generate(prefix: str = PREFIX) -> Secret:
     """Return a new secret from the operating system's random generator."""
-    body = PREFIX + "".join(secrets.choice(ALPHABET) for _ in range(RANDOM_LENGTH))
+    body = prefix + "".join(secrets.choice(ALPHABET) for _ in range(RANDOM_LENGTH))
     return Secret(body + checksum(body))
 
 
-def is_wellformed(text: str) -> bool:
+def is_wellformed(text: str, prefix: str = PREFIX) -> bool:
     """Tell whether ``text`` has the shape and the checksum of a secret. Says nothing of whether it is in use."""
-    return bool(_shape.fullmatch(text)) and text.endswith(checksum(text[:-CHECKSUM_LENGTH]))
+    return bool(_shape(prefix).fullmatch(text)) and text.endswith(checksum(text[:-CHECKSUM_LENGTH]))
 
 
 def checksum(body: str) -> str:
@@ -62,7 +72,8 @@ def digest(secret: str, pepper: bytes) -> bytes:
 
 def hint(secret: str) -> str:
     """Return the few characters that may be shown later: the prefix, the first 4 and the last 4."""
-    return f"{PREFIX}{secret[len(PREFIX) :][:4]}…{secret[-4:]}"
+    start = len(secret) - RANDOM_LENGTH - CHECKSUM_LENGTH + 4
+    return f"{secret[:start]}…{secret[-4:]}"
 
 
 def pepper_id(pepper: bytes) -> str:

@@ -19,7 +19,6 @@ from django.utils import timezone
 from finta_keys import conf, secret
 from finta_keys.models import ApiKey
 
-INTERVAL = timedelta(minutes=1)
 AHEAD = timedelta(days=1)  # A last use that is further in the future was written by a clock that was wrong.
 
 logger = logging.getLogger(__name__)
@@ -53,7 +52,7 @@ def record(key: ApiKey) -> None:
         if key.first_digest != key.found_digest:
             _move_to_first_pepper(key)
         now = timezone.now()
-        if key.last_used_at is None or not now - INTERVAL <= key.last_used_at <= now + AHEAD:
+        if key.last_used_at is None or not now - conf.last_used_interval() <= key.last_used_at <= now + AHEAD:
             _touch(key)
     except AnyDatabaseError as error:
         failures += 1
@@ -68,7 +67,7 @@ def _move_to_first_pepper(key: ApiKey) -> None:
 
 def _touch(key: ApiKey) -> None:
     now = timezone.now()
-    due = ~models.Q(last_used_at__range=(now - INTERVAL, now + AHEAD)) | models.Q(last_used_at=None)
+    due = ~models.Q(last_used_at__range=(now - conf.last_used_interval(), now + AHEAD)) | models.Q(last_used_at=None)
     _update_unlocked(ApiKey.objects.filter(due, pk=key.pk), last_used_at=now)
 
 

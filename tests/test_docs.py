@@ -26,7 +26,7 @@ def test_the_commands_exist():
 
 
 def test_the_pattern_for_secret_scanners_is_that_of_the_code():
-    assert f"`{secret.PATTERN}`" in README
+    assert f"`{secret.pattern()}`" in README
 
 
 def test_the_endpoints_that_the_readme_calls_exist():

@@ -472,8 +472,8 @@ def made(monkeypatch):
     secrets = []
     generate = format_of_secrets.generate
 
-    def remember():
-        secrets.append(generate())
+    def remember(*prefix):
+        secrets.append(generate(*prefix))
         return secrets[-1]
 
     monkeypatch.setattr("finta_keys.secret.generate", remember)

@@ -114,8 +114,8 @@ def test_K2_in_the_report_of_an_error_that_comes_while_a_secret_is_made(alice, a
 
     generate = format_of_secrets.generate
 
-    def remember():
-        made.append(generate())
+    def remember(*prefix):
+        made.append(generate(*prefix))
         return made[-1]
 
     monkeypatch.setattr("finta_keys.secret.generate", remember)

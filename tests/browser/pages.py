@@ -7,7 +7,7 @@ from typing import Self
 
 from playwright.sync_api import Locator, Page, expect
 
-from finta_keys.secret import PATTERN
+from finta_keys.secret import pattern
 
 PATH = "/settings/api"
 LINKS = {
@@ -93,7 +93,7 @@ class ApiSettings:
     def secret(self) -> str:
         """Return the secret that is shown."""
         shown = self.place.locator(".secret")
-        expect(shown).to_have_text(re.compile(PATTERN))
+        expect(shown).to_have_text(re.compile(pattern()))
         return shown.inner_text().strip()
 
     def copy(self, what: str = "the secret") -> None:

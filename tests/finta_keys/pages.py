@@ -7,7 +7,7 @@ from typing import Any
 from django.test import Client
 from django.urls import reverse
 
-from finta_keys.secret import PATTERN
+from finta_keys.secret import pattern
 
 
 def url(verb: str, key: Any = None) -> str:
@@ -21,7 +21,7 @@ def read(response: Any) -> str:
 
 def shown_secret(response: Any) -> str:
     """The one secret in an answer."""
-    found = set(re.findall(PATTERN, response.content.decode()))
+    found = set(re.findall(pattern(), response.content.decode()))
     assert len(found) == 1, f"{len(found)} secrets in the answer"
     return found.pop()
 

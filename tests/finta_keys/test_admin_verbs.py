@@ -9,7 +9,7 @@ from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
 from accounts_app.models import User
 from finta_keys.admin import ApiKeyAdmin
 from finta_keys.models import ApiKey
-from finta_keys.secret import PATTERN
+from finta_keys.secret import pattern
 from tests.factories import UserFactory, make_key
 from tests.finta_keys.admin_pages import everything_stored, logged, operator, url
 from tests.finta_keys.pages import hidden_fields, shown_secret, submit
@@ -110,7 +110,7 @@ def test_K5_create_sent_twice_gives_one_key_and_says_so(superuser, alice):
     assert key.created_at.strftime("%H:%M UTC") in page
     assert "Its secret was in the first answer and cannot be shown again." in page
     assert url("rotate", key.pk) in page
-    assert not re.search(PATTERN, page)
+    assert not re.search(pattern(), page)
     assert list(ApiKey.objects.values("pk", "name")) == [{"pk": key.pk, "name": "Production"}]
     assert logged(key.pk) == [(ADDITION, "Created.")]
 

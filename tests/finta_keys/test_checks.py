@@ -1,5 +1,6 @@
 """What the system checks find before it fails late."""
 
+import datetime as dt
 import sys
 from secrets import token_hex
 from uuid import uuid4
@@ -11,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.http import HttpResponse
 from django.urls import include, path, re_path
+from django.utils.translation import gettext_lazy
 from django.views.generic import TemplateView
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.decorators import action
@@ -40,7 +42,7 @@ def only(messages, check_id):
 def test_the_real_project_is_clean():
     call_command("check", fail_level="WARNING")
     ours = {check for check in vars(checks).values() if getattr(check, "tags", None)}
-    assert len(ours) == 9
+    assert len(ours) == 13
     assert ours <= set(django_checks.registry.registry.get_checks(include_deployment_checks=True))
 
 
@@ -151,6 +153,63 @@ def test_bad_peppers_are_told_once(settings, peppers):
     settings.FINTA_KEYS_PEPPERS = peppers
     only(checks.check_peppers(None), "finta_keys.E001")
     assert checks.check_peppers_are_not_secret_key(None) == checks.check_peppers_are_random(None) == []
+
+
+# --- E011 to E014: what a project may set ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("prefix", ["", "shop", "_", "9_", "_shop_", "sh-op_", "shöp_", "shop_ ", "s" * 32 + "_", None])
+def test_E011_what_cannot_be_a_prefix_is_found(settings, prefix):
+    settings.FINTA_KEYS_PREFIX = prefix
+    message = only(checks.check_prefix(None), "finta_keys.E011")
+    assert message.msg == f"FINTA_KEYS_PREFIX is {str(prefix)!r}, which cannot be the prefix of secrets."
+    assert '"shop_"' in message.hint
+
+
+@pytest.mark.parametrize("prefix", ["shop_", "sk_live_", "A_", "x9_", "s" * 31 + "_"])
+def test_E011_prefixes_of_letters_digits_and_underscores_are_fine(settings, prefix):
+    settings.FINTA_KEYS_PREFIX = prefix
+    assert checks.check_prefix(None) == []
+
+
+@pytest.mark.parametrize("seconds", [0, -1, 86_401, 1.5, "60", None, True])
+def test_E012_an_interval_that_is_no_number_of_seconds_is_found(settings, seconds):
+    settings.FINTA_KEYS_LAST_USED_INTERVAL = seconds
+    message = only(checks.check_last_used_interval(None), "finta_keys.E012")
+    assert message.msg == f"FINTA_KEYS_LAST_USED_INTERVAL is {seconds!r}."
+
+
+@pytest.mark.parametrize("seconds", [1, 60, 86_400])
+def test_E012_seconds_are_fine(settings, seconds):
+    settings.FINTA_KEYS_LAST_USED_INTERVAL = seconds
+    assert checks.check_last_used_interval(None) == []
+    assert conf.last_used_interval() == dt.timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("words", ["st", ["store"], ("store", ""), ("a", "b", "c"), (1, 2), {}, ""])
+def test_E013_words_that_are_not_two_are_found(settings, words):
+    settings.FINTA_KEYS_ACCOUNT_WORDS = words
+    assert '("store", "stores")' in only(checks.check_account_words(None), "finta_keys.E013").hint
+
+
+@pytest.mark.parametrize("words", [("store", "stores"), ["store", gettext_lazy("stores")]])
+def test_E013_two_words_are_fine(settings, words):
+    settings.FINTA_KEYS_ACCOUNT_WORDS = words
+    assert checks.check_account_words(None) == []
+    assert conf.account_words() == ("store", "stores")
+
+
+def test_the_words_are_at_first_those_of_the_model(settings):
+    settings.FINTA_KEYS_ACCOUNT_MODEL = "admin.LogEntry"
+    assert conf.account_words() == ("log entry", "log entries")
+
+
+def test_E014_a_base_template_that_is_not_there_is_found(settings):
+    settings.FINTA_KEYS_BASE_TEMPLATE = "nowhere.html"
+    message = only(checks.check_base_template(None), "finta_keys.E014")
+    assert message.msg == "FINTA_KEYS_BASE_TEMPLATE is 'nowhere.html', which is no template."
+    settings.TEMPLATES = []
+    assert checks.check_base_template(None) == []
 
 
 # --- E003: the account model -----------------------------------------------------------------------------------------

@@ -49,7 +49,7 @@ def whole_database():
 def known_secret(monkeypatch):
     """The secret that the next key gets: plain text, without the repr that hides it."""
     known = str(secrets.generate())
-    monkeypatch.setattr(secrets, "generate", lambda: known)
+    monkeypatch.setattr(secrets, "generate", lambda *_: known)
     return known
 
 

@@ -62,7 +62,7 @@ def test_K2_the_instance_does_not_hold_the_new_secret(restricted):
 def test_K5_of_two_who_rotate_at_once_the_second_is_told_and_gets_no_secret(restricted, monkeypatch):
     made = []
     generate = secret.generate
-    monkeypatch.setattr(secret, "generate", lambda: made.append(generate()) or made[-1])
+    monkeypatch.setattr(secret, "generate", lambda *prefix: made.append(generate(*prefix)) or made[-1])
     one, other = ApiKey.objects.get(pk=restricted.key.pk), ApiKey.objects.get(pk=restricted.key.pk)
     fresh = one.rotate()
     before, shown = everything(), attributes(other)

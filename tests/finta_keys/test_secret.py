@@ -139,18 +139,18 @@ def test_X1_digits_and_letters_of_other_alphabets_are_refused(body, character):
 
 def test_X1_the_published_pattern_finds_a_secret_in_text_and_is_anchored_by_its_users():
     good = secret.generate()
-    assert re.fullmatch(secret.PATTERN, good)
-    assert re.search(secret.PATTERN, f"curl -H 'Authorization: Bearer {good}' https://example.com").group() == good
-    anchored = re.compile(f"^{secret.PATTERN}$")
+    assert re.fullmatch(secret.pattern(), good)
+    assert re.search(secret.pattern(), f"curl -H 'Authorization: Bearer {good}' https://example.com").group() == good
+    anchored = re.compile(f"^{secret.pattern()}$")
     assert anchored.match(good)
     assert not anchored.match(good + "A")
     assert not anchored.match(" " + good)
-    assert not re.fullmatch(secret.PATTERN, good + "\n")
-    assert not re.fullmatch(secret.PATTERN, good[:-1])
+    assert not re.fullmatch(secret.pattern(), good + "\n")
+    assert not re.fullmatch(secret.pattern(), good[:-1])
 
 
 def test_X1_the_pattern_needs_no_flags_and_no_python():
-    assert secret.PATTERN == "finta_[0-9A-Za-z]{54}"
+    assert secret.pattern() == "finta_[0-9A-Za-z]{54}"
 
 
 def test_X1_the_hint_is_the_prefix_the_first_4_and_the_last_4():

@@ -316,3 +316,12 @@ def test_T3_another_database_than_sqlite_keeps_its_timeout(restricted, monkeypat
     monkeypatch.setattr(type(connection), "vendor", "other")
     with django_assert_num_queries(0), usage._no_waiting("default"):
         pass
+
+
+def test_T3_the_interval_is_the_projects(settings, clock, restricted):
+    settings.FINTA_KEYS_LAST_USED_INTERVAL = 600
+    get("/v2/me", restricted.secret)
+    for minutes, written in ((9, 0), (11, 11)):
+        clock.move_to(NOON + minutes * MINUTE)
+        get("/v2/me", restricted.secret)
+        assert last_used(restricted.key) == NOON + written * MINUTE

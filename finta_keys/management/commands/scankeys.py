@@ -21,7 +21,7 @@ from django.db import Error as AnyDatabaseError
 from django.template.defaultfilters import pluralize
 from django.views.decorators.debug import sensitive_variables
 
-from finta_keys import leaks
+from finta_keys import conf, leaks
 from finta_keys.models import AlreadyDone, ApiKey
 from finta_keys.secret import Secret, hint, is_wellformed
 
@@ -165,7 +165,7 @@ all the same; 2 wrong use, or something could not be read and nothing was found 
 
     def _search(self, path: str, stream: BinaryIO) -> None:
         for line, found in leaks.find(stream):
-            if not is_wellformed(found):
+            if not is_wellformed(found, conf.prefix()):
                 self.lookalikes += 1
                 continue
             leak = self.leaks.setdefault(found, Leak(found))
