@@ -145,6 +145,7 @@ SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W008", "security.W021"]
 FINTA_KEYS_ACCOUNT_MODEL = "accounts_app.Account"
 FINTA_KEYS_ACCOUNT_GROUP = "institution_name"
 FINTA_KEYS_ACCOUNT_LABEL = "label"
+FINTA_KEYS_BASE_TEMPLATE = "base.html"
 FINTA_KEYS_FRESH_SIGN_IN = "accounts_app.fresh_sign_in.ask_for_password"
 
 API_RATE_LIMIT = env.str("API_RATE_LIMIT", default="200/minute")

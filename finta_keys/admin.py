@@ -16,16 +16,24 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html_join
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_safe
 
-from finta_keys import admin_views, conf
+from finta_keys import admin_views, conf, display
 from finta_keys.models import ApiKey
+
+
+class SharesAllFilter(admin.BooleanFieldListFilter):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.title = _("share all %(account_words)s") % display.words()
 
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(admin.ModelAdmin):
     list_display = ("name", "owner", "hint", "scope", "created_at", "rotated_at", "last_used_at")
-    list_filter = ("share_all_accounts",)
+    list_filter = (("share_all_accounts", SharesAllFilter),)
     list_select_related = ("owner",)
     fields = ("name", "owner", "hint", "scope", "seen_accounts", "created_at", "rotated_at", "last_used_at")
     readonly_fields = fields
@@ -53,7 +61,7 @@ class ApiKeyAdmin(admin.ModelAdmin):
 
     @method_decorator(require_safe)
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
-        return super().change_view(request, object_id, extra_context={"title": "API key"})
+        return super().change_view(request, object_id, extra_context={"title": _("API key")})
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         # Else ?digest__gt=… in the list's address would tell the digest, bit by bit.
@@ -69,17 +77,20 @@ class ApiKeyAdmin(admin.ModelAdmin):
         seen = owned.filter(key_scopes__key=OuterRef("pk"))
         return keys.annotate(account_count=_count(owned), seen_count=_count(seen))
 
-    @admin.display(description="scope")
+    @admin.display(description=gettext_lazy("scope"))
     def scope(self, key: Any) -> str:
         if key.share_all_accounts:
-            return "All accounts"
-        return f"{key.seen_count} of {key.account_count} account{'' if key.account_count == 1 else 's'}"
+            return _("All %(account_words)s") % display.words()
+        text = ngettext(
+            "%(seen)s of %(total)s %(account_word)s", "%(seen)s of %(total)s %(account_words)s", key.account_count
+        )
+        return text % {"seen": key.seen_count, "total": key.account_count, **display.words()}
 
-    @admin.display(description="accounts it can see")
+    @admin.display(description=display.worded(gettext_lazy("%(account_words)s it can see")))
     def seen_accounts(self, key: ApiKey) -> str:
         accounts = key.narrow(conf.account_model()._default_manager.all())
         lines = [(str(account),) for account in accounts]
-        return format_html_join("\n", "<div>{}</div>", lines) or "None at the moment."
+        return format_html_join("\n", "<div>{}</div>", lines) or _("None at the moment.")
 
 
 def _count(accounts: QuerySet[Any]) -> Coalesce:

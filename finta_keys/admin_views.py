@@ -11,8 +11,9 @@ from django import forms
 from django.contrib.admin.utils import quote, unquote
 from django.contrib.auth import get_user_model
 from django.contrib.auth.mixins import PermissionRequiredMixin
+from django.contrib.messages import get_messages
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
-from django.db import transaction
+from django.db import DataError, transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -20,11 +21,13 @@ from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.utils.functional import cached_property
 from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.generic import FormView
 
-from finta_keys import conf, views
+from finta_keys import conf, display, views
 from finta_keys.models import ApiKey
 
 
@@ -44,7 +47,8 @@ class OwnerForm(forms.Form):
         try:
             return get_user_model()._default_manager.get_by_natural_key(name)
         except ObjectDoesNotExist:
-            raise ValidationError(f"No user has the {self.word} “{name}”. Check it, or add the user first.") from None
+            refusal = _("No user has the %(word)s “%(name)s”. Check it, or add the user first.")
+            raise ValidationError(refusal % {"word": self.word, "name": name}) from None
 
 
 @method_decorator([never_cache, transaction.non_atomic_requests], name="dispatch")
@@ -53,7 +57,7 @@ class AdminPage(PermissionRequiredMixin, FormView):
 
     model_admin: Any = None
     permission: str  # add, change or delete
-    title: str
+    title: Any  # text, translated where it is shown
     verb: str
 
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
@@ -77,6 +81,8 @@ class AdminPage(PermissionRequiredMixin, FormView):
         """Return what the admin's base template wants to know."""
         return {
             **self.model_admin.admin_site.each_context(self.request),
+            **display.words(),
+            "messages": get_messages(self.request),  # which its base template shows
             "opts": self.model_admin.opts,
             "title": self.title,
             "verb": self.verb,
@@ -109,7 +115,7 @@ class ChooseOwnerView(AdminPage):
 
     verb = "create"
     permission = "add"
-    title = "Create Key"
+    title = gettext_lazy("Create Key")
     form_class = OwnerForm
     template_name = "finta_keys/choose_owner.html"
 
@@ -119,19 +125,19 @@ class ChooseOwnerView(AdminPage):
 
 class CreateKeyView(KeyPage, views.CreateKeyView):
     permission = "add"
-    title = "Create Key"
+    title = gettext_lazy("Create Key")
 
     @cached_property
     def owner(self) -> Any:
         """The user of the path. Raises ``Http404``."""
         try:
             return get_user_model()._base_manager.using(conf.database()).get(pk=unquote(self.kwargs["owner"]))
-        except (ObjectDoesNotExist, ValidationError, ValueError):  # The latter two: a malformed id.
+        except (ObjectDoesNotExist, ValidationError, ValueError, DataError):  # All but the first: a malformed id.
             raise Http404 from None
 
     @sensitive_variables("secret")
     def show_once(self, key: ApiKey, secret: str) -> HttpResponse:
-        self.model_admin.log_addition(self.request, key, "Created.")
+        self.model_admin.log_addition(self.request, key, _("Created."))
         return super().show_once(key, secret)
 
 
@@ -147,7 +153,7 @@ class ChangePage(KeyPage):
 
 
 class RenameKeyView(ChangePage, views.RenameKeyView):
-    title = "Rename"
+    title = gettext_lazy("Rename")
 
     def done(self, message: str) -> HttpResponse:
         self.log(message)
@@ -155,26 +161,34 @@ class RenameKeyView(ChangePage, views.RenameKeyView):
 
 
 class EditScopeView(ChangePage, views.EditScopeView):
-    title = "Edit scope"
+    title = gettext_lazy("Edit scope")
 
     def done(self, message: str) -> HttpResponse:
-        number = self.key.scope_rows.count()
-        self.log(f"Edited scope: {'all' if self.key.share_all_accounts else number} account{'s' * (number != 1)}.")
+        self.log(self.scope_as_saved())
         return super().done(message)
+
+    def scope_as_saved(self) -> str:
+        if self.key.share_all_accounts:
+            return _("Edited scope: all %(account_words)s.") % display.words()
+        number = self.key.scope_rows.count()
+        text = ngettext(
+            "Edited scope: %(number)s %(account_word)s.", "Edited scope: %(number)s %(account_words)s.", number
+        )
+        return text % {"number": number, **display.words()}
 
 
 class RotateKeyView(ChangePage, views.RotateKeyView):
-    title = "Rotate"
+    title = gettext_lazy("Rotate")
 
     @sensitive_variables("secret")
     def show_once(self, key: ApiKey, secret: str) -> HttpResponse:
-        self.log("Rotated.")
+        self.log(_("Rotated."))
         return super().show_once(key, secret)
 
 
 class DeleteKeyView(KeyPage, views.DeleteKeyView):
     permission = "delete"
-    title = "Delete"
+    title = gettext_lazy("Delete")
 
     def get_success_url(self) -> str:
         if self.model_admin.has_view_permission(self.request):

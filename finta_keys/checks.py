@@ -17,6 +17,7 @@ from django.db.migrations.exceptions import CircularDependencyError, NodeNotFoun
 from django.db.migrations.loader import MigrationLoader
 from django.template import TemplateDoesNotExist
 from django.template.loader import get_template
+from django.template.loader_tags import BlockNode, ExtendsNode
 from django.urls import URLResolver, get_resolver
 from django.utils.encoding import force_bytes
 from django.utils.functional import Promise
@@ -140,16 +141,29 @@ def check_base_template(app_configs: Sequence[AppConfig] | None, **kwargs: Any) 
     if not settings.TEMPLATES:
         return []  # a project without pages
     try:
-        get_template(conf.base_template())
-    except TemplateDoesNotExist:
-        return [
-            checks.Error(
-                f"FINTA_KEYS_BASE_TEMPLATE is {conf.base_template()!r}, which is no template.",
-                hint="Set it to the name of one that has the blocks title and content, or leave it out.",
-                id="finta_keys.E014",
-            )
-        ]
-    return []
+        missing = sorted({"title", "content"} - set(_blocks(get_template(conf.base_template()))))
+        problems = [f"has no block {name!r}" for name in missing]
+    except TemplateDoesNotExist as error:
+        problems = [f"needs the template {error}, which does not exist"]
+    return [
+        checks.Error(
+            f"FINTA_KEYS_BASE_TEMPLATE is {conf.base_template()!r}, which {problem}.",
+            hint="Set it to the name of a template that has the blocks title and content, or leave it out.",
+            id="finta_keys.E014",
+        )
+        for problem in problems
+    ]
+
+
+def _blocks(template: Any) -> Iterator[str]:
+    """Yield the names of the blocks of a template and of those that it extends."""
+    nodes = template.template.nodelist
+    yield from (block.name for block in nodes.get_nodes_by_type(BlockNode))
+    for extends in nodes.get_nodes_by_type(ExtendsNode):
+        if isinstance(extends.parent_name.var, str):
+            yield from _blocks(get_template(extends.parent_name.var))
+        else:
+            yield from ("title", "content")  # Which it extends only a request tells.
 
 
 @checks.register(checks.Tags.models)
@@ -270,43 +284,34 @@ def _creates(operation: Any) -> bool:
     return type(operation).__name__ == "CreateModel"
 
 
-@checks.register(checks.Tags.security)
-def check_views_are_scoped(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
-    """Find the views that authenticate by key and carry neither the mixin nor a mark (rule S7)."""
-    from finta_keys.authentication import ApiKeyAuthentication
-    from finta_keys.scoping import is_scoped
-
+@checks.register(checks.Tags.urls)
+def check_slashes(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
+    """Find pages that are included where their paths get two slashes, or none."""
     if not getattr(settings, "ROOT_URLCONF", None):
         return []
     return [
         checks.Error(
-            f"{view.__module__}.{view.__name__} at {path!r} authenticates by API key but is not limited to the "
-            "key's scope.",
-            hint='Add AccountScopeMixin to its bases, or mark it @unscoped("why it shows nothing of any account").',
-            id="finta_keys.E006",
+            f"{module} is included below {route!r}, so that the paths of its pages have "
+            f"{'two slashes in a row' if module == _PLAIN else 'no slash after that'}.",
+            hint=f'Use path("settings/api", include("{_PLAIN}")), or path("settings/api/", include("{_SLASH}")).',
+            id="finta_keys.E018",
         )
-        for path, callback in callbacks(get_resolver())
-        if (view := _view_class(callback)) and _takes_keys(callback, view, ApiKeyAuthentication) and not is_scoped(view)
+        for route, module in _includes(get_resolver())
+        if route.endswith("/") == (module == _PLAIN)
     ]
 
 
-def callbacks(resolver: URLResolver, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the path and the callback of every entry below a resolver."""
+_PLAIN, _SLASH = "finta_keys.urls", "finta_keys.slash_urls"
+
+
+def _includes(resolver: URLResolver, prefix: str = "/") -> Iterator[tuple[str, str]]:
+    """Yield the path below which each of the two modules is included, and its name."""
     for entry in resolver.url_patterns:
-        path = prefix + str(entry.pattern)
-        if isinstance(entry, URLResolver):
-            yield from callbacks(entry, path)
+        if not isinstance(entry, URLResolver):
+            continue
+        route = prefix + str(entry.pattern).removeprefix("^")
+        module = getattr(entry.urlconf_module, "__name__", "")
+        if module in (_PLAIN, _SLASH):
+            yield route, module
         else:
-            yield path, entry.callback
-
-
-def _view_class(callback: Any) -> type | None:
-    """Return the class behind a class-based view, a viewset or an ``@api_view`` function."""
-    return getattr(callback, "cls", None) or getattr(callback, "view_class", None)
-
-
-def _takes_keys(callback: Any, view: type, authentication: type) -> bool:
-    classes = getattr(view, "authentication_classes", ())
-    # What as_view() or a viewset's @action was given goes before what the class says.
-    classes = (getattr(callback, "initkwargs", None) or {}).get("authentication_classes", classes)
-    return any(isinstance(each, type) and issubclass(each, authentication) for each in classes)
+            yield from _includes(entry, route)

@@ -1,13 +1,32 @@
-"""How the host's accounts are named and grouped on the pages of this app."""
+"""How the host's accounts are called, named and grouped on the pages of this app."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
+from django.utils.functional import lazy
+from django.utils.translation import gettext as _
+
 from finta_keys import conf
 
 Groups = list[tuple[str, list[Any]]]
+
+
+def words() -> dict[str, str]:
+    """Return what pages call accounts, under the names that their texts have for it."""
+    one, several = conf.account_words()
+    # Not before a u: hosts have users and units more often than umbrellas.
+    article = _("an %(word)s") if one[:1].lower() in "aeio" else _("a %(word)s")
+    return {"account_word": one, "account_words": several, "an_account_word": article % {"word": one}}
+
+
+def _worded(text: Any) -> str:
+    return str(text) % words()
+
+
+# A translated text with these words in their places, as they are when it is shown.
+worded = lazy(_worded, str)
 
 
 def label(account: Any) -> str:

@@ -15,6 +15,9 @@ from django.core import signing
 from django.core.exceptions import ValidationError
 from django.forms.boundfield import BoundWidget
 from django.utils.functional import cached_property
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from finta_keys import conf, display, names, nonces
 from finta_keys.models import ApiKey, CreateNonce
@@ -25,7 +28,8 @@ class KeyForm(forms.Form):
     """What the forms of a key share."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **{"label_suffix": "", **kwargs})
+        # Ids of its own: the host's page may have forms beside it.
+        super().__init__(*args, **{"label_suffix": "", "auto_id": "finta_keys_%s", **kwargs})
 
     def refuse(self, refused: ValidationError) -> None:
         """Show the errors of the model, each at its field where the form has it."""
@@ -37,10 +41,10 @@ class KeyForm(forms.Form):
 def name_field() -> forms.CharField:
     # No validators and no stripping of its own: names.clean() decides, and says why.
     return forms.CharField(
-        label="Name",
+        label=capfirst(gettext_lazy("name")),
         required=False,
         strip=False,
-        help_text="Where the key is used, such as Production or Personal scripts.",
+        help_text=gettext_lazy("Where the key is used, such as Production or Personal scripts."),
         # No maxlength: a browser would cut a pasted name off in silence.
         widget=forms.TextInput(attrs={"autocomplete": "off", "autofocus": True, "required": True}),
     )
@@ -59,20 +63,24 @@ class ScopeFields(KeyForm):
     """The switch *Share all accounts* and a checkbox for each account, closed ones included."""
 
     share_all_accounts = forms.BooleanField(
-        label="Share all accounts",
+        label=display.worded(gettext_lazy("Share all %(account_words)s")),
         required=False,
         initial=True,
-        help_text="Future accounts included. Turn it off to choose the accounts that the key can see.",
+        help_text=display.worded(
+            gettext_lazy(
+                "Future %(account_words)s included. Turn it off to choose the %(account_words)s that the key can see."
+            )
+        ),
         widget=forms.CheckboxInput(attrs={"role": "switch"}),
     )
-    accounts = AccountChoice(label="Accounts", required=False)
+    accounts = AccountChoice(label=capfirst(display.worded("%(account_words)s")), required=False)
 
     def __init__(self, *args: Any, owner: AbstractBaseUser, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.owner = owner
         field = cast(AccountChoice, self.fields["accounts"])
         groups = display.grouped(conf.accounts_of(owner.pk))
-        nameless = "Other accounts" if len(groups) > 1 else ""
+        nameless = str(display.worded(_("Other %(account_words)s"))) if len(groups) > 1 else ""
         field.choices = [
             (name or nameless, [(str(account.pk), display.label(account)) for account in group])
             for name, group in groups
@@ -116,7 +124,7 @@ class CreateKeyForm(ScopeFields):
             typed: Any = self.data
             self.data = typed = typed.copy()
             typed[self.add_prefix("nonce")] = self.initial["nonce"]
-            self.add_error(None, "This form was open for more than an hour. Check it and press Create Key again.")
+            self.add_error(None, _("This form was open for more than an hour. Check it and press Create Key again."))
 
     def _read_nonce(self, signed: str) -> str:
         try:
@@ -150,6 +158,11 @@ class EditScopeForm(ScopeFields):
     def unseen(self) -> list[BoundWidget]:
         return [box for box in self.boxes if box.data["value"] not in self.seen]
 
+    @property
+    def unseen_names(self) -> str:
+        names = [str(box.choice_label) for box in self.unseen]
+        return ", ".join(names[:6] + ["…"] * (len(names) > 6))
+
     def save(self, key: ApiKey) -> None:
         """Change the scope. Raises what ``key.restrict_to()`` raises."""
         accounts = self.chosen()
@@ -162,15 +175,25 @@ class EditScopeForm(ScopeFields):
 class ListForm(KeyForm):
     """How API settings is searched and sorted. What is no good is left out: it stands in the address."""
 
-    SORTS = {"created": "Newest first", "last_used": "Last used first", "name": "Name"}
+    SORTS = {
+        "created": gettext_lazy("Newest first"),
+        "last_used": gettext_lazy("Last used first"),
+        "name": capfirst(gettext_lazy("name")),
+    }
 
     q = forms.CharField(
-        label="Search keys",
+        label=gettext_lazy("Search keys"),
         max_length=200,
         required=False,
-        widget=forms.TextInput(attrs={"type": "search", "placeholder": "Name or account", "autocomplete": "off"}),
+        widget=forms.TextInput(
+            attrs={
+                "type": "search",
+                "placeholder": display.worded(gettext_lazy("Name or %(account_word)s")),
+                "autocomplete": "off",
+            }
+        ),
     )
-    sort = forms.ChoiceField(label="Sort by", required=False, choices=list(SORTS.items()))
+    sort = forms.ChoiceField(label=gettext_lazy("Sort by"), required=False, choices=list(SORTS.items()))
 
     def __init__(self, asked: Any) -> None:
         kept = {name: value for name, value in asked.items() if name != "sort" or value in self.SORTS}
@@ -223,5 +246,5 @@ class ConfirmForm(KeyForm):
         min_value=0,
         max_value=2**31 - 1,
         widget=forms.HiddenInput,
-        error_messages={"required": "This form was incomplete. Check it and confirm again."},
+        error_messages={"required": gettext_lazy("This form was incomplete. Check it and confirm again.")},
     )

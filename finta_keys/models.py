@@ -17,14 +17,17 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ValidationError
+from django.core.validators import ProhibitNullCharactersValidator
 from django.db import IntegrityError, models, transaction
 from django.db.models.functions import Length
 from django.db.models.lookups import Exact, IntegerLessThanOrEqual
 from django.dispatch import receiver
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.debug import sensitive_variables
 
-from finta_keys import conf, names, paths, secret, signals
+from finta_keys import conf, display, names, paths, secret, signals
 from finta_keys.compiled import CompiledQuery
 
 NONCE_KEPT = timedelta(days=1)  # Far longer than the hour for which a create form's nonce is accepted.
@@ -37,7 +40,7 @@ class AlreadyDone(ValidationError):
     """
 
     def __init__(self, *, key: ApiKey | None, at: datetime) -> None:
-        super().__init__("This was already done. Nothing was changed.", code="already_done")
+        super().__init__(_("This was already done. Nothing was changed."), code="already_done")
         self.key = key
         self.at = at
 
@@ -110,19 +113,21 @@ class ApiKey(models.Model):
     """The named record that an owner gives to one script or integration. It survives rotation."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_keys")
-    name = models.CharField(max_length=names.MAX_LENGTH)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_keys", verbose_name=gettext_lazy("owner")
+    )
+    name = models.CharField(gettext_lazy("name"), max_length=names.MAX_LENGTH)
     # The folded name. Lower() in an index is not enough: SQLite folds ASCII only.
     name_key = models.CharField(max_length=names.KEY_MAX_LENGTH, editable=False)
     digest = models.BinaryField(max_length=secret.DIGEST_LENGTH, unique=True, editable=False)
     pepper_id = models.CharField(max_length=8, editable=False)
-    hint = models.CharField(max_length=64, editable=False)
+    hint = models.CharField(gettext_lazy("hint"), max_length=64, editable=False)
     # A column of its own, not "no scope rows": if it were, deleting the last account of a scope would open all (S1).
     share_all_accounts = models.BooleanField(default=True)
     rotation = models.PositiveIntegerField(default=0, editable=False)
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
-    rotated_at = models.DateTimeField(null=True, editable=False)
-    last_used_at = models.DateTimeField(null=True, editable=False)
+    created_at = models.DateTimeField(gettext_lazy("created at"), default=timezone.now, editable=False)
+    rotated_at = models.DateTimeField(gettext_lazy("rotated at"), null=True, editable=False)
+    last_used_at = models.DateTimeField(gettext_lazy("last used at"), null=True, editable=False)
     accounts: models.ManyToManyField[Any, Any] = models.ManyToManyField(
         settings.FINTA_KEYS_ACCOUNT_MODEL, through="KeyAccountScope", related_name="api_keys", editable=False
     )
@@ -135,7 +140,8 @@ class ApiKey(models.Model):
     first_digest: bytes | None = None
 
     class Meta:
-        verbose_name = "API key"
+        verbose_name = gettext_lazy("API key")
+        verbose_name_plural = gettext_lazy("API keys")
         ordering = ["-created_at", "pk"]
         constraints = [
             models.UniqueConstraint(fields=["owner", "name_key"], name="finta_keys_name_unique_per_owner"),
@@ -210,7 +216,8 @@ class ApiKey(models.Model):
     def admit(self, account: models.Model) -> None:
         """Add an account that this key has just created to its scope, if it has one (rule S5).
 
-        To be called inside ``locked()``, on the key that it yields, with the account made in that same block.
+        To be called inside ``locked()``, on the key that it yields, with the account made in that same block. One that
+        was there before would come into the scope as well, whoever hid it.
         """
         if not self.share_all_accounts:
             KeyAccountScope.objects.using(conf.database()).create(key=self, account_id=account.pk)
@@ -267,7 +274,7 @@ class ApiKey(models.Model):
             others = ApiKey.objects.using(conf.database()).filter(owner_id=self.owner_id).exclude(pk=self.pk)
             if not others.filter(name_key=name_key).exists():
                 raise
-            message = "You already have a key of this name. Choose another, or rename the other key first."
+            message = _("You already have a key of this name. Choose another, or rename the other key first.")
             raise ValidationError({"name": ValidationError(message, code="taken")}) from None
 
     def _write(self, *, where: dict[str, Any] | None = None, **columns: Any) -> bool:
@@ -351,9 +358,9 @@ def _lock_owner(pk: Any) -> AbstractBaseUser | None:
 
 def _active(owner: AbstractBaseUser | None) -> Any:
     if owner is None:
-        _refuse("owner", "This user no longer exists. Nothing was changed.")
+        _refuse("owner", _("This user no longer exists. Nothing was changed."))
     if not owner.is_active:
-        _refuse("owner", "This user is deactivated, so their keys cannot be used. Activate the user first.")
+        _refuse("owner", _("This user is deactivated, so their keys cannot be used. Activate the user first."))
     return owner
 
 
@@ -361,16 +368,29 @@ def _owned(owner_pk: Any, accounts: Iterable[Any]) -> list[Any]:
     """Lock the chosen accounts and return their primary keys. Raises ``ValidationError`` under ``accounts``."""
     model = conf.account_model()
     try:
-        chosen = {model._meta.pk.clean(getattr(account, "pk", account), None) for account in accounts}
-    except ValidationError:
+        chosen = {_primary_key(model, account) for account in accounts}
+    except (ValidationError, UnicodeEncodeError):
         chosen = {None}
     if not chosen:
-        _refuse("accounts", "Choose at least one account, or turn on “Share all accounts”.")
+        none = _("Choose at least one %(account_word)s, or turn on “Share all %(account_words)s”.")
+        _refuse("accounts", none % display.words())
     owned = model._base_manager.using(conf.database()).filter(**{conf.owner_field(): owner_pk})
     found = owned.order_by("pk").select_for_update(no_key=True).in_bulk(chosen)
     if len(found) != len(chosen):
-        _refuse("accounts", "One of these accounts is not there any more, or is not this owner's. Choose again.")
+        gone = _("One of these %(account_words)s is not there any more, or is not this owner's. Choose again.")
+        _refuse("accounts", gone % display.words())
     return list(found)
+
+
+def _primary_key(model: type[models.Model], account: Any) -> Any:
+    """Return the primary key of an account, or what is given as one. Raises ``ValidationError`` and
+    ``UnicodeEncodeError`` for what can be none."""
+    if isinstance(account, models.Model) and not isinstance(account, model._meta.concrete_model or model):
+        raise ValidationError(f"A {type(account).__name__} is no account.")  # though one may have the same key
+    pk = model._meta.pk.clean(getattr(account, "pk", account), None)
+    # A text key may have what PostgreSQL fails on instead of finding nothing.
+    ProhibitNullCharactersValidator()(str(pk).encode().decode())
+    return pk
 
 
 def _refuse(field: str, message: str) -> NoReturn:

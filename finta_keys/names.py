@@ -4,6 +4,8 @@ import re
 import unicodedata
 
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from finta_keys import conf, secret
 
@@ -45,15 +47,19 @@ def clean(name: str) -> str:
 
 def _problem(name: str) -> str:
     if any(_is_refused(character) for character in name):
-        return "This name contains a control character, a line break or a text direction mark. Type it without."
+        return _("This name contains a control character, a line break or a text direction mark. Type it without.")
     if re.search(secret.pattern(conf.prefix()), name):
-        return "This name contains the secret of a key, which is kept nowhere. Choose another name."
+        return _("This name contains the secret of a key, which is kept nowhere. Choose another name.")
     if not key(name):
-        return "Give the key a name, such as where it is used."
+        return _("Give the key a name, such as where it is used.")
     if len(name) > MAX_LENGTH:
-        return f"This name has {len(name)} characters. Shorten it to {MAX_LENGTH} at most."
+        return ngettext(
+            "This name has %(number)s character. Shorten it to %(most)s at most.",
+            "This name has %(number)s characters. Shorten it to %(most)s at most.",
+            len(name),
+        ) % {"number": len(name), "most": MAX_LENGTH}
     if len(key(name)) > KEY_MAX_LENGTH:
-        return "This name is too long when its ligatures are written out. Shorten it."
+        return _("This name is too long when its ligatures are written out. Shorten it.")
     return ""
 
 

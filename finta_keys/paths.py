@@ -1,7 +1,9 @@
 """The ways from a model to the account whose scope decides whether a row is seen."""
 
 from functools import lru_cache
+from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.db import models
@@ -37,6 +39,27 @@ def _lookups(model: type[models.Model], path: str) -> tuple[str, str]:
 def _forget(**kwargs: object) -> None:
     """Settings change in tests only, which say so by this signal."""
     _lookups.cache_clear()
+
+
+def way(model: type[models.Model]) -> str | None:
+    """Return the shortest path of foreign keys from ``model`` to the account, as ``account_path`` has it, or None.
+
+    Not by way of a user, to whom accounts belong, not who belongs to one.
+    """
+    account: Any = conf.account_model()._meta.concrete_model
+    seen: set[Any] = {get_user_model()}
+    pending: list[tuple[Any, str]] = [(model._meta.concrete_model, "")]
+    while pending:
+        each, path = pending.pop(0)
+        if each is account:
+            return path
+        if each in seen:
+            continue
+        seen.add(each)
+        for field in each._meta.get_fields():
+            if isinstance(field, models.ForeignKey):
+                pending.append((field.related_model._meta.concrete_model, f"{path}__{field.name}".removeprefix("__")))
+    return None
 
 
 def _end(model: type[models.Model], path: str) -> type[models.Model] | None:

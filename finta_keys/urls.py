@@ -1,15 +1,22 @@
-"""API settings. To be included without a trailing slash: ``path("settings/api", include("finta_keys.urls"))``."""
+"""API settings. To be included without a trailing slash: ``path("settings/api", include("finta_keys.urls"))``.
+
+Where the paths of the host end in a slash: ``path("settings/api/", include("finta_keys.slash_urls"))``.
+"""
 
 from django.urls import path
+from django.views.i18n import JavaScriptCatalog
 
 from finta_keys import views
 
 app_name = "finta_keys"
-urlpatterns = [
-    path("", views.KeyListView.as_view(), name="list"),
-    path("/keys/new", views.CreateKeyView.as_view(), name="create"),
-    path("/keys/<str:pk>/rename", views.RenameKeyView.as_view(), name="rename"),
-    path("/keys/<str:pk>/edit-scope", views.EditScopeView.as_view(), name="edit_scope"),
-    path("/keys/<str:pk>/rotate", views.RotateKeyView.as_view(), name="rotate"),
-    path("/keys/<str:pk>/delete", views.DeleteKeyView.as_view(), name="delete"),
+PAGES = [
+    ("keys/new", views.CreateKeyView.as_view(), "create"),
+    ("keys/<str:pk>/rename", views.RenameKeyView.as_view(), "rename"),
+    ("keys/<str:pk>/edit-scope", views.EditScopeView.as_view(), "edit_scope"),
+    ("keys/<str:pk>/rotate", views.RotateKeyView.as_view(), "rotate"),
+    ("keys/<str:pk>/delete", views.DeleteKeyView.as_view(), "delete"),
+    # The script's texts, in languages other than English
+    ("texts", JavaScriptCatalog.as_view(packages=["finta_keys"]), "texts"),
 ]
+key_list = path("", views.KeyListView.as_view(), name="list")
+urlpatterns = [key_list, *(path(f"/{route}", view, name=name) for route, view, name in PAGES)]

@@ -16,17 +16,19 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.utils.functional import cached_property
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.generic import FormView, ListView
+from django.views.generic.base import ContextMixin
 
-from finta_keys import conf
+from finta_keys import conf, display
 from finta_keys.forms import ConfirmForm, CreateKeyForm, EditScopeForm, KeyForm, ListForm, RenameForm
 from finta_keys.models import AlreadyDone, ApiKey
 
 
 @method_decorator([never_cache, transaction.non_atomic_requests], name="dispatch")
-class OwnKeysMixin(LoginRequiredMixin):
+class OwnKeysMixin(LoginRequiredMixin, ContextMixin):
     """For a signed-in person and their own keys: anybody else's key is not there.
 
     Not atomic, whatever the host sets: a secret is committed before it is shown.
@@ -41,7 +43,25 @@ class OwnKeysMixin(LoginRequiredMixin):
     @property
     def list_url(self) -> str:
         """The list as it was searched and sorted when the person left it."""
-        return str(reverse("finta_keys:list")) + self.list_form.query
+        match = self.request.resolver_match
+        here = match.namespace if match else None  # The host may have these pages twice.
+        return str(reverse("finta_keys:list", current_app=here)) + self.list_form.query
+
+    @property
+    def base_template(self) -> str:
+        return conf.base_template()
+
+    @cached_property
+    def messages(self) -> list[Any]:
+        return list(messages.get_messages(self.request))
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(**{**self.page_context(), **kwargs})
+
+    def page_context(self) -> dict[str, Any]:
+        """Return what all pages want to know. The messages are shown within the page, which the script takes out of
+        the answers that it gets, so the host's base template is given none."""
+        return {"messages": (), **display.words()}
 
     def handle_no_permission(self) -> HttpResponseRedirect:
         if self.request.user.is_authenticated:
@@ -61,7 +81,8 @@ class OwnKeysMixin(LoginRequiredMixin):
 
     def answer(self, template: str, status: int = 200, **context: Any) -> HttpResponse:
         """Return one of this app's pages."""
-        return render(self.request, f"finta_keys/{template}.html", {"view": self, **context}, status=status)
+        page = {"view": self, **self.page_context(), **context}
+        return render(self.request, f"finta_keys/{template}.html", page, status=status)
 
 
 class KeyListView(OwnKeysMixin, ListView):
@@ -116,7 +137,7 @@ class KeyFormView(OwnKeysMixin, FormView):
         return self.answer("secret", key=key, secret=secret)
 
     def done(self, message: str) -> HttpResponse:
-        messages.success(self.request, message)
+        messages.success(self.request, message, fail_silently=True)
         return HttpResponseRedirect(self.get_success_url())
 
 
@@ -181,7 +202,7 @@ class RenameKeyView(OneKeyView):
 
     def change(self, form: Form) -> HttpResponse:
         self.key.rename(form.cleaned_data["name"])
-        return self.done(f"Renamed to “{self.key.name}”.")
+        return self.done(_("Renamed to “%(name)s”.") % {"name": self.key.name})
 
 
 class EditScopeView(OneKeyView):
@@ -198,7 +219,7 @@ class EditScopeView(OneKeyView):
 
     def change(self, form: EditScopeForm) -> HttpResponse:
         form.save(self.key)
-        return self.done(f"The scope of “{self.key.name}” is saved. It is in force now.")
+        return self.done(_("The scope of “%(name)s” is saved. It is in force now.") % {"name": self.key.name})
 
 
 class ConfirmView(OneKeyView):
@@ -235,4 +256,4 @@ class DeleteKeyView(ConfirmView):
 
     def change(self, form: Form) -> HttpResponse:
         self.key.delete(expected=form.cleaned_data["rotation"])
-        return self.done(f"“{self.key.name}” is deleted.")
+        return self.done(_("“%(name)s” is deleted.") % {"name": self.key.name})

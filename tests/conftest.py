@@ -4,11 +4,17 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import hypothesis
 import pytest
 from django.test import Client
 
 from accounts_app.models import Account, User
-from tests.factories import AccountFactory, UserFactory, make_key
+from finta_keys.testing import make_key
+from tests.factories import AccountFactory, UserFactory
+
+# How long one example takes says more of the machine than of the code.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

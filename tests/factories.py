@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 from decimal import Decimal
-from typing import Any
 
 import factory
 
 from accounts_app.models import Account, Transaction, User
-from finta_keys.models import ApiKey
-from finta_keys.secret import Secret
 
 PASSWORD = "correct horse battery staple"
 
@@ -53,7 +50,3 @@ class TransactionFactory(factory.django.DjangoModelFactory[Transaction]):
     amount = Decimal("-9.99")
     currency = "USD"
     posted_date = dt.date(2026, 1, 15)
-
-
-def make_key(owner: User, name: str = "Production", accounts: Any = None) -> tuple[ApiKey, Secret]:
-    return ApiKey.objects.issue(owner=owner, name=name, accounts=accounts)

@@ -27,8 +27,9 @@ from accounts_app.models import User
 from config.wsgi import application
 from finta_keys import secret
 from finta_keys.models import ApiKey
+from finta_keys.testing import make_key
 from tests.conftest import ApiClient
-from tests.factories import PASSWORD, TransactionFactory, UserFactory, make_key
+from tests.factories import PASSWORD, TransactionFactory, UserFactory
 from tests.finta_keys import admin_pages
 from tests.finta_keys.pages import create, shown_secret, submit, url
 from tests.test_secret_is_nowhere import dump_of_all_tables

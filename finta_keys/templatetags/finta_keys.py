@@ -6,7 +6,10 @@ from datetime import datetime, timedelta
 
 from django import template
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.timesince import timesince
+from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from finta_keys import display
 
@@ -19,8 +22,20 @@ register = template.Library()
 def ago(moment: datetime) -> str:
     """Return how long ago a moment was, in one unit, such as "3 minutes ago"."""
     if timezone.now() - moment < timedelta(minutes=1):
-        return "just now"
-    return f"{timesince(moment, depth=1)} ago"
+        return _("just now")
+    return _("%(time)s ago") % {"time": timesince(moment, depth=1)}
+
+
+@register.filter(expects_localtime=True)
+def day(moment: datetime) -> str:
+    """Return the day of a moment, such as "24 November 2026"."""
+    return date_format(moment, pgettext("format of a day", "j F Y"))
+
+
+@register.filter(expects_localtime=True)
+def clock(moment: datetime) -> str:
+    """Return the time of day of a moment, such as "09:30 UTC"."""
+    return date_format(moment, pgettext("format of a time", "H:i e"))
 
 
 @register.filter

@@ -16,7 +16,8 @@ from accounts_app import storage_mode
 from accounts_app.admin import AccountAdmin, UserAdmin
 from accounts_app.models import Account, Transaction, User
 from finta_keys.models import ApiKey
-from tests.factories import PASSWORD, AccountFactory, TransactionFactory, UserFactory, make_key
+from finta_keys.testing import make_key
+from tests.factories import PASSWORD, AccountFactory, TransactionFactory, UserFactory
 
 NEW_PASSWORD = "staple battery horse correct"
 

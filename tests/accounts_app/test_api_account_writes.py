@@ -12,9 +12,10 @@ import time_machine
 
 from accounts_app.models import Account, User
 from finta_keys.models import ApiKey
-from tests.accounts_app.api_assertions import account_url, assert_error, assert_unauthorized, manual_account, wire
+from finta_keys.testing import answer_of, make_key
+from tests.accounts_app.api_assertions import account_url, assert_error, assert_unauthorized, manual_account
 from tests.conftest import ApiClient
-from tests.factories import AccountFactory, make_key
+from tests.factories import AccountFactory
 
 NOON = dt.datetime(2026, 1, 15, 12, 0, tzinfo=dt.UTC)
 FULL = manual_account(
@@ -482,7 +483,7 @@ def test_delete_again_gives_the_same_answer_and_changes_nothing(client, cash):
     first = client.delete(url)
     before = client.get(url).content
     second = client.delete(url)
-    assert wire(second) == wire(first)
+    assert answer_of(second) == answer_of(first)
     assert (second.status_code, second.content) == (204, b"")
     assert client.get(url).content == before
 

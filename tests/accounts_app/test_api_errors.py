@@ -23,15 +23,9 @@ from accounts_app.api.views import HealthView, MeView
 from accounts_app.models import Account, User
 from finta_keys import secret as secrets
 from finta_keys.models import ApiKey
-from tests.accounts_app.api_assertions import (
-    account_url,
-    assert_error,
-    assert_unauthorized,
-    manual_account,
-    wire,
-)
+from finta_keys.testing import answer_of, make_key
+from tests.accounts_app.api_assertions import account_url, assert_error, assert_unauthorized, manual_account
 from tests.conftest import ApiClient
-from tests.factories import make_key
 
 NOON = dt.datetime(2026, 1, 15, 12, 0, tzinfo=dt.UTC)
 DETAILS = "host db1.internal refused user finta"
@@ -78,7 +72,7 @@ def test_X5_all_secrets_that_are_not_good_get_the_same_401_to_the_byte(bad_secre
         none = ApiClient().generic(method, url)
         assert none.status_code == 401
         for reason, presented in bad_secrets.items():
-            assert wire(ApiClient(presented).generic(method, url)) == wire(none), reason
+            assert answer_of(ApiClient(presented).generic(method, url)) == answer_of(none), reason
 
 
 def test_a_401_is_exactly_this(db):
@@ -118,7 +112,7 @@ HEADERS = {
 def test_a_header_that_presents_no_good_secret_is_a_401(unrestricted, header):
     response = call(HEADERS[header].replace("{good}", unrestricted.secret))
     assert_unauthorized(response)
-    assert wire(response) == wire(ApiClient().get("/v2/me"))
+    assert answer_of(response) == answer_of(ApiClient().get("/v2/me"))
 
 
 @pytest.mark.parametrize(
@@ -234,7 +228,7 @@ def test_a_rotation_gives_no_new_quota(unrestricted, settings):
 def test_no_header_tells_a_remaining_quota(client, settings):
     settings.API_RATE_LIMIT = "3/minute"
     first, second = client.get("/v2/me"), client.get("/v2/me")
-    assert wire(first) == wire(second)
+    assert answer_of(first) == answer_of(second)
     assert not [name for name in first.headers if "rate" in name.lower() or "remaining" in name.lower()]
 
 
@@ -378,7 +372,7 @@ def test_answers_are_json_whatever_accept_says(client, accept):
     for url in ("/v2/me", "/v2/accounts?format=api", "/v2/nowhere", "/v2/health", "/v2/openapi.json"):
         expected, response = client.get(url), client.get(url, HTTP_ACCEPT=accept)
         assert response["Content-Type"] == "application/json"
-        assert wire(response) == wire(expected)
+        assert answer_of(response) == answer_of(expected)
 
 
 def test_pages_beside_the_api_keep_their_own_headers(client):
@@ -393,7 +387,7 @@ def test_head_has_the_status_and_headers_of_get_and_no_body(client, method):
     for url in ("/v2/me", "/v2/accounts?status=x", "/v2/nowhere", "/v2/health"):
         head, get = client.head(url), client.get(url)
         assert head.content == b""
-        assert wire(head)[0::2] == wire(get)[0::2]
+        assert answer_of(head)[0::2] == answer_of(get)[0::2]
 
 
 def test_an_error_changes_nothing(client, accounts):

@@ -8,17 +8,10 @@ from uuid import uuid4
 import pytest
 
 from accounts_app.models import Account
-from tests.accounts_app.api_assertions import (
-    EVERY_METHOD,
-    account_url,
-    assert_error,
-    assert_indistinguishable,
-    counted,
-    manual_account,
-    wire,
-)
+from finta_keys.testing import EVERY_METHOD, answer_of, assert_indistinguishable, make_key
+from tests.accounts_app.api_assertions import account_url, assert_error, counted, manual_account
 from tests.conftest import ApiClient
-from tests.factories import AccountFactory, TransactionFactory, make_key
+from tests.factories import AccountFactory, TransactionFactory
 
 MALFORMED = (
     "x",
@@ -196,5 +189,5 @@ def test_S4_no_header_tells_a_remaining_quota(caller, unseen):
     first, _ = counted(caller, "GET", account_url(unseen[0]))
     for _ in range(3):
         again, _ = counted(caller, "GET", account_url(unseen[0]))
-        assert wire(again) == wire(first)
+        assert answer_of(again) == answer_of(first)
     assert not [name for name in first.headers if "limit" in name.lower() or "remaining" in name.lower()]

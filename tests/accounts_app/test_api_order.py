@@ -7,7 +7,8 @@ import json
 import pytest
 
 from accounts_app.models import User
-from tests.accounts_app.api_assertions import account_url, assert_error, assert_unauthorized, wire
+from finta_keys.testing import answer_of
+from tests.accounts_app.api_assertions import account_url, assert_error, assert_unauthorized
 from tests.conftest import ApiClient
 
 HUGE = {"data": b"[" + b" " * 70_000, "content_type": "application/json"}
@@ -117,7 +118,7 @@ def test_an_unknown_path_is_401_without_a_key_and_404_with_one(unrestricted, pat
     assert_unauthorized(ApiClient().get(path))
     answer = unrestricted.client.get(path)
     assert_error(answer, 404, "NOT_FOUND")
-    assert wire(answer) == wire(unrestricted.client.get("/v2/nowhere-else"))
+    assert answer_of(answer) == answer_of(unrestricted.client.get("/v2/nowhere-else"))
 
 
 @pytest.mark.parametrize("path", ["/v2x", "/v2.json", "/v2%0A", "/v", "/v22/me"])

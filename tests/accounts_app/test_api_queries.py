@@ -7,9 +7,10 @@ from uuid import uuid4
 import pytest
 
 from finta_keys import secret
+from finta_keys.testing import make_key
 from tests.accounts_app.api_assertions import account_url, counted
 from tests.conftest import ApiClient
-from tests.factories import AccountFactory, TransactionFactory, make_key
+from tests.factories import AccountFactory, TransactionFactory
 
 PEPPERS = ["11" * 32, "22" * 32, "33" * 32]
 

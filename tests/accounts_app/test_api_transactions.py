@@ -13,9 +13,10 @@ from django.test import Client
 
 from accounts_app.api import pagination
 from accounts_app.models import Account, Transaction
+from finta_keys.testing import make_key
 from tests.accounts_app.api_assertions import assert_error
 from tests.conftest import ApiClient
-from tests.factories import AccountFactory, TransactionFactory, make_key
+from tests.factories import AccountFactory, TransactionFactory
 
 FIELDS = [
     "id",

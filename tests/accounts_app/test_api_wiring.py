@@ -17,7 +17,8 @@ from accounts_app.models import Account
 from finta_keys.authentication import ApiKeyAuthentication
 from finta_keys.models import ApiKey, KeyAccountScope
 from finta_keys.scoping import AccountScopeMixin, unscoped
-from tests.accounts_app.api_assertions import EVERY_METHOD, assert_unauthorized
+from finta_keys.testing import EVERY_METHOD
+from tests.accounts_app.api_assertions import assert_unauthorized
 
 OPEN = {
     "health": "asks whether the database answers, and tells nothing of anybody",

@@ -17,7 +17,8 @@ from django.views.debug import SafeExceptionReporterFilter
 
 from accounts_app.models import User
 from finta_keys.models import ApiKey
-from tests.factories import PASSWORD, UserFactory, make_key
+from finta_keys.testing import make_key
+from tests.factories import PASSWORD, UserFactory
 from tests.finta_keys import admin_pages
 from tests.finta_keys.pages import hidden_fields, read, shown_secret, url
 

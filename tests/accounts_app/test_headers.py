@@ -11,8 +11,9 @@ from django.test import Client, RequestFactory
 
 from accounts_app.middleware import SecurityHeadersMiddleware
 from accounts_app.request_log import RequestLogMiddleware
+from finta_keys.testing import make_key
 from tests.conftest import ApiClient
-from tests.factories import PASSWORD, UserFactory, make_key
+from tests.factories import PASSWORD, UserFactory
 
 ROOT = Path(__file__).parent.parent.parent
 OWN_TEMPLATES = sorted([*(ROOT / "templates").rglob("*.html"), *(ROOT / "finta_keys/templates").rglob("*.html")])

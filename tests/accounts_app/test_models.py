@@ -12,7 +12,8 @@ from django.db import IntegrityError, transaction
 
 from accounts_app.models import Account, NotWritable, Transaction, User, today
 from finta_keys.models import ApiKey
-from tests.factories import PASSWORD, AccountFactory, TransactionFactory, UserFactory, make_key
+from finta_keys.testing import make_key
+from tests.factories import PASSWORD, AccountFactory, TransactionFactory, UserFactory
 
 NOON = dt.datetime(2027, 3, 1, 12, tzinfo=dt.UTC)
 

@@ -17,8 +17,8 @@ from accounts_app.forms import AccountForm, AddAccountForm, EditAccountForm
 from accounts_app.models import Account, User
 from accounts_app.templatetags.money import money
 from finta_keys.models import ApiKey
-from tests.accounts_app.api_assertions import wire
-from tests.factories import AccountFactory, UserFactory, make_key
+from finta_keys.testing import answer_of, make_key
+from tests.factories import AccountFactory, UserFactory
 
 TYPED = {
     "institution_name": "",
@@ -693,7 +693,9 @@ def test_the_account_of_somebody_else_a_missing_and_a_malformed_one_are_one_page
     ids = [bobs_account.pk, uuid.uuid4(), "none", "0", "%00", "%F0%9F%8F%A6", f"{bobs_account.pk}x", "x" * 3000, "'--"]
     with time_machine.travel(timezone.now(), tick=False):  # Expires tells the second.
         answers = [getattr(alices_browser, method)(page(each), TYPED if method == "post" else None) for each in ids]
-    assert len({(each.status_code, without_token(each), str(sorted(wire(each)[2].items()))) for each in answers}) == 1
+    assert (
+        len({(each.status_code, without_token(each), str(sorted(answer_of(each)[2].items()))) for each in answers}) == 1
+    )
     assert rows() == before
     if method in ("get", "post"):
         assert answers[0].status_code == 404

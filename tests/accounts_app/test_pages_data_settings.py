@@ -8,7 +8,8 @@ from django.test import Client
 from accounts_app import storage_mode, views
 from accounts_app.models import Account, Transaction, User
 from finta_keys.models import ApiKey
-from tests.factories import AccountFactory, TransactionFactory, make_key
+from finta_keys.testing import make_key
+from tests.factories import AccountFactory, TransactionFactory
 
 PAGE, ON, OFF = "/settings/data", "/settings/data/switch-on", "/settings/data/switch-off"
 

@@ -16,8 +16,9 @@ from accounts_app.api.serializers import Liability
 from accounts_app.demo_data import OWNERS
 from accounts_app.models import Account, Transaction, User, today
 from finta_keys.models import ApiKey
+from finta_keys.testing import make_key
 from tests.conftest import ApiClient
-from tests.factories import UserFactory, make_key
+from tests.factories import UserFactory
 
 PASSWORD = r"[a-z2-7]{4}(?:-[a-z2-7]{4}){3}"
 # Every day of the week, and both ends of months.

@@ -736,5 +736,5 @@ def test_the_page_of_a_500_needs_nothing_to_be_rendered():
 def test_each_error_page_is_a_panel_with_a_title(status):
     page = render_to_string(f"{status}.html", {"wait": "1 minute"})
     title = re.search("<title>(.+) · Finta</title>", page).group(1)
-    assert f'<h1 id="title">{title}</h1>' in page
-    assert page.count('<section class="panel" aria-labelledby="title">') == 1
+    assert f'<h1 id="finta-keys-title">{title}</h1>' in page
+    assert page.count('<section class="panel" aria-labelledby="finta-keys-title">') == 1

@@ -8,7 +8,8 @@ from django.db import DatabaseError
 from accounts_app import storage_mode
 from accounts_app.models import Account, Transaction, User
 from finta_keys.models import ApiKey, KeyAccountScope
-from tests.factories import TransactionFactory, UserFactory, make_key
+from finta_keys.testing import make_key
+from tests.factories import TransactionFactory, UserFactory
 
 
 def is_on(user):

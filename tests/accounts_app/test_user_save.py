@@ -7,7 +7,8 @@ from django.test import Client
 
 from accounts_app import storage_mode
 from accounts_app.models import User
-from tests.factories import PASSWORD, UserFactory, make_key
+from finta_keys.testing import make_key
+from tests.factories import PASSWORD, UserFactory
 
 NEW = "battery horse staple"
 

@@ -22,7 +22,7 @@ EXPLAINED: dict[str, str] = {}
 LAY_OPEN = """() => {
     for (const each of document.querySelectorAll(".groups")) each.style.maxHeight = "none";
     if (!document.querySelector("dialog[open]")) return;
-    for (const each of document.querySelectorAll("body > :not(dialog)")) each.style.visibility = "hidden";
+    for (const each of document.querySelectorAll("body > :not(:has(dialog))")) each.style.visibility = "hidden";
 }"""
 MORE_OF_THE_SAME = {"list-200"}  # rows, which take axe half a minute
 

@@ -7,9 +7,10 @@ from django.contrib.sessions.models import Session
 from playwright.sync_api import expect
 
 from finta_keys.models import ApiKey
+from finta_keys.testing import make_key
 from tests.browser.layout import overflow
 from tests.browser.pages import PATH, ApiSettings
-from tests.factories import PASSWORD, make_key
+from tests.factories import PASSWORD
 
 VERBS = ["Rename", "Edit scope", "Rotate", "Delete"]
 SUBMITS = {"Rename": "Rename", "Edit scope": "Save", "Rotate": "Rotate", "Delete": "Delete"}

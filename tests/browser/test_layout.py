@@ -3,15 +3,15 @@
 import pytest
 from playwright.sync_api import expect
 
+from finta_keys.testing import make_key
 from tests.browser.layout import overflow
 from tests.browser.scenes import SCENES
-from tests.factories import make_key
 
 PHONE = {"width": 320, "height": 700}
 ZOOMED = {"width": 640, "height": 400}  # a window of 1280 by 800 at 200 %
 MOST_BYTES = 40_000
 
-PLACES = """() => Object.fromEntries([...document.querySelectorAll("body > :not(dialog), main > *, main tr")]
+PLACES = """() => Object.fromEntries([...document.querySelectorAll("body > :not(:has(dialog)), main > *, main tr")]
     .map((each, i) => [i, JSON.stringify(each.getBoundingClientRect())]))"""
 # Of the focused element: whether something is drawn around it.
 RING = """() => {

@@ -5,8 +5,8 @@ import contextlib
 import pytest
 from playwright.sync_api import Error, expect
 
+from finta_keys.testing import make_key
 from tests.browser.pages import PATH, ApiSettings
-from tests.factories import make_key
 
 # Everything that a page could keep something in.
 KEPT = """() => JSON.stringify([location.href, history.state, document.cookie, { ...localStorage },

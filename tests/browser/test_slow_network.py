@@ -5,9 +5,10 @@ from django.contrib.sessions.models import Session
 from playwright.sync_api import expect
 
 from finta_keys.models import ApiKey
+from finta_keys.testing import make_key
 from tests.browser.conftest import session_cookie
 from tests.browser.pages import PATH, ApiSettings
-from tests.factories import PASSWORD, make_key
+from tests.factories import PASSWORD
 
 SETTLED = 800  # ms
 

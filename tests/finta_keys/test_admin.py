@@ -12,7 +12,8 @@ from django.urls import resolve, reverse
 
 from accounts_app.models import Account
 from finta_keys.models import ApiKey, CreateNonce, KeyAccountScope
-from tests.factories import AccountFactory, UserFactory, make_key
+from finta_keys.testing import make_key
+from tests.factories import AccountFactory, UserFactory
 from tests.finta_keys.admin_pages import VERBS_OF_A_KEY, digest, operator, signed_in, url
 
 NEEDED = {"rename": "change", "edit_scope": "change", "rotate": "change", "delete": "delete"}

@@ -10,7 +10,8 @@ from accounts_app.models import User
 from finta_keys.admin import ApiKeyAdmin
 from finta_keys.models import ApiKey
 from finta_keys.secret import pattern
-from tests.factories import UserFactory, make_key
+from finta_keys.testing import make_key
+from tests.factories import UserFactory
 from tests.finta_keys.admin_pages import everything_stored, logged, operator, url
 from tests.finta_keys.pages import hidden_fields, shown_secret, submit
 

@@ -14,7 +14,7 @@ from accounts_app.models import User
 from finta_keys.authentication import ApiKeyAuthentication
 from finta_keys.models import ApiKey
 from finta_keys.scoping import AccountScopeMixin, is_scoped, require_scope, unscoped
-from tests.accounts_app.api_assertions import wire
+from finta_keys.testing import answer_of
 from tests.factories import UserFactory
 from tests.finta_keys import urls_made_up
 
@@ -115,7 +115,7 @@ def test_X5_unknown_malformed_rotated_and_deleted_secrets_and_inactive_users_get
     dead = [UNKNOWN, "finta_x", restricted.secret, unrestricted.secret, of_deactivated]
     answers = [get("/accounts", f"Bearer {each}") for each in dead]
     assert {answer.status_code for answer in answers} == {401}
-    assert len({str(wire(answer)) for answer in answers}) == 1
+    assert len({str(answer_of(answer)) for answer in answers}) == 1
     assert answers[0].headers["WWW-Authenticate"] == "Bearer"
 
 

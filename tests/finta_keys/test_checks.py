@@ -6,26 +6,12 @@ from secrets import token_hex
 from uuid import uuid4
 
 import pytest
-from django.contrib.auth.decorators import login_required
 from django.core import checks as django_checks
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
-from django.http import HttpResponse
-from django.urls import include, path, re_path
 from django.utils.translation import gettext_lazy
-from django.views.generic import TemplateView
-from rest_framework.authentication import SessionAuthentication
-from rest_framework.decorators import action
-from rest_framework.response import Response
-from rest_framework.routers import DefaultRouter
-from rest_framework.viewsets import ViewSet
 
-from finta_keys import checks, conf
-from finta_keys.authentication import ApiKeyAuthentication
-from finta_keys.scoping import AccountScopeMixin, unscoped
-from tests.finta_keys import urls_made_up as made_up
-
-NOT_SCOPED = "authenticates by API key but is not limited to the key's scope."
+from finta_keys import checks, conf, relation_checks, view_checks
 
 
 def ids(messages):
@@ -41,8 +27,9 @@ def only(messages, check_id):
 @pytest.mark.django_db
 def test_the_real_project_is_clean():
     call_command("check", fail_level="WARNING")
-    ours = {check for check in vars(checks).values() if getattr(check, "tags", None)}
-    assert len(ours) == 13
+    modules = (checks, relation_checks, view_checks)
+    ours = {check for module in modules for check in vars(module).values() if getattr(check, "tags", None)}
+    assert len(ours) == 19
     assert ours <= set(django_checks.registry.registry.get_checks(include_deployment_checks=True))
 
 
@@ -204,10 +191,46 @@ def test_the_words_are_at_first_those_of_the_model(settings):
     assert conf.account_words() == ("log entry", "log entries")
 
 
-def test_E014_a_base_template_that_is_not_there_is_found(settings):
-    settings.FINTA_KEYS_BASE_TEMPLATE = "nowhere.html"
+TEMPLATES = {
+    "whole": "{% block title %}{% endblock %}{% block content %}{% endblock %}",
+    "child": '{% extends "whole" %}{% block title %}x{% endblock %}',
+    "variable": "{% extends request.base %}",
+    "untitled": "<main>{% block content %}{% endblock %}</main>",
+    "grandchild": '{% extends "untitled" %}{% block content %}{% block more %}{% endblock %}{% endblock %}',
+    "orphan": '{% extends "nowhere" %}',
+}
+
+
+@pytest.fixture
+def templates(settings):
+    loaders = [("django.template.loaders.locmem.Loader", TEMPLATES)]
+    backend = "django.template.backends.django.DjangoTemplates"
+    settings.TEMPLATES = [{"BACKEND": backend, "OPTIONS": {"loaders": loaders}}]
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("nowhere", "needs the template nowhere, which does not exist"),
+        ("orphan", "needs the template nowhere, which does not exist"),
+        ("untitled", "has no block 'title'"),
+        ("grandchild", "has no block 'title'"),
+    ],
+)
+def test_E014_a_base_template_that_cannot_hold_the_pages_is_found(settings, templates, name, problem):
+    settings.FINTA_KEYS_BASE_TEMPLATE = name
     message = only(checks.check_base_template(None), "finta_keys.E014")
-    assert message.msg == "FINTA_KEYS_BASE_TEMPLATE is 'nowhere.html', which is no template."
+    assert message.msg == f"FINTA_KEYS_BASE_TEMPLATE is {name!r}, which {problem}."
+    assert "blocks title and content" in message.hint
+
+
+@pytest.mark.parametrize("name", ["whole", "child", "variable"])
+def test_E014_a_base_template_with_both_blocks_is_fine(settings, templates, name):
+    settings.FINTA_KEYS_BASE_TEMPLATE = name
+    assert checks.check_base_template(None) == []
+
+
+def test_E014_a_project_without_templates_has_no_pages(settings):
     settings.TEMPLATES = []
     assert checks.check_base_template(None) == []
 
@@ -339,144 +362,3 @@ def test_E005_broken_migrations_are_left_to_migrate_to_tell(host, dependency):
 def test_E005_migrations_that_are_switched_off_are_fine(settings, app):
     settings.MIGRATION_MODULES = {app: None}
     assert checks.check_migration_order(None) == []
-
-
-# --- E006: views -----------------------------------------------------------------------------------------------------
-
-
-class UnscopedViewSet(ViewSet):
-    authentication_classes = [ApiKeyAuthentication]
-
-    def list(self, request):
-        """Never called."""
-
-
-class OneActionTakesKeys(ViewSet):
-    authentication_classes = [SessionAuthentication]
-
-    def list(self, request):
-        return Response([])
-
-    @action(detail=False, authentication_classes=[ApiKeyAuthentication])
-    def by_key(self, request):
-        """Never called."""
-
-
-class OneActionTakesNone(AccountScopeMixin, OneActionTakesKeys):
-    pass
-
-
-class OurOwnWay(ApiKeyAuthentication):
-    pass
-
-
-class TakesKeysInOurOwnWay(made_up.Neither):
-    authentication_classes = [OurOwnWay]
-
-
-@unscoped("says nothing")
-class MarkedViewSet(UnscopedViewSet):
-    pass
-
-
-class BuiltByAFunction(made_up.Neither):
-    authentication_classes = [lambda: ApiKeyAuthentication()]  # DRF calls whatever is there.
-
-
-def plain(request):
-    return HttpResponse()
-
-
-def found(settings, *patterns):
-    """Return the paths at which the check finds a view, in a project with these URLs."""
-    settings.ROOT_URLCONF = patterns
-    messages = checks.check_views_are_scoped(None)
-    assert set(ids(messages)) <= {"finta_keys.E006"}
-    return [message.msg for message in messages]
-
-
-def test_E006_a_view_without_scope_and_mark_is_found(settings):
-    messages = found(settings, path("rows", made_up.Neither.as_view()))
-    assert messages == [f"tests.finta_keys.urls_made_up.Neither at 'rows' {NOT_SCOPED}"]
-    (message,) = checks.check_views_are_scoped(None)
-    assert message.hint.startswith('Add AccountScopeMixin to its bases, or mark it @unscoped("')
-
-
-def test_E006_it_is_found_below_nested_includes(settings):
-    inner = [path("rows", made_up.Neither.as_view()), re_path(r"^(?P<pk>\d+)$", made_up.Accounts.as_view())]
-    messages = found(settings, path("a/", include([path("b/<str:id>/", include((inner, "inner"), namespace="n"))])))
-    assert messages == [f"tests.finta_keys.urls_made_up.Neither at 'a/b/<str:id>/rows' {NOT_SCOPED}"]
-
-
-def test_E006_a_viewset_of_a_router_is_found(settings):
-    router = DefaultRouter()
-    router.register("bad", UnscopedViewSet, basename="bad")
-    router.register("good", made_up.AccountViewSet, basename="good")
-    router.register("marked", MarkedViewSet, basename="marked")
-    messages = found(settings, path("api/", include(router.urls)))
-    assert messages
-    assert all("UnscopedViewSet at 'api/^bad" in message for message in messages)
-
-
-def test_E006_an_action_that_alone_takes_keys_is_found(settings):
-    router = DefaultRouter()
-    router.register("rows", OneActionTakesKeys, basename="rows")
-    router.register("scoped", OneActionTakesNone, basename="scoped")
-    messages = found(settings, *router.urls)
-    assert messages
-    assert all("OneActionTakesKeys at '^rows/by_key" in message for message in messages)
-
-
-def test_E006_what_as_view_was_given_counts(settings):
-    keys, session = [ApiKeyAuthentication], [SessionAuthentication]
-    messages = found(
-        settings,
-        path("given", TakesKeysInOurOwnWay.as_view(authentication_classes=keys)),
-        path("taken-away", TakesKeysInOurOwnWay.as_view(authentication_classes=session)),
-    )
-    assert messages == [f"tests.finta_keys.test_checks.TakesKeysInOurOwnWay at 'given' {NOT_SCOPED}"]
-
-
-def test_E006_a_function_view_is_found(settings):
-    messages = found(settings, path("no", made_up.unmarked_function), path("yes", made_up.marked_function))
-    assert messages == [f"tests.finta_keys.urls_made_up.unmarked_function at 'no' {NOT_SCOPED}"]
-
-
-def test_E006_a_subclass_of_our_authentication_counts_as_it(settings):
-    assert len(found(settings, path("rows", TakesKeysInOurOwnWay.as_view()))) == 1
-
-
-def test_E006_a_mark_that_was_not_repeated_in_a_subclass_is_found(settings):
-    assert len(found(settings, path("rows", made_up.WhoCallsInherited.as_view()))) == 1
-
-
-def test_E006_a_decorated_view_is_found(settings):
-    assert len(found(settings, path("rows", login_required(made_up.Neither.as_view())))) == 1
-
-
-def test_E006_keys_by_default_are_found(settings, monkeypatch):
-    monkeypatch.setattr("rest_framework.views.APIView.authentication_classes", [ApiKeyAuthentication])
-    router = DefaultRouter()
-    assert len(found(settings, *router.urls)) > 0
-
-
-def test_E006_scoped_marked_and_other_views_are_fine(settings):
-    assert not found(
-        settings,
-        path("accounts", made_up.Accounts.as_view()),
-        path("who", made_up.WhoCalls.as_view()),
-        path("plain", plain),
-        path("template", TemplateView.as_view(template_name="x.html")),
-        path("built", BuiltByAFunction.as_view()),
-    )
-
-
-def test_E006_the_made_up_api_has_three_such_views(settings):
-    settings.ROOT_URLCONF = "tests.finta_keys.urls_made_up"
-    names = [message.msg.partition(" ")[0].rpartition(".")[2] for message in checks.check_views_are_scoped(None)]
-    assert names == ["Neither", "WhoCallsInherited", "unmarked_function"]
-
-
-def test_E006_a_project_without_urls_is_fine(settings):
-    settings.ROOT_URLCONF = None
-    assert checks.check_views_are_scoped(None) == []

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from finta_keys import models, secret
 from finta_keys.models import ApiKey
-from tests.factories import make_key
+from finta_keys.testing import make_key
 
 
 def test_the_query_is_built_once_and_asked_each_time(restricted, django_assert_num_queries, monkeypatch):

@@ -13,7 +13,7 @@ from django.views.debug import ExceptionReporter
 from finta_keys import secret as secrets
 from finta_keys.management.commands.createkey import Command
 from finta_keys.models import ApiKey
-from tests.factories import make_key
+from finta_keys.testing import make_key
 
 ALICE = ("--user", "alice@example.com")
 
@@ -108,6 +108,14 @@ class TestWhatIsPrinted:
             "accounts": [str(accounts.checking.pk)],
         }
         assert "It sees 1 account." in err
+
+    @pytest.mark.parametrize(("number", "said"), [(1, "1 store"), (2, "2 stores"), (0, "all stores, future ones")])
+    def test_it_speaks_the_projects_words(self, settings, alice, accounts, number, said):
+        settings.FINTA_KEYS_ACCOUNT_WORDS = ("store", "stores")
+        chosen = [accounts.checking.pk, accounts.savings.pk][:number]
+        _, err = createkey(*ALICE, "--name", "CI", *(["--account", *chosen] if chosen else []))
+        assert f"It sees {said}" in err
+        assert "stores" in Command().create_parser("manage.py", "createkey").format_help()
 
     def test_json_has_null_accounts_where_all_are_shared(self, alice, accounts):
         answer = json.loads(createkey(*ALICE, "--name", "CI", "--json")[0])

@@ -4,7 +4,7 @@ import pytest
 
 from accounts_app.models import Account, User
 from finta_keys.models import AlreadyDone, ApiKey, KeyAccountScope
-from tests.factories import make_key
+from finta_keys.testing import make_key
 from tests.finta_keys.snapshots import columns, everything
 
 

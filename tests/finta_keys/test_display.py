@@ -4,7 +4,8 @@ import pytest
 
 from finta_keys import display
 from finta_keys.checks import check_account_names
-from tests.factories import AccountFactory, make_key
+from finta_keys.testing import make_key
+from tests.factories import AccountFactory
 from tests.finta_keys.pages import read, submit, url
 
 

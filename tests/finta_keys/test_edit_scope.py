@@ -7,7 +7,8 @@ from django.core.exceptions import ValidationError
 
 from accounts_app.models import Account
 from finta_keys.models import ApiKey, KeyAccountScope
-from tests.factories import AccountFactory, make_key
+from finta_keys.testing import make_key
+from tests.factories import AccountFactory
 from tests.finta_keys.snapshots import attributes, changed, columns, everything, scope
 
 

@@ -6,7 +6,7 @@ from django.test import Client
 
 from finta_keys import checks
 from finta_keys.models import ApiKey
-from tests.factories import make_key
+from finta_keys.testing import make_key
 from tests.finta_keys import admin_pages, pages
 from tests.finta_keys.pages import hidden_fields, shown_secret
 

@@ -14,7 +14,8 @@ from django.utils import timezone
 from accounts_app.models import Account, User
 from finta_keys import nonces, secret, signals
 from finta_keys.models import NONCE_KEPT, AlreadyDone, ApiKey, ApiKeyManager, CreateNonce, KeyAccountScope
-from tests.factories import AccountFactory, TransactionFactory, UserFactory, make_key
+from finta_keys.testing import make_key
+from tests.factories import AccountFactory, TransactionFactory, UserFactory
 from tests.finta_keys.snapshots import columns, everything, scope
 
 CHOOSE = "Choose at least one account, or turn on “Share all accounts”."

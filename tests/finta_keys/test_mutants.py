@@ -20,7 +20,7 @@ from finta_keys import nonces, secret
 from finta_keys.authentication import ApiKeyAuthentication
 from finta_keys.models import NONCE_KEPT, AlreadyDone, ApiKey, CreateNonce
 from finta_keys.scoping import AccountScopeMixin
-from tests.factories import make_key
+from finta_keys.testing import make_key
 from tests.finta_keys import urls_made_up
 
 

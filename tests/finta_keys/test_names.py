@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from finta_keys import names
 from finta_keys.models import ApiKey
-from tests.factories import make_key
+from finta_keys.testing import make_key
 
 ZERO_WIDTH_JOINER = "\u200d"
 

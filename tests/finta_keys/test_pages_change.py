@@ -4,8 +4,8 @@ import pytest
 from django.test import Client
 
 from finta_keys.models import ApiKey
+from finta_keys.testing import make_key
 from tests.conftest import ApiClient
-from tests.factories import make_key
 from tests.finta_keys.pages import hidden_fields, read, shown_secret, submit, url
 
 ONE_KEY_PAGES = ["rename", "edit_scope", "rotate", "delete"]

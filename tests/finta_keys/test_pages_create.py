@@ -3,8 +3,9 @@ import time_machine
 from django.utils import timezone
 
 from finta_keys.models import ApiKey
+from finta_keys.testing import make_key
 from tests.conftest import ApiClient
-from tests.factories import AccountFactory, make_key
+from tests.factories import AccountFactory
 from tests.finta_keys.pages import create, hidden_fields, shown_secret, submit, url
 
 
@@ -56,7 +57,7 @@ def test_K1_a_bad_name_is_refused_with_a_way_out_and_nothing_typed_is_lost(
     answer = create(alices_browser, name, accounts=[accounts.checking.pk])
     page = answer.content.decode()
     assert sentence in page
-    assert f'value="{accounts.checking.pk}" id="id_accounts_' in page
+    assert f'value="{accounts.checking.pk}" id="finta_keys_accounts_' in page
     assert page.count("checked") == 1
     assert ApiKey.objects.count() == 1
 

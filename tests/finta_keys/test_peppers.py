@@ -13,7 +13,7 @@ from django.utils.module_loading import import_string
 from config import settings as site
 from finta_keys import conf, secret, usage
 from finta_keys.models import ApiKey
-from tests.factories import make_key
+from finta_keys.testing import make_key
 from tests.finta_keys.snapshots import changed, columns
 
 OLD, NEW, OLDEST = "11" * 32, "aa" * 32, "00" * 32

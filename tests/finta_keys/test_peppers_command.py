@@ -10,7 +10,7 @@ from django.db import DatabaseError, connection
 
 from finta_keys import secret
 from finta_keys.models import ApiKey
-from tests.factories import make_key
+from finta_keys.testing import make_key
 
 GONE, OLD, UNUSED, NEW = "0a" * 32, "0b" * 32, "0c" * 32, "0d" * 32
 

@@ -11,8 +11,8 @@ from finta_keys import leaks, names, secret
 from finta_keys.forms import ListForm
 from finta_keys.models import ApiKey
 from finta_keys.openapi import ApiKeyScheme
+from finta_keys.testing import make_key
 from tests.conftest import ApiClient
-from tests.factories import make_key
 
 SHOP = r"shop_[0-9A-Za-z]{54}"
 

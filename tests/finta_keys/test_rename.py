@@ -5,7 +5,7 @@ from django.core.exceptions import ValidationError
 from django.db import DatabaseError, transaction
 
 from finta_keys.models import ApiKey
-from tests.factories import make_key
+from finta_keys.testing import make_key
 from tests.finta_keys.snapshots import attributes, changed, columns, everything, scope
 
 

@@ -9,7 +9,8 @@ from accounts_app import storage_mode
 from accounts_app.models import Account, Transaction
 from finta_keys import conf, nonces, usage
 from finta_keys.models import AlreadyDone, ApiKey
-from tests.factories import TransactionFactory, make_key
+from finta_keys.testing import make_key
+from tests.factories import TransactionFactory
 
 
 @pytest.fixture

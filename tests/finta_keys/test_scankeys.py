@@ -18,7 +18,7 @@ from finta_keys import leaks
 from finta_keys import secret as secrets
 from finta_keys.management.commands.scankeys import PLACES_KEPT, Command
 from finta_keys.models import ApiKey
-from tests.factories import make_key
+from finta_keys.testing import make_key
 from tests.finta_keys.snapshots import columns
 
 LOOKALIKE = "finta_" + "0" * 54  # its checksum is wrong

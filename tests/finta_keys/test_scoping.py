@@ -5,22 +5,33 @@ import uuid
 from types import SimpleNamespace
 
 import pytest
-from django.contrib.auth.models import AnonymousUser
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import AnonymousUser, Group, Permission
+from django.core.cache import caches
 from django.core.exceptions import ImproperlyConfigured
-from django.db import NotSupportedError
+from django.db import NotSupportedError, models
 from django.db.models import Count, F, Sum
-from django.http import Http404
+from django.http import Http404, JsonResponse
+from django.test.utils import isolate_apps
 from django.utils import timezone
-from rest_framework.generics import GenericAPIView, ListAPIView
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import cache_page, never_cache
+from rest_framework.decorators import action
+from rest_framework.generics import GenericAPIView, ListAPIView, RetrieveUpdateDestroyAPIView
+from rest_framework.permissions import DjangoModelPermissions
+from rest_framework.response import Response
 from rest_framework.test import APIRequestFactory, force_authenticate
-from rest_framework.viewsets import ModelViewSet
+from rest_framework.views import APIView
+from rest_framework.viewsets import ModelViewSet, ViewSet
 
 from accounts_app.models import Account, Transaction, User
 from finta_keys import paths
+from finta_keys.authentication import ApiKeyAuthentication
 from finta_keys.models import ApiKey, KeyAccountScope
-from finta_keys.scoping import AccountScopeMixin
+from finta_keys.scoping import AccountScopeMixin, unscoped, visible
+from finta_keys.testing import make_key
 from tests.conftest import ApiClient
-from tests.factories import AccountFactory, TransactionFactory, UserFactory, make_key
+from tests.factories import AccountFactory, TransactionFactory, UserFactory
 from tests.finta_keys import urls_made_up
 
 
@@ -61,6 +72,36 @@ def test_S3_a_longer_path_and_a_primary_key_that_is_a_foreign_key_work(restricte
     row = KeyAccountScope.objects.get(key=restricted.key)
     assert list(restricted.key.narrow(KeyAccountScope.objects.all(), "account")) == [row]
     assert paths.lookups(KeyAccountScope, "account") == ("account__owner", "account__key_scopes__key")
+
+
+@pytest.mark.parametrize(
+    ("model", "way"),
+    [(Account, ""), (Transaction, "account"), (KeyAccountScope, "account"), (User, None), (Group, None)],
+)
+def test_the_way_from_a_model_to_the_account_is_found(model, way):
+    assert paths.way(model) == way
+
+
+def test_a_user_is_no_way_to_an_account(settings):
+    settings.FINTA_KEYS_ACCOUNT_MODEL = "auth.Group"
+    assert paths.way(LogEntry) is None
+
+
+def test_a_way_of_several_steps_is_found_and_a_circle_ends(settings):
+    settings.FINTA_KEYS_ACCOUNT_MODEL = "contenttypes.ContentType"
+    with isolate_apps("accounts_app"):
+
+        class Node(models.Model):
+            parent = models.ForeignKey("self", on_delete=models.CASCADE)
+            permission = models.ForeignKey(Permission, on_delete=models.CASCADE)
+
+            class Meta:
+                app_label = "accounts_app"
+
+            def __str__(self):
+                return ""
+
+    assert paths.way(Node) == "permission__content_type"
 
 
 def test_S3_a_scope_of_several_accounts_and_several_keys_doubles_no_row(alice, accounts, transactions):
@@ -416,3 +457,255 @@ def test_list_views_of_drf_are_inside_the_scope(restricted, accounts):
 
     request = APIRequestFactory().get("/", HTTP_AUTHORIZATION=f"Bearer {restricted.secret}")
     assert [each["name"] for each in Names.as_view()(request).data] == ["Checking"]
+
+
+# --- an answer that nobody narrowed ----------------------------------------------------------------------------------
+
+
+class Keyed(AccountScopeMixin, APIView):
+    authentication_classes = [ApiKeyAuthentication]
+
+
+class Forgets(Keyed):
+    def get(self, request):
+        return Response([account.name for account in Account.objects.all()])
+
+    def post(self, request):
+        return Response(status=201)
+
+    def put(self, request):
+        return Response({"error": "made up"}, status=409)
+
+
+class ForgetsLast(APIView, AccountScopeMixin):
+    authentication_classes = [ApiKeyAuthentication]
+    get = Forgets.get
+
+
+class ForgetsInDjangosWay(Keyed):
+    def get(self, request):
+        return JsonResponse({})
+
+
+class ForgetsAndFinishesItself(Forgets):
+    def finalize_response(self, request, response, *args, **kwargs):
+        return APIView.finalize_response(self, request, response, *args, **kwargs)
+
+
+class AsksForItsModelOnly(AccountScopeMixin, GenericAPIView):
+    """The permission asks ``get_queryset()``, the handler does not."""
+
+    authentication_classes = [ApiKeyAuthentication]
+    permission_classes = [DjangoModelPermissions]
+    queryset = Account.objects.all()
+    get = Forgets.get
+
+
+class Narrows(Keyed):
+    def get(self, request):
+        return Response([account.name for account in self.narrow(Account.objects.all())])
+
+
+class NarrowsAnotherModel(Keyed):
+    def get(self, request):
+        rows = visible(request, Transaction.objects.all(), "account")
+        return Response([row.account.name for row in rows])
+
+
+class NarrowsEarly(Keyed):
+    def initial(self, request, *args, **kwargs):
+        self.rows = self.narrow(Account.objects.all())
+        super().initial(request, *args, **kwargs)
+
+    def get(self, request):
+        return Response([account.name for account in self.rows])
+
+
+class MarkedHandler(Keyed):
+    @unscoped("says hello")
+    def get(self, request):
+        return Response([])
+
+
+class MarkedHandlerDecorated(Keyed):
+    @method_decorator(never_cache)
+    @unscoped("says hello")
+    def get(self, request):
+        return Response([])
+
+
+class MarkedHandlerInherited(MarkedHandler):
+    pass
+
+
+class MarkedHandlerOverridden(MarkedHandler):
+    def get(self, request):
+        return Response([])
+
+
+@unscoped("says hello")
+class MarkedBesides(Keyed):
+    def get(self, request):
+        return Response([])
+
+
+class MarkedInherited(MarkedBesides):
+    pass
+
+
+class Authenticates(MarkedHandlerOverridden):
+    """Puts off authentication, and never begins it."""
+
+    permission_classes = []
+
+    def perform_authentication(self, request):
+        pass
+
+
+class ForgetsToDestroy(AccountScopeMixin, RetrieveUpdateDestroyAPIView):
+    authentication_classes = [ApiKeyAuthentication]
+    serializer_class = urls_made_up.AccountSerializer
+    queryset = Account.objects.all()
+
+    def get_object(self):
+        return Account.objects.get(pk=self.kwargs["pk"])
+
+
+class ForgetsToDestroyPlainly(Keyed):
+    def delete(self, request, pk):
+        return Response(status=204)
+
+    put = patch = post = delete
+
+
+def ask(view, secret=None, method="get", kwargs=None, **options):
+    header = {"HTTP_AUTHORIZATION": f"Bearer {secret}"} if secret else {}
+    return view.as_view(**options)(getattr(APIRequestFactory(), method)("/", **header), **(kwargs or {}))
+
+
+@pytest.mark.parametrize("method", ["get", "head"])
+@pytest.mark.parametrize(
+    "view",
+    [
+        *(Forgets, ForgetsLast, ForgetsInDjangosWay, ForgetsAndFinishesItself, AsksForItsModelOnly),
+        *(MarkedHandlerOverridden, MarkedInherited),
+    ],
+)
+def test_S7_an_answer_that_nobody_narrowed_is_not_given(alice, restricted, view, method):
+    User.objects.filter(pk=alice.pk).update(is_superuser=True)  # for DjangoModelPermissions
+    with pytest.raises(ImproperlyConfigured) as error:
+        ask(view, restricted.secret, method)
+    message = str(error.value)
+    assert message.startswith(f"tests.finta_keys.test_scoping.{view.__name__} answers a {method.upper()} of a key ")
+    assert "self.narrow(queryset)" in message
+    assert '@unscoped("' in message
+
+
+@pytest.mark.parametrize("method", ["get", "put", "patch", "delete", "options"])
+def test_S7_an_object_that_nobody_narrowed_is_left_alone(restricted, accounts, method):
+    with pytest.raises(ImproperlyConfigured, match="ForgetsToDestroy answers a "):
+        ask(ForgetsToDestroy, restricted.secret, method, {"pk": accounts.savings.pk})
+    assert Account.objects.filter(pk=accounts.savings.pk).exists()
+
+
+@pytest.mark.parametrize("method", ["put", "patch", "delete", "post"])
+def test_S7_a_change_that_nobody_narrowed_is_told_of(restricted, method):
+    with pytest.raises(ImproperlyConfigured, match=f"answers a {method.upper()} of a key without narrowing anything"):
+        ask(ForgetsToDestroyPlainly, restricted.secret, method, {"pk": "1"})
+
+
+def test_S7_a_post_that_only_creates_need_not_narrow(restricted):
+    class Creates(Keyed):
+        def post(self, request, **kwargs):
+            return Response(status=201)
+
+    for kwargs in ({}, {"format": "json"}, {"version": "v1"}):
+        assert ask(Creates, restricted.secret, "post", kwargs).status_code == 201
+    with pytest.raises(ImproperlyConfigured):
+        ask(Creates, restricted.secret, "post", {"shop_pk": "1"})
+
+
+def test_S7_an_action_that_forgets_is_not_given_and_a_marked_one_is(restricted):
+    class Actions(AccountScopeMixin, ViewSet):
+        authentication_classes = [ApiKeyAuthentication]
+
+        @action(detail=False)
+        def forgets(self, request):
+            return Response([])
+
+        @unscoped("says hello")
+        @action(detail=False)
+        def marked(self, request):
+            return Response([])
+
+        @action(detail=False)
+        @unscoped("says hello")
+        def marked_below(self, request):
+            return Response([])
+
+    for name in ("marked", "marked_below"):
+        assert ask(Actions, restricted.secret, actions={"get": name}).status_code == 200
+    with pytest.raises(ImproperlyConfigured, match="without narrowing anything"):
+        ask(Actions, restricted.secret, actions={"get": "forgets"})
+
+
+@pytest.mark.parametrize("view", [Narrows, NarrowsAnotherModel, NarrowsEarly])
+def test_S3_a_plain_view_may_narrow_what_it_shows(restricted, transactions, view):
+    response = ask(view, restricted.secret)
+    assert set(response.data) == {"Checking"}
+    assert ask(view, restricted.secret, "head").status_code == 200
+
+
+@pytest.mark.parametrize("view", [MarkedHandler, MarkedHandlerDecorated, MarkedHandlerInherited, MarkedBesides])
+def test_S7_a_marked_handler_answers(restricted, view):
+    assert ask(view, restricted.secret).status_code == 200
+
+
+def test_S7_other_methods_errors_and_other_callers_answer(restricted):
+    assert ask(Forgets, restricted.secret, "post").status_code == 201
+    assert ask(Forgets, restricted.secret, "put").status_code == 409
+    assert ask(Forgets, restricted.secret, "options").status_code == 200
+    assert ask(Forgets, restricted.secret, "delete").status_code == 405
+    assert ask(Forgets).status_code == 200
+    request = APIRequestFactory().get("/")
+    force_authenticate(request, user=restricted.key.owner)
+    assert Forgets.as_view()(request).status_code == 200
+
+
+def test_authentication_that_is_put_off_does_not_begin_at_the_end(restricted):
+    for secret in (restricted.secret, restricted.secret[:-1] + "!"):
+        assert ask(Authenticates, secret).status_code == 200
+
+
+def test_one_request_does_not_vouch_for_the_next(restricted):
+    view = Narrows.as_view()
+    forgets = Forgets.as_view()
+    key = {"HTTP_AUTHORIZATION": f"Bearer {restricted.secret}"}
+    assert view(APIRequestFactory().get("/", **key)).status_code == 200
+    with pytest.raises(ImproperlyConfigured):
+        forgets(APIRequestFactory().get("/", **key))
+
+
+def test_visible_is_what_the_caller_may_see(restricted, accounts, bobs_account):
+    def seen(**request):
+        return names(visible(SimpleNamespace(**request), Account.objects.all()))
+
+    assert seen(auth=restricted.key, successful_authenticator=object()) == ["Checking"]
+    assert len(seen(auth="a token", successful_authenticator=object())) == 4
+    assert seen(auth=None, successful_authenticator=None) == []
+    assert names(visible(None, Account.objects.all())) == []
+    with pytest.raises(ImproperlyConfigured):
+        visible(SimpleNamespace(auth=restricted.key), Account.objects.all(), "transactions")
+
+
+def test_caches_keep_the_answers_of_keys_apart(restricted, unrestricted, settings):
+    """``cache_page`` keeps one answer for callers whose headers in ``Vary`` are equal: Django adds that of keys."""
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "kept"}}
+    view = cache_page(60)(Narrows.as_view())
+    try:
+        for key, seen in ((unrestricted, 3), (restricted, 1), (unrestricted, 3)):
+            response = view(APIRequestFactory().get("/", HTTP_AUTHORIZATION=f"Bearer {key.secret}"))
+            response.render()
+            assert len(response.data) == seen
+    finally:
+        caches["default"].clear()

@@ -9,7 +9,8 @@ from django.db import connection, transaction
 from accounts_app.models import User
 from finta_keys import signals
 from finta_keys.models import AlreadyDone, ApiKey
-from tests.factories import AccountFactory, make_key
+from finta_keys.testing import make_key
+from tests.factories import AccountFactory
 
 NAMES = ["key_created", "key_renamed", "key_scope_edited", "key_rotated", "key_deleted"]
 

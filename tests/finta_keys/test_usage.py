@@ -13,7 +13,8 @@ from django.test import Client
 from accounts_app.models import Account, User
 from finta_keys import conf, secret, usage
 from finta_keys.models import ApiKey, CreateNonce, KeyAccountScope
-from tests.factories import UserFactory, make_key
+from finta_keys.testing import make_key
+from tests.factories import UserFactory
 from tests.finta_keys.snapshots import changed, columns
 
 NOON = dt.datetime(2027, 3, 1, 12, tzinfo=dt.UTC)

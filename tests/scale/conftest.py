@@ -9,8 +9,8 @@ from django.db import connection, transaction
 
 from accounts_app.models import Account, User
 from benchmarks.make_data import Size, make, pk
+from finta_keys.testing import make_key
 from tests.conftest import ApiClient
-from tests.factories import make_key
 
 CROWD = Size(owners=1000, keys_per_owner=4, accounts_per_owner=5, accounts_per_key=4, transactions_per_account=5)
 

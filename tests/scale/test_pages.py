@@ -13,8 +13,8 @@ from django.db import connection
 
 from accounts_app.models import Account, User
 from benchmarks.make_data import Size, make, pk
+from finta_keys.testing import make_key
 from tests.conftest import ApiClient
-from tests.factories import make_key
 from tests.scale import plans
 from tests.scale.conftest import analyze
 

@@ -10,8 +10,8 @@ from accounts_app.models import User
 from benchmarks.make_data import Size, make, pk
 from finta_keys import secret
 from finta_keys.models import ApiKey
+from finta_keys.testing import make_key
 from tests.conftest import ApiClient
-from tests.factories import make_key
 from tests.scale import plans
 
 pytestmark = pytest.mark.usefixtures("statistics")

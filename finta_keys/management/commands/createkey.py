@@ -11,7 +11,6 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
-from django.template.defaultfilters import pluralize
 from django.views.decorators.debug import sensitive_variables
 
 from finta_keys import conf, names
@@ -25,7 +24,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        username = get_user_model().USERNAME_FIELD
+        username, (_, several) = get_user_model().USERNAME_FIELD, conf.account_words()
         parser.add_argument(
             "--user", required=True, type=_text, metavar=username.upper(), help=f"The {username} of the key's owner."
         )
@@ -37,13 +36,14 @@ class Command(BaseCommand):
             nargs="+",
             type=_text,
             metavar="ID",
-            help="An account that the key may see, or several; can be repeated. "
-            "Without it the key sees all of the owner's accounts, future ones included.",
+            help=f"The id of one of the {several} that the key may see, or several ids; can be repeated. "
+            f"Without it the key sees all {several} of the owner, future ones included.",
         )
         parser.add_argument(
             "--json",
             action="store_true",
-            help="Print a JSON object instead of the bare secret; its accounts are null where the key sees all.",
+            help=f"Print a JSON object instead of the bare secret; its accounts are the ids of the {several}, null "
+            "where the key sees all.",
         )
         parser.add_argument(
             "--if-absent", action="store_true", help="Make nothing where the owner has a key of this name already."
@@ -131,10 +131,11 @@ def _explain(refusal: ValidationError, owner: AbstractBaseUser) -> str:
 
 
 def _scope(key: ApiKey) -> str:
+    one, several = conf.account_words()
     if key.share_all_accounts:
-        return "all accounts, future ones included"
+        return f"all {several}, future ones included"
     count = len(_seen(key))
-    return f"{count} account{pluralize(count)}"
+    return f"{count} {one if count == 1 else several}"
 
 
 def _seen(key: ApiKey) -> list[Any]:

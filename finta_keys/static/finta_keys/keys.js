@@ -4,13 +4,18 @@
 "use strict";
 (() => {
   const DRAFT = "finta_keys.draft";
-  const main = document.getElementById("main");
+  const MAIN = "[data-finta-keys-user]"; // what is ours of a page; all around it is the host's
+  const { gettext = (text) => text, ngettext = (one, several, number) => (number === 1 ? one : several) } = window;
+  const main = document.querySelector(MAIN);
   const dialog = document.createElement("dialog");
-  dialog.setAttribute("aria-labelledby", "title");
+  dialog.setAttribute("aria-labelledby", "finta-keys-title");
   const content = document.createElement("div");
-  const close = button("×", "close quiet", "Close");
+  const close = button("×", "close quiet", gettext("Close"));
   dialog.append(content, close, live());
-  document.body.append(dialog, live());
+  const layer = document.createElement("div"); // at the end of the host's page, with our sheet
+  layer.className = "finta-keys";
+  layer.append(dialog, live());
+  document.body.append(layer);
 
   let address = ""; // of the page that the dialog shows
   let opener = ""; // the href of the link that opened it
@@ -18,6 +23,19 @@
   let turn = 0; // counts what was asked for: an answer that comes after something else has happened is dropped
   let copied = true; // false while a secret is shown that was not copied
   let stale = false; // the list has changed under the dialog
+
+  function isOurs(element) {
+    return main.contains(element) || dialog.contains(element);
+  }
+
+  function ours(selector) {
+    return [main, dialog].flatMap((each) => [...each.querySelectorAll(selector)]);
+  }
+
+  // Put the values in their places in a translated text.
+  function filled(words, values) {
+    return words.replace(/%\((\w+)\)s/g, (place, name) => values[name]);
+  }
 
   function button(text, className, label) {
     const made = document.createElement("button");
@@ -37,7 +55,7 @@
 
   // What stands outside an open dialog is not read out, so each has a region of its own.
   function announce(text) {
-    (dialog.open ? dialog : document.body).querySelector(":scope > .live").textContent = text;
+    (dialog.open ? dialog : layer).querySelector(":scope > .live").textContent = text;
   }
 
   function here() {
@@ -51,24 +69,28 @@
     const response = await fetch(url, { credentials: "same-origin", cache: "no-store", ...options });
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
     // What stands between, such as a proxy, answered in the place of the site.
-    if (!response.ok && !page.querySelector(".panel")) throw new TypeError(`Status ${response.status}`);
+    if (!response.ok && !page.querySelector(`${MAIN} .panel`)) throw new TypeError(`Status ${response.status}`);
     return { page, url: new URL(response.url), redirected: response.redirected, ok: response.ok };
   }
 
   function arrive({ page, url, redirected, ok }, fields) {
     if (redirected && url.searchParams.has("next")) return leave(url, fields);
     if (isForSomebodyElse(page)) return location.reload();
-    if (redirected && url.href === address) return show(page.querySelector(".panel")); // the way is free now
+    if (redirected && url.href === address) return show(page.querySelector(`${MAIN} .panel`)); // the way is free now
     if (redirected && url.pathname === location.pathname) return backToList(page);
-    if (redirected) return refresh(page.querySelector(".messages"));
+    if (redirected) return refresh(page.querySelector(`${MAIN} .messages`));
     stale ||= !ok; // The list shows something that is not so any more.
-    return show(page.querySelector(".panel") ?? page.getElementById("main") ?? page.body);
+    return show(page.querySelector(`${MAIN} .panel`) ?? page.querySelector(`${MAIN}, main`) ?? page.body);
   }
 
   // Somebody else has signed in in another tab.
   function isForSomebodyElse(page) {
-    const { user } = page.body.dataset;
-    return Boolean(user) && user !== document.body.dataset.user;
+    const user = userOf(page);
+    return Boolean(user) && user !== userOf(document);
+  }
+
+  function userOf(page) {
+    return page.querySelector(MAIN)?.dataset.fintaKeysUser;
   }
 
   function show(panel) {
@@ -90,8 +112,8 @@
 
   function backToList(page, messages, mine = turn) {
     stale = false;
-    if (page.body.dataset.user !== document.body.dataset.user) return location.reload();
-    main.replaceChildren(...document.adoptNode(page.getElementById("main")).childNodes);
+    if (userOf(page) !== userOf(document)) return location.reload();
+    main.replaceChildren(...document.adoptNode(page.querySelector(MAIN)).childNodes);
     if (messages) main.prepend(document.adoptNode(messages));
     enhance(main);
     if (mine === turn) dialog.close();
@@ -102,7 +124,7 @@
   function leave(url, fields) {
     copied = true;
     url.searchParams.set("next", here());
-    const draft = { page: here(), user: document.body.dataset.user, opener, fields };
+    const draft = { page: here(), user: userOf(document), opener, fields };
     sessionStorage.setItem(DRAFT, JSON.stringify(draft));
     location.assign(url);
   }
@@ -114,10 +136,10 @@
 
   async function takeUpDraft() {
     const kept = sessionStorage.getItem(DRAFT);
-    if (!kept || document.querySelector("input[type=password]")) return;
+    if (!kept || main.querySelector("input[type=password]")) return;
     sessionStorage.removeItem(DRAFT);
     const draft = JSON.parse(kept);
-    if (draft.page !== here() || draft.user !== document.body.dataset.user) return;
+    if (draft.page !== here() || draft.user !== userOf(document)) return;
     await open(draft.opener);
     if (draft.fields) refill(content.querySelector("form"), draft.fields);
   }
@@ -148,10 +170,13 @@
 
   function fault() {
     const panel = document.createElement("section");
-    panel.innerHTML = `<h1 id="title">No answer</h1><p role="alert">The server could not be reached. Nothing was changed.</p>
-      <p class="buttons"><a class="button" data-dialog>Try again</a> <a class="button quiet" data-close>Close</a></p>`;
-    panel.querySelector("[data-dialog]").href = address;
-    panel.querySelector("[data-close]").href = here();
+    panel.innerHTML = `<h1 id="finta-keys-title"></h1><p role="alert"></p>
+      <p class="buttons"><a class="button" data-dialog></a> <a class="button quiet" data-close></a></p>`;
+    panel.querySelector("h1").textContent = gettext("No answer");
+    panel.querySelector("p").textContent = gettext("The server could not be reached. Nothing was changed.");
+    const [again, out] = panel.querySelectorAll("a");
+    [again.textContent, again.href] = [gettext("Try again"), address];
+    [out.textContent, out.href] = [gettext("Close"), here()];
     return panel;
   }
 
@@ -182,8 +207,10 @@
     alert.setAttribute("role", "alert");
     const look = document.createElement("a");
     look.href = here();
-    look.textContent = `Look at ${document.title.split(" · ")[0]}`;
-    alert.append("No answer came, so nothing is known to have changed. ", look, " to see, or try again: nothing is done twice.");
+    look.textContent = filled(gettext("Look at %(page)s"), { page: main.querySelector("h1").textContent });
+    const said = gettext("No answer came, so nothing is known to have changed. %(link)s to see, or try again: nothing is done twice.");
+    const [before, after] = said.split("%(link)s");
+    alert.append(before, look, after);
     form.querySelector(".buttons").before(alert);
     look.focus();
   }
@@ -242,16 +269,16 @@
   });
   // No page that the browser keeps for the way back may hold a secret.
   window.addEventListener("pagehide", () => {
-    for (const code of document.querySelectorAll(".copy code")) code.textContent = "";
+    for (const code of ours(".copy code")) code.textContent = "";
   });
   window.addEventListener("pageshow", (event) => {
-    if (event.persisted) for (const each of document.querySelectorAll("button:disabled")) each.disabled = false;
+    if (event.persisted) for (const each of ours("button:disabled")) each.disabled = false;
   });
 
   // Copying
 
   async function copy(pressed) {
-    const code = document.getElementById(pressed.dataset.copy);
+    const code = pressed.closest(".copy").querySelector("code");
     getSelection().selectAllChildren(code);
     let done = true;
     try {
@@ -265,11 +292,11 @@
 
   function sayCopied(pressed) {
     copied = true;
-    for (const question of document.querySelectorAll("[data-ask]")) question.hidden = true;
-    pressed.firstChild.textContent = "Copied";
-    announce("Copied");
+    for (const question of ours("[data-ask]")) question.hidden = true;
+    pressed.firstChild.textContent = gettext("Copied");
+    announce(gettext("Copied"));
     setTimeout(() => {
-      pressed.firstChild.textContent = "Copy";
+      pressed.firstChild.textContent = gettext("Copy");
       announce("");
     }, 4000);
   }
@@ -278,12 +305,12 @@
     const alert = document.createElement("p");
     alert.className = "note warning";
     alert.setAttribute("role", "alert");
-    alert.textContent = "This browser does not let a page copy. The text is selected: copy it with the keyboard.";
+    alert.textContent = gettext("This browser does not let a page copy. The text is selected: copy it with the keyboard.");
     pressed.replaceWith(alert);
   }
 
   document.addEventListener("copy", () => {
-    const secret = document.querySelector(".secret");
+    const [secret] = ours(".secret");
     if (secret && getSelection().toString().includes(secret.textContent)) copied = true;
   });
 
@@ -298,38 +325,41 @@
     return (alone ? "" : `${text(group.querySelector("legend"))} `) + text(box.closest("label"));
   }
 
-  function listing(verb, boxes) {
+  function listing(sentence, boxes) {
     const names = boxes.slice(0, 6).map(nameOf);
-    if (boxes.length > 6) names.push(`and ${boxes.length - 6} more`);
-    return boxes.length ? `${verb} ${boxes.length}: ${names.join(", ")}. ` : "";
+    const left = boxes.length - names.length;
+    if (left) names.push(filled(ngettext("and %(number)s more", "and %(number)s more", left), { number: left }));
+    return boxes.length ? filled(sentence, { number: boxes.length, names: names.join(", ") }) : "";
   }
 
   function tellScope(scope) {
     const boxes = [...scope.querySelectorAll("fieldset input")];
     const count = scope.querySelector("[data-count]");
-    if (count) count.textContent = `${boxes.filter((box) => box.checked).length} of ${boxes.length}`;
+    const numbers = { chosen: boxes.filter((box) => box.checked).length, total: boxes.length };
+    if (count) count.textContent = filled(gettext("%(chosen)s of %(total)s chosen"), numbers);
     const change = scope.closest("form").querySelector("[data-change]");
     if (!change) return;
     change.className = "note";
-    change.textContent = difference(scope.querySelector("[role=switch]"), boxes);
+    change.textContent = difference(scope.querySelector("[role=switch]"), boxes, scope.dataset);
   }
 
-  function difference(all, boxes) {
+  function difference(all, boxes, { accountWord, accountWords }) {
     const seen = (box) => "seen" in box.closest("label").dataset;
     const sees = (box) => all.checked || box.checked;
-    const gained = listing("Gains", boxes.filter((box) => sees(box) && !seen(box)));
-    const lost = listing("Loses", boxes.filter((box) => !sees(box) && seen(box)));
-    let future = "";
-    if (all.checked !== seen(all)) {
-      future = all.checked ? "Sees every account that you add later." : "Does not see accounts that you add later.";
-    }
-    return (gained + lost + future).trim() || "Nothing changes yet.";
+    const gained = listing(gettext("Gains %(number)s: %(names)s."), boxes.filter((box) => sees(box) && !seen(box)));
+    const lost = listing(gettext("Loses %(number)s: %(names)s."), boxes.filter((box) => !sees(box) && seen(box)));
+    const future = all.checked
+      ? filled(gettext("Sees every %(account_word)s that you add later."), { account_word: accountWord })
+      : filled(gettext("Does not see %(account_words)s that you add later."), { account_words: accountWords });
+    const told = [gained, lost, all.checked === seen(all) ? "" : future].filter(Boolean);
+    return told.join(" ") || gettext("Nothing changes yet.");
   }
 
   function find(input) {
     const words = fold(input.value).split(/\s+/);
+    const scope = input.closest("[data-scope]");
     let hits = 0;
-    for (const group of input.closest("[data-scope]").querySelectorAll("fieldset")) {
+    for (const group of scope.querySelectorAll("fieldset")) {
       let here = 0;
       for (const label of group.querySelectorAll("label")) {
         const hit = words.every((word) => fold(`${text(group.querySelector("legend"))} ${text(label)}`).includes(word));
@@ -339,7 +369,8 @@
       group.hidden = !here;
       hits += here;
     }
-    input.parentElement.querySelector("[data-none]").textContent = hits ? "" : "No account has this name.";
+    const none = filled(gettext("No %(account_word)s has this name."), { account_word: scope.dataset.accountWord });
+    input.parentElement.querySelector("[data-none]").textContent = hits ? "" : none;
   }
 
   function check(pressed) {
@@ -358,9 +389,9 @@
 
   document.addEventListener("click", (event) => {
     const pressed = event.target.closest("a, button");
-    if (!pressed || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    if (!isOurs(pressed) || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
     const inDialog = dialog.contains(pressed);
-    if (pressed.dataset.copy) copy(pressed);
+    if ("copy" in pressed.dataset) copy(pressed);
     else if (pressed.dataset.check) check(pressed);
     else if ("close" in pressed.dataset && inDialog) {
       event.preventDefault();
@@ -384,7 +415,7 @@
   document.addEventListener("submit", (event) => {
     const form = event.target;
     const submitter = event.submitter ?? form.querySelector("[type=submit]");
-    if (form.method !== "post") return;
+    if (!isOurs(form) || form.method !== "post") return;
     if (dialog.contains(form)) {
       event.preventDefault();
       if (!sending) send(form, submitter);
@@ -396,12 +427,12 @@
 
   document.addEventListener("input", (event) => {
     const scope = event.target.closest("[data-scope]");
-    if (!scope) return;
+    if (!scope || !isOurs(scope)) return;
     if ("find" in event.target.dataset) find(event.target);
     else tellScope(scope);
   });
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && "find" in event.target.dataset) event.preventDefault();
+    if (event.key === "Enter" && isOurs(event.target) && "find" in event.target.dataset) event.preventDefault();
   });
 
   enhance(main);

@@ -1,0 +1,123 @@
+"""For the tests of a project that uses this app: keys, clients that present them, and assertions about its endpoints.
+
+They need no test framework but Django's, and raise ``AssertionError``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from itertools import count
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import connections
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import get_resolver
+
+from finta_keys import conf, view_checks
+from finta_keys.models import ApiKey
+from finta_keys.secret import Secret
+
+# Those that are served, those that hardly ever are, and one that nobody knows.
+EVERY_METHOD = ("GET", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "POST", "TRACE", "BREW")
+# Headers that differ from one answer to the next whatever was asked for.
+NOT_COMPARED = frozenset({"date", "x-request-id"})
+
+_numbers = count(1)
+
+
+def make_key(
+    owner: AbstractBaseUser, name: str | None = None, accounts: Iterable[Any] | None = None
+) -> tuple[ApiKey, Secret]:
+    """Create a key and return it with its secret.
+
+    ``name`` is "Test key 1", "Test key 2" and so on where it is not given; ``accounts`` are accounts of the owner or
+    their primary keys, None for all. Raises what ``ApiKey.objects.issue()`` raises.
+    """
+    return ApiKey.objects.issue(owner=owner, name=name or f"Test key {next(_numbers)}", accounts=accounts)
+
+
+def key_client(secret: str, **options: Any) -> Client:
+    """Return a test client that presents ``secret`` with every request. ``options`` are those of ``Client``."""
+    return Client(headers={"authorization": f"Bearer {secret}"}, **options)
+
+
+def assert_indistinguishable(
+    client: Client,
+    hidden: str | tuple[str, Any],
+    missing: str | tuple[str, Any],
+    *more: str | tuple[str, Any],
+    methods: Iterable[str] = EVERY_METHOD,
+    same_queries: bool = True,
+    **request: Any,
+) -> None:
+    """Assert that a caller cannot tell what is hidden from what never existed (rule S4).
+
+    ``client`` presents the key from which ``hidden`` is hidden. Each is a URL, or where the body names what is hidden,
+    a URL and what is sent to it as JSON. For each method the answers must have the same status, body and headers (all
+    but ``Date`` and ``X-Request-Id``), and cost the same number of queries, unless ``same_queries`` is false, as for an
+    id that is not even well formed. ``request`` goes to ``client.generic()``, such as ``data`` and ``content_type``.
+
+    It also fails where nothing is compared: a client that is not let in, or that runs into an error, gets the same
+    answer everywhere.
+    """
+    requests = [{**request, **_request(each)} for each in (hidden, missing, *more)]
+    if any(each in requests[:place] for place, each in enumerate(requests)):
+        raise AssertionError("The same is given twice: each has to ask for something else.")
+    client.get(requests[0]["path"])  # What is written once a minute and key is written now, and counts for none.
+    for method in methods:
+        (first, first_queries), *others = [_ask(client, method, each) for each in requests]
+        _assert_let_in(method, requests[0]["path"], first[0])
+        for each, (answer, queries) in zip(requests[1:], others, strict=True):
+            for part, expected, found in zip(("status", "body", "headers"), first, answer, strict=True):
+                if found != expected:
+                    raise AssertionError(f"{method} {each['path']} differs in its {part}: {found!r}, not {expected!r}")
+            if same_queries and queries != first_queries:
+                raise AssertionError(f"{method} {each['path']} takes {queries} queries, not {first_queries}")
+
+
+def assert_scope_covers(urlconf: Any = None) -> list[str]:
+    """Assert that every view which authenticates by key keeps to the key's scope, or is marked ``@unscoped`` (rule S7).
+
+    ``urlconf`` is a module, its dotted path or a list of patterns; ``ROOT_URLCONF`` by default. Returns the paths at
+    which keys are taken. Fails also where there is none: then the test looks at the wrong URLs.
+    """
+    patterns: Any = tuple(urlconf) if isinstance(urlconf, list) else urlconf
+    resolver = get_resolver(patterns)
+    covered = [path for path, _ in view_checks.views_that_take_keys(resolver)]
+    if not covered:
+        raise AssertionError("No view of these URLs authenticates by key.")
+    problems = [f"{message.msg} {message.hint}" for message in view_checks.unscoped_views(resolver)]
+    if problems:
+        raise AssertionError("\n".join(problems))
+    return covered
+
+
+def answer_of(response: Any) -> tuple[int, bytes, dict[str, str]]:
+    """Return what of an answer a caller can compare with another: status, body, headers."""
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    body = response.getvalue() if response.streaming else response.content
+    return response.status_code, body, {name: value for name, value in headers.items() if name not in NOT_COMPARED}
+
+
+def _request(asked: str | tuple[str, Any]) -> dict[str, Any]:
+    if isinstance(asked, str):
+        return {"path": asked}
+    path, data = asked
+    return {"path": path, "data": json.dumps(data, cls=DjangoJSONEncoder), "content_type": "application/json"}
+
+
+def _ask(client: Client, method: str, request: dict[str, Any]) -> tuple[tuple[Any, ...], int]:
+    """Return what can be compared of the answer, and the number of queries."""
+    with CaptureQueriesContext(connections[conf.database()]) as queries:
+        response = client.generic(method, **request)
+    return answer_of(response), len(queries)
+
+
+def _assert_let_in(method: str, path: str, status: int) -> None:
+    read = method == "GET" and (status in (403, 429) or 300 <= status < 400)
+    if status == 401 or status >= 500 or read:
+        raise AssertionError(f"{method} {path} answers {status}: nothing is compared. Does the client send a good key?")

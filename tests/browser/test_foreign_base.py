@@ -1,0 +1,338 @@
+"""API settings within a template of the host, whose sheet is loud and whose elements have ids and data of their own."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.conf import settings as site
+from django.utils import timezone, translation
+from playwright.sync_api import expect
+
+from finta_keys.models import ApiKey
+from finta_keys.testing import make_key
+from tests.browser.layout import overflow
+from tests.browser.pages import ApiSettings
+from tests.browser.test_axe import LAY_OPEN, told
+from tests.factories import AccountFactory
+from tests.finta_keys.test_texts import catalog
+
+FOLDER = Path(__file__).parent / "foreign"
+PHONE, DESKTOP = {"width": 320, "height": 2400}, {"width": 1280, "height": 1600}
+
+# What the browser makes of all that is the host's, but for the sizes that follow from the height of our part.
+THEIRS = """() => {
+    const around = ["height", "block-size", "perspective-origin", "transform-origin", "inset"];
+    const theirs = [...document.querySelectorAll("html, body, body *")]
+        .filter(each => !each.closest(".finta-keys") && !["LINK", "SCRIPT"].includes(each.tagName));
+    return theirs.map(each => {
+        const styles = getComputedStyle(each);
+        const holdsOurs = each.querySelector(".finta-keys");
+        const names = [...styles].filter(name => !holdsOurs || !around.some(part => name.includes(part)));
+        return [each.outerHTML.slice(0, 60), names.map(name => `${name}: ${styles.getPropertyValue(name)}`).join("; ")];
+    });
+}"""
+# Each column of the host in turn: what of ours is too wide for it, and which verbs cannot be clicked.
+SQUEEZE = """([root, widths]) => {
+    document.documentElement.style.fontSize = root;
+    const ours = document.querySelector("[data-finta-keys-user]");
+    const column = ours.parentElement;
+    column.style.maxWidth = "none";
+    const wrong = [];
+    for (const width of widths) {
+        column.style.width = `${width}px`;
+        if (ours.clientWidth !== width) wrong.push(`${width}: is ${ours.clientWidth}`);
+        if (ours.scrollWidth > ours.clientWidth) wrong.push(`${width}: takes ${ours.scrollWidth}`);
+        const { left, right } = ours.getBoundingClientRect();
+        for (const pressed of ours.querySelectorAll("a, button:not([hidden])")) {
+            pressed.scrollIntoView({ block: "center", inline: "nearest" });
+            const [part] = pressed.getClientRects();
+            if (!part) continue;
+            const hit = document.elementFromPoint(part.x + part.width / 2, part.y + part.height / 2);
+            const fits = part.left >= left - 0.5 && part.right <= right + 0.5;
+            if (!fits || !pressed.contains(hit)) wrong.push(`${width}: ${pressed.textContent} ends at ${part.right}`);
+        }
+    }
+    return wrong;
+}"""
+# Every 20 pixels, and just above where the layout changes, for text of 14, 16 and 20 pixels.
+COLUMNS = sorted({*range(320, 1401, 20), *(em * size + 1 for em in (58, 68) for size in (14, 16, 20))})
+ROOTS = ["10px", "16px", "20px"]
+# Where each element of ours is, and how large its text, in a host whose text is of 14 pixels.
+MEASURES = """root => {
+    document.documentElement.style.fontSize = root;
+    document.body.style.fontSize = "14px";
+    const column = document.querySelector("[data-finta-keys-user]").parentElement;
+    Object.assign(column.style, { maxWidth: "none", width: "900px" });
+    return [...document.querySelectorAll("[data-finta-keys-user], .finta-keys *")].map(each => {
+        const { width, height } = each.getBoundingClientRect();
+        const size = `${Math.round(width)} by ${Math.round(height)}`;
+        return `${each.tagName}.${each.className}: ${size}, ${getComputedStyle(each).fontSize}`;
+    });
+}"""
+SWITCH_SHEET = """on => {
+    document.querySelector('link[href$="finta_keys/style.css"]').sheet.disabled = !on;
+}"""
+
+
+class Shop(ApiSettings):
+    """API settings, where they are no landmark of their own."""
+
+    @property
+    def place(self):
+        return self.dialog if self.scripting else self.page.locator("[data-finta-keys-user]")
+
+    def says(self, words):
+        expect(self.page.locator("[data-finta-keys-user]").get_by_role("status").filter(has_text=words)).to_be_visible()
+
+
+@pytest.fixture(autouse=True)
+def _host(settings, accounts):
+    settings.TEMPLATES = [{**site.TEMPLATES[0], "DIRS": [FOLDER / "templates"]}]
+    settings.STATICFILES_DIRS = [FOLDER / "static"]
+    settings.FINTA_KEYS_BASE_TEMPLATE = "shop/base.html"
+    settings.FINTA_KEYS_ACCOUNT_WORDS = ("store", "stores")
+
+
+@pytest.fixture
+def shop(page, restricted):
+    return Shop(page).open()
+
+
+@pytest.fixture(params=[True, False], ids=["with JavaScript", "without JavaScript"])
+def any_shop(request, open_context, alice, restricted):
+    page = open_context(alice, java_script_enabled=request.param).new_page()
+    return Shop(page, scripting=request.param).open()
+
+
+def test_the_life_of_a_key(any_shop, api, accounts):
+    any_shop.click("Create Key")
+    any_shop.name.fill("Laptop")
+    any_shop.place.get_by_label("Share all stores").set_checked(False)
+    any_shop.place.get_by_label("Savings").check()
+    any_shop.submit("Create Key")
+    secret = any_shop.secret()
+    assert api.accounts(secret) == {"Savings"}
+    any_shop.done()
+    any_shop.click("Rename", "Laptop")
+    any_shop.name.fill("")
+    any_shop.submit("Rename")
+    expect(any_shop.place).to_contain_text("Give the key a name")
+    any_shop.name.fill("Phone")
+    any_shop.submit("Rename")
+    any_shop.says("Renamed to “Phone”.")
+    any_shop.is_list()
+    any_shop.click("Rotate", "Phone")
+    any_shop.submit("Rotate")
+    fresh = any_shop.secret()
+    assert api.accepts(fresh)
+    assert not api.accepts(secret)
+    any_shop.done()
+    any_shop.click("Delete", "Phone")
+    any_shop.submit("Delete")
+    any_shop.says("“Phone” is deleted.")
+    assert not api.accepts(fresh)
+    expect(any_shop.page.get_by_role("heading", name="Corner Shop")).to_be_visible()
+
+
+def test_copy_copies_what_stands_beside_it_whatever_ids_the_host_has(shop):
+    shop.click("Rotate", "Restricted")
+    shop.submit("Rotate")
+    secret = shop.secret()
+    for what, copied in {
+        "the secret": secret,
+        "the header": f"Authorization: Bearer {secret}",
+        "the .env line": f"API_KEY={secret}",
+    }.items():
+        shop.copy(what)
+        assert shop.page.evaluate("navigator.clipboard.readText()") == copied
+    shop.page.keyboard.press("Escape")
+    shop.is_list()
+
+
+def test_escape_closes_and_the_focus_is_where_it_was(shop):
+    shop.click("Rename", "Restricted")
+    expect(shop.name).to_be_focused()
+    shop.page.keyboard.press("Escape")
+    shop.is_list()
+    expect(shop.link("Rename", "Restricted")).to_be_focused()
+
+
+def test_the_dialog_is_called_what_its_heading_says(shop):
+    shop.click("Rename", "Restricted")
+    expect(shop.page.get_by_role("dialog", name="Rename “Restricted”")).to_be_visible()
+
+
+def test_what_changes_is_told_in_the_hosts_words(shop):
+    place = shop.click("Edit scope", "Restricted")
+    place.get_by_label("Savings").check()
+    expect(place.get_by_text("Gains 1: ")).to_contain_text("Savings")
+    mark = "label => getComputedStyle(label.querySelector('span'), '::after').content"
+    assert place.locator("fieldset label", has_text="Savings").evaluate(mark) == '"gains"'
+    place.get_by_label("Share all stores").check()
+    expect(place).to_contain_text("Sees every store that you add later.")
+    expect(place).not_to_contain_text("account")
+
+
+def test_our_sheet_changes_nothing_of_the_hosts(shop):
+    shop.click("Rename", "Restricted")
+    with_sheet = shop.page.evaluate(THEIRS)
+    shop.page.evaluate(SWITCH_SHEET, False)
+    without = shop.page.evaluate(THEIRS)
+    assert len(without) > 15
+    for ours, theirs in zip(with_sheet, without, strict=True):
+        assert ours == theirs
+
+
+def test_the_hosts_sheet_changes_no_button_heading_or_table_of_ours(shop, open_context, alice, settings):
+    """But for the font, which is the host's."""
+    looks = """() => ["h1", "a.button", "th", "td", "p.lead", "code", ".verbs a"].map(selector => {
+        const styles = getComputedStyle(document.querySelector(`.finta-keys ${selector}`));
+        return ["color", "background-color", "border-top", "padding", "text-transform", "text-align", "text-indent",
+            "font-style", "letter-spacing", "box-shadow"]
+            .map(name => `${selector} ${name}: ${styles.getPropertyValue(name)}`);
+    }).flat()"""
+    within = shop.page.evaluate(looks)
+    settings.TEMPLATES = [{**site.TEMPLATES[0], "DIRS": []}]
+    settings.FINTA_KEYS_BASE_TEMPLATE = "finta_keys/base.html"
+    alone = ApiSettings(open_context(alice).new_page()).open().page.evaluate(looks)
+    assert within == alone
+
+
+def test_what_is_pressed_elsewhere_on_the_page_is_the_hosts(shop, expected):
+    page = shop.page
+    page.get_by_role("link", name="Footer").click()
+    expect(shop.dialog).to_have_count(0)
+    assert page.url.endswith("#footer")
+    expected(404)
+    with page.expect_navigation(url=re.compile("/elsewhere")):
+        page.get_by_role("button", name="Basket").click()
+
+
+def test_what_the_host_has_disabled_stays_so(shop):
+    shop.page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+    expect(shop.page.get_by_role("button", name="Closed")).to_be_disabled()
+    shop.page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide'))")
+    expect(shop.page.locator("header code")).to_have_text("9-17")
+
+
+def test_a_list_that_has_changed_is_shown_under_the_dialog_without_losing_its_looks(shop):
+    sheets = "document.styleSheets.length"
+    before = shop.page.evaluate(sheets)
+    shop.click("Rename", "Restricted")
+    shop.name.fill("Phone")
+    shop.submit("Rename")
+    shop.says("Renamed to “Phone”.")
+    assert shop.page.evaluate(sheets) == before
+    expect(shop.row("Phone")).to_be_visible()
+    expect(shop.page.get_by_text("Sale!")).to_have_count(1)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+def test_axe_objects_to_nothing_of_ours(shop, scheme, size):
+    page = shop.page
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    page.set_viewport_size(size)
+    ours = {"include": [[".finta-keys"]]}
+    assert not told(Axe().run(page, context=ours).response["violations"])
+    assert not [each for each in overflow(page) if "finta" in each]
+    shop.click("Edit scope", "Restricted")
+    page.evaluate(LAY_OPEN)
+    assert not told(Axe().run(page, context={"include": [["dialog"]]}).response["violations"])
+
+
+@pytest.fixture
+def crowded(page, alice, accounts):
+    """A list with a key of a long name, one that sees many accounts, and one that was not used for long."""
+    page.set_viewport_size({"width": 1500, "height": 900})
+    make_key(alice, "W" * 100)
+    many = [AccountFactory(owner=alice, name=f"Shop in the {number}th street") for number in range(40)]
+    make_key(alice, "Sees much", many)
+    make_key(alice, "Sees " + "one " * 20, [accounts.checking])
+    long_ago = timezone.now() - timedelta(days=400)
+    ApiKey.objects.filter(owner=alice).update(created_at=long_ago, last_used_at=long_ago)
+    shop = Shop(page).open()
+    page.evaluate("document.querySelector('.finta-keys details').open = true")
+    return shop
+
+
+@pytest.mark.parametrize("root", ROOTS)
+@pytest.mark.parametrize("column", ["display: block; font-family: system-ui", "display: flex; font-family: monospace"])
+def test_the_list_fits_into_any_column_of_the_host(crowded, root, column):
+    crowded.page.evaluate("column => document.querySelector('.page').style.cssText = column", column)
+    assert crowded.page.evaluate(SQUEEZE, [root, COLUMNS]) == []
+
+
+@pytest.mark.parametrize("root", ROOTS)
+@pytest.mark.parametrize("verb", ["Rename", "Edit scope", "Rotate", "Delete"])
+def test_a_page_of_its_own_fits_into_any_column_of_the_host(crowded, root, verb):
+    page = crowded.page
+    page.goto(crowded.link(verb, "Sees much").get_attribute("href"))
+    assert page.evaluate(SQUEEZE, [root, COLUMNS]) == []
+
+
+@pytest.mark.parametrize("root", ROOTS)
+def test_a_dialog_fits_into_any_window_of_the_host(crowded, root):
+    page = crowded.page
+    page.evaluate("root => document.documentElement.style.fontSize = root", root)
+    crowded.click("Edit scope", "Sees much")
+    for width in range(320, 1401, 60):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert not [each for each in overflow(page) if "DIALOG" in each or "panel" in each], width
+
+
+def test_what_is_a_table_in_a_wide_column_is_cards_in_a_narrow_one(crowded):
+    row = crowded.row("Sees much")
+    for width, display in ((1100, "table-row"), (560, "block")):
+        crowded.page.evaluate(SQUEEZE, ["16px", [width]])
+        expect(row).to_have_css("display", display)
+
+
+def test_a_host_whose_root_is_large_or_small_gets_the_same_sizes(crowded):
+    crowded.click("Edit scope", "Sees much")
+    small, usual, large = (crowded.page.evaluate(MEASURES, root) for root in ROOTS)
+    assert small == usual == large
+
+
+def test_text_is_as_large_as_the_hosts_but_never_tiny(crowded):
+    page = crowded.page
+    for root, size in (("10px", "14px"), ("16px", "16px"), ("20px", "20px")):
+        page.evaluate("root => document.documentElement.style.fontSize = root", root)
+        for selector in ("td", "p.lead", "a.button"):
+            expect(page.locator(f".finta-keys {selector}").first).to_have_css("font-size", size)
+
+
+@pytest.mark.parametrize("layout", ["flex", "grid", "inline-block"])
+def test_a_column_that_takes_its_width_from_its_content_is_not_narrower_than_a_phone(crowded, layout):
+    width = """display => {
+        document.querySelector(".page").style.cssText = `display: ${display}; place-items: center; max-width: none`;
+        return document.querySelector("[data-finta-keys-user]").clientWidth;
+    }"""
+    assert crowded.page.evaluate(width, layout) >= 300
+
+
+def test_the_script_speaks_the_language_of_the_page(page, restricted, settings, tmp_path, monkeypatch):
+    folder = tmp_path / "de" / "LC_MESSAGES"
+    folder.mkdir(parents=True)
+    texts = {
+        "Close": "Schließen",
+        "Gains %(number)s: %(names)s.": "Sieht dann %(number)s mehr: %(names)s.",
+        "Sees every %(account_word)s that you add later.": "Sieht jede %(account_word)s, die dazukommt.",
+    }
+    (folder / "djangojs.mo").write_bytes(catalog(texts))
+    settings.USE_I18N = True
+    settings.LOCALE_PATHS = [tmp_path]
+    settings.LANGUAGE_CODE = "de"
+    settings.FINTA_KEYS_ACCOUNT_WORDS = ("Filiale", "Filialen")
+    monkeypatch.setattr(translation, "_trans", type(translation._trans)())
+    shop = Shop(page).open()
+    place = shop.click("Edit scope", "Restricted")
+    expect(place.get_by_role("button", name="Schließen")).to_be_visible()
+    place.get_by_role("switch").check()
+    expect(place).to_contain_text("Sieht dann 2 mehr: ")
+    expect(place).to_contain_text("Sieht jede Filiale, die dazukommt.")
+    assert ApiKey.objects.count() == 1

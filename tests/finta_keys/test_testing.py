@@ -1,0 +1,190 @@
+"""The assertions for other projects can fail, and say why."""
+
+import pytest
+from django.http import HttpResponse, StreamingHttpResponse
+from django.test import Client
+from django.urls import path
+from rest_framework.authentication import SessionAuthentication
+
+from finta_keys.models import ApiKey
+from finta_keys.testing import assert_indistinguishable, assert_scope_covers, key_client, make_key
+from tests.finta_keys import urls_made_up as made_up
+
+
+def answering(**answers):
+    """Return views that answer as told, by the name of their path: a function of the request, or a response."""
+
+    def view(answer):
+        return lambda request: answer(request) if callable(answer) else answer
+
+    return [path(name, view(answer)) for name, answer in answers.items()]
+
+
+def of_method(method, otherwise, answer):
+    """Answer differently to one method."""
+    return lambda request: (answer if request.method == method else otherwise)()
+
+
+def missing(status=404, body=b"no", **headers):
+    return lambda: HttpResponse(body, status=status, headers=headers)
+
+
+def plain(request):
+    return missing()()
+
+
+def asks(number):
+    def view(request):
+        for _ in range(number):
+            ApiKey.objects.exists()
+        return missing()()
+
+    return view
+
+
+def compare(settings, client, hidden, **request):
+    settings.ROOT_URLCONF = tuple(answering(hidden=hidden, missing=plain))
+    assert_indistinguishable(client, "/hidden", "/missing", **request)
+
+
+@pytest.fixture
+def client(restricted):
+    return key_client(restricted.secret)
+
+
+def test_the_same_answers_pass(settings, client):
+    compare(settings, client, plain)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "POST", "TRACE", "BREW"])
+@pytest.mark.parametrize(
+    ("other", "part"),
+    [
+        (missing(status=410), "status"),
+        (missing(**{"X-Found": "yes"}), "headers"),
+        (missing(ETag='"7"'), "headers"),
+        (missing(body=b"hidden"), "body"),
+    ],
+)
+def test_S4_one_method_that_tells_is_found(settings, client, method, other, part):
+    if (method, part) == ("HEAD", "body"):
+        return  # It has none.
+    with pytest.raises(AssertionError, match=f"{method} /missing differs in its {part}"):
+        compare(settings, client, of_method(method, missing(), other))
+
+
+def test_headers_that_always_differ_do_not_count(settings, client):
+    compare(settings, client, lambda request: missing(**{"X-Request-Id": "7", "Date": "today"})())
+
+
+def test_a_body_that_is_streamed_is_read(settings, client):
+    def streamed(text):
+        return lambda request: StreamingHttpResponse(iter([text]), status=404)
+
+    settings.ROOT_URLCONF = tuple(answering(hidden=streamed("no"), same=streamed("no"), other=streamed("nope")))
+    assert_indistinguishable(client, "/hidden", "/same", methods=["GET"])
+    with pytest.raises(AssertionError, match="in its body"):
+        assert_indistinguishable(client, "/hidden", "/other", methods=["GET"])
+
+
+@pytest.mark.django_db
+def test_S4_another_number_of_queries_is_found_unless_it_may_be(settings):
+    with pytest.raises(AssertionError, match="takes 0 queries, not 2"):
+        compare(settings, Client(), asks(2))
+    compare(settings, Client(), asks(2), same_queries=False)
+
+
+@pytest.mark.parametrize(
+    ("method", "status"), [("GET", status) for status in (302, 401, 403, 429, 500, 503)] + [("PUT", 401), ("PUT", 500)]
+)
+def test_a_client_that_is_not_let_in_compares_nothing(settings, client, method, status):
+    with pytest.raises(AssertionError, match=f"{method} /hidden answers {status}: nothing is compared"):
+        compare(settings, client, of_method(method, missing(), missing(status=status)))
+
+
+@pytest.mark.parametrize("status", [302, 403, 429])
+def test_other_methods_may_be_refused(settings, client, status):
+    settings.ROOT_URLCONF = tuple(
+        answering(**{name: of_method("PUT", missing(), missing(status=status)) for name in ("hidden", "missing")})
+    )
+    assert_indistinguishable(client, "/hidden", "/missing")
+
+
+def test_S4_bodies_that_name_what_is_hidden_are_compared(settings, client):
+    settings.ROOT_URLCONF = tuple(answering(orders=lambda request: missing(body=request.body[:5])()))
+    hidden, same, other = (("/orders", {name: 7}) for name in ("shop", "shore", "boat"))
+    assert_indistinguishable(client, hidden, same, methods=["POST"])
+    with pytest.raises(AssertionError, match="POST /orders differs in its body"):
+        assert_indistinguishable(client, hidden, same, other, methods=["POST"])
+
+
+@pytest.mark.parametrize("twice", [["/v2/accounts/x"] * 2, [("/v2/accounts", {"id": 1})] * 2])
+def test_the_same_twice_compares_nothing(client, twice):
+    with pytest.raises(AssertionError, match="given twice"):
+        assert_indistinguishable(client, *twice)
+
+
+def test_the_use_of_a_key_is_written_before_anything_is_counted(unrestricted):
+    assert_indistinguishable(key_client(unrestricted.secret), "/v2/accounts/x", "/v2/accounts/y", methods=["GET"])
+
+
+def test_what_is_sent_reaches_both(settings, client):
+    sent = []
+
+    def view(request):
+        sent.append((request.path, request.body, request.content_type))
+        return missing()()
+
+    settings.ROOT_URLCONF = tuple(answering(hidden=view, missing=view))
+    assert_indistinguishable(
+        client, "/hidden", "/missing", methods=["PUT"], data=b"{}", content_type="application/json"
+    )
+    assert sent[1:] == [("/hidden", b"{}", "application/json"), ("/missing", b"{}", "application/json")]
+
+
+# --- assert_scope_covers() -------------------------------------------------------------------------------------------
+
+
+def test_S7_the_paths_that_take_keys_are_returned():
+    paths = assert_scope_covers()
+    assert "v2/accounts" in paths
+    assert "v2/health" not in paths
+
+
+def test_S7_a_forgotten_view_is_named_with_both_ways_out():
+    urls = [path("good", made_up.Accounts.as_view()), path("deep/bad", made_up.Neither.as_view())]
+    with pytest.raises(AssertionError) as found:
+        assert_scope_covers(urls)
+    assert "urls_made_up.Neither at 'deep/bad'" in str(found.value)
+    assert "AccountScopeMixin" in str(found.value)
+    assert "@unscoped" in str(found.value)
+    assert "Accounts at 'good'" not in str(found.value)
+
+
+def test_S7_a_urlconf_may_be_named():
+    with pytest.raises(AssertionError, match=r"urls_made_up\.Neither"):
+        assert_scope_covers("tests.finta_keys.urls_made_up")
+
+
+@pytest.mark.parametrize(
+    "urls", [(), (path("x", made_up.Accounts.as_view(authentication_classes=[SessionAuthentication])),)]
+)
+def test_S7_urls_without_keys_test_nothing(urls):
+    with pytest.raises(AssertionError, match="No view of these URLs"):
+        assert_scope_covers(urls)
+
+
+# --- keys ------------------------------------------------------------------------------------------------------------
+
+
+def test_keys_need_no_name_and_get_a_scope(alice, accounts):
+    keys = [make_key(alice)[0] for _ in range(2)]
+    assert keys[0].name != keys[1].name
+    key, secret = make_key(alice, "Till", [accounts.checking])
+    assert (key.name, key.share_all_accounts) == ("Till", False)
+    assert [account["name"] for account in key_client(secret).get("/v2/accounts").json()["accounts"]] == ["Checking"]
+
+
+def test_a_client_takes_the_options_of_djangos(unrestricted):
+    client = key_client(unrestricted.secret, raise_request_exception=False)
+    assert client.raise_request_exception is False
