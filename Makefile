@@ -9,7 +9,7 @@ FIND_PYTHON = for python in python3.13 python3.12 python3.11 python3; do \
 
 README_PICTURES = list-3-light.png edit-scope-light.png secret-phone-dark.png
 
-.PHONY: help setup run test postgresql live soak browser screenshots bench lint
+.PHONY: help setup run test postgresql live soak browser screenshots hosts matrix bench lint
 help: ## List these commands
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
 
@@ -38,6 +38,12 @@ browser: setup .venv/browser ## Run the tests that drive a real browser; CHROMIU
 screenshots: setup .venv/browser ## Take pictures of the pages into screenshots/, those of the README into docs/images/
 	$(PYTHON) -m pytest tests/browser/screenshots.py -m browser -p no:randomly $(ARGS)
 	cp $(addprefix screenshots/,$(README_PICTURES)) docs/images/
+
+hosts: setup ## Build the wheel and run the tests of other projects that install it
+	$(PYTHON) -m pytest -m host --numprocesses 2 -rA $(ARGS)
+
+matrix: setup ## Run the tests of the app on each Python and Django that it is for, as far as the machine has them
+	$(PYTHON) -m nox $(ARGS)
 
 bench: .venv-bench/installed ## Measure what a key costs, beside other libraries, and write docs/benchmarks.md; ARGS=--help tells what else
 	.venv-bench/bin/python -m benchmarks $(ARGS)

@@ -1,0 +1,142 @@
+"""What a project writes with the public names of the app, for mypy to read: it is checked, and never run.
+
+``assert_type()`` fails where a type is lost on the way, and so do the comments that allow a mistake on purpose: mypy
+tells of one that allows nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any, assert_type
+
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.dispatch import receiver
+from django.test import Client, TestCase
+from rest_framework.decorators import api_view, authentication_classes
+from rest_framework.generics import ListAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer, ModelSerializer
+from rest_framework.views import APIView
+from rest_framework.viewsets import ModelViewSet
+from shops.models import Order, Shop
+
+from finta_keys import signals
+from finta_keys.authentication import ApiKeyAuthentication
+from finta_keys.fields import AccountRelatedField
+from finta_keys.models import AlreadyDone, ApiKey
+from finta_keys.scoping import AccountScopeMixin, unscoped, visible
+from finta_keys.testing import assert_indistinguishable, assert_scope_covers, key_client, make_key
+
+
+def make_a_key(owner: User, shops: list[Shop]) -> str:
+    key, secret = ApiKey.objects.issue(owner=owner, name="Production", accounts=shops)
+    assert_type(key, ApiKey)
+    ApiKey.objects.issue(owner=owner)  # type: ignore[call-arg]
+    ApiKey.objects.issue(owner=owner, name=1)  # type: ignore[arg-type]
+    return secret
+
+
+def change_a_key(key: ApiKey, shops: list[Shop]) -> str:
+    key.rename("Laptop")
+    key.rename(None)  # type: ignore[arg-type]
+    key.share_all()
+    key.restrict_to(shops)
+    key.restrict_to([shop.pk for shop in shops])
+    with key.locked() as current:
+        assert_type(current, ApiKey)
+        current.admit(shops[0])
+    try:
+        fresh: str = key.rotate(expected=1)
+    except AlreadyDone as done:
+        assert_type(done.key, ApiKey | None)
+        raise
+    except ValidationError:
+        raise
+    assert_type(key.share_all_accounts, bool)
+    key.delete()
+    key.destroy()  # type: ignore[attr-defined]
+    return fresh
+
+
+def orders(key: ApiKey) -> QuerySet[Any]:
+    return key.narrow(Order.objects.all(), "shop")
+
+
+@receiver(signals.key_created)
+def tell(sender: type[ApiKey], key: ApiKey, **kwargs: Any) -> None: ...
+
+
+@receiver([signals.key_renamed, signals.key_scope_edited, signals.key_rotated, signals.key_deleted])
+def tell_more(sender: type[ApiKey], key: ApiKey, **kwargs: Any) -> None: ...
+
+
+class OrderSerializer(ModelSerializer[Order]):
+    shop = AccountRelatedField()
+
+    class Meta:
+        model = Order
+        fields = ["id", "shop"]
+
+
+class OrderList(AccountScopeMixin, ListAPIView[Order]):
+    account_path = "shop"
+    authentication_classes = [ApiKeyAuthentication]
+    queryset = Order.objects.all()
+    serializer_class = OrderSerializer
+
+
+class OrderViewSet(AccountScopeMixin, ModelViewSet[Order]):
+    account_path = "shop"
+    authentication_classes = [ApiKeyAuthentication]
+    serializer_class = OrderSerializer
+
+    def get_queryset(self) -> QuerySet[Order]:
+        return Order.objects.filter(number__gt=0)
+
+    def perform_create(self, serializer: BaseSerializer[Order]) -> None:
+        serializer.save()
+
+    @unscoped("says how many there may be")
+    def limits(self, request: Request) -> Response:
+        return Response({"orders": 10})
+
+
+class WrongPath(AccountScopeMixin, ListAPIView[Order]):
+    account_path = 1  # type: ignore[assignment]
+
+
+class OrderCount(AccountScopeMixin, APIView):
+    account_path = "shop"
+    authentication_classes = [ApiKeyAuthentication]
+
+    def get(self, request: Request) -> Response:
+        return Response({"orders": self.narrow(Order.objects.all()).count()})
+
+
+@unscoped("shows who calls, and nothing of any shop")
+class Caller(APIView):
+    authentication_classes = [ApiKeyAuthentication]
+
+
+@unscoped("counts what visible() leaves")
+@api_view(["GET"])
+@authentication_classes([ApiKeyAuthentication])
+def shop_count(request: Request) -> Response:
+    return Response({"shops": visible(request, Shop.objects.all()).count()})
+
+
+unscoped(1)  # type: ignore[arg-type]
+
+
+class ScopeTests(TestCase):
+    def test_hidden_orders_are_not_found(self) -> None:
+        owner = User.objects.create_user("merchant")
+        key, secret = make_key(owner, accounts=[])
+        assert_type(key, ApiKey)
+        client = key_client(secret)
+        assert_type(client, Client)
+        assert_indistinguishable(client, "/orders/1", "/orders/2", methods=["GET"])
+        assert_indistinguishable(client, 1, 2)  # type: ignore[arg-type]
+        assert_type(assert_scope_covers(), list[str])
