@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from itertools import pairwise
 from typing import Any
 
@@ -15,7 +16,7 @@ from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.db import models, router
 from django.db.migrations.exceptions import CircularDependencyError, NodeNotFoundError
 from django.db.migrations.loader import MigrationLoader
-from django.template import TemplateDoesNotExist
+from django.template import TemplateDoesNotExist, TemplateSyntaxError
 from django.template.loader import get_template
 from django.template.loader_tags import BlockNode, ExtendsNode
 from django.urls import URLResolver, get_resolver
@@ -93,6 +94,24 @@ def _looks_made_up(pepper: bytes) -> bool:
 
 
 @checks.register(checks.Tags.security)
+def check_names_of_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
+    """Find misspelt names: what they were to do would be missing without a word."""
+    unknown = [name for name in dir(settings) if name.startswith("FINTA_KEYS_") and name not in conf.SETTINGS]
+    return [
+        checks.Warning(
+            f"{name} is no setting of finta_keys.",
+            hint=f"{_meant(name)}The settings are: {', '.join(conf.SETTINGS)}.",
+            id="finta_keys.W022",
+        )
+        for name in unknown
+    ]
+
+
+def _meant(name: str) -> str:
+    return "".join(f"Did you mean {like}? " for like in get_close_matches(name, conf.SETTINGS, n=1))
+
+
+@checks.register(checks.Tags.security)
 def check_prefix(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
     if re.fullmatch(secret.PREFIX_PATTERN, conf.prefix()):
         return []
@@ -141,10 +160,12 @@ def check_base_template(app_configs: Sequence[AppConfig] | None, **kwargs: Any) 
     if not settings.TEMPLATES:
         return []  # a project without pages
     try:
-        missing = sorted({"title", "content"} - set(_blocks(get_template(conf.base_template()))))
+        missing = sorted({"title", "content"} - set(_blocks(conf.base_template(), set())))
         problems = [f"has no block {name!r}" for name in missing]
     except TemplateDoesNotExist as error:
-        problems = [f"needs the template {error}, which does not exist"]
+        problems = [f"leads to the template {str(error)!r}, which does not exist"]
+    except TemplateSyntaxError as error:
+        problems = [f"cannot be read ({error})"]
     return [
         checks.Error(
             f"FINTA_KEYS_BASE_TEMPLATE is {conf.base_template()!r}, which {problem}.",
@@ -155,15 +176,16 @@ def check_base_template(app_configs: Sequence[AppConfig] | None, **kwargs: Any) 
     ]
 
 
-def _blocks(template: Any) -> Iterator[str]:
-    """Yield the names of the blocks of a template and of those that it extends."""
-    nodes = template.template.nodelist
+def _blocks(name: str, seen: set[str]) -> Iterator[str]:
+    """Yield the names of the blocks of a template and of those that it extends; both where that cannot be told."""
+    nodes = getattr(getattr(get_template(name), "template", None), "nodelist", None)
+    if name in seen or nodes is None:  # It extends its namesake of another folder; another engine
+        yield from ("title", "content")
+        return
     yield from (block.name for block in nodes.get_nodes_by_type(BlockNode))
     for extends in nodes.get_nodes_by_type(ExtendsNode):
-        if isinstance(extends.parent_name.var, str):
-            yield from _blocks(get_template(extends.parent_name.var))
-        else:
-            yield from ("title", "content")  # Which it extends only a request tells.
+        parent = extends.parent_name.var
+        yield from _blocks(parent, seen | {name}) if isinstance(parent, str) else ("title", "content")
 
 
 @checks.register(checks.Tags.models)
@@ -177,11 +199,26 @@ def check_account_model(app_configs: Sequence[AppConfig] | None, **kwargs: Any) 
     except FieldDoesNotExist:
         field = None
     if isinstance(field, models.ForeignKey) and field.related_model is get_user_model():
-        return []
+        return _owner_column_errors(model, field)
     return [
         checks.Error(
             f"{model._meta.label} has no foreign key {name!r} to {settings.AUTH_USER_MODEL}.",
             hint="Set FINTA_KEYS_OWNER_FIELD to the name of the account's own foreign key to its owner.",
+            obj=model,
+            id="finta_keys.E003",
+        )
+    ]
+
+
+def _owner_column_errors(model: type[models.Model], field: Any) -> Messages:
+    """A key has the primary key of its owner, which another field of a user may happen to equal."""
+    if field.target_field.primary_key:
+        return []
+    return [
+        checks.Error(
+            f"{model._meta.label}.{field.name} leads to the field {field.target_field.name!r} of "
+            f"{settings.AUTH_USER_MODEL}, not to its primary key: keys would see what is somebody else's.",
+            hint="Remove to_field from the foreign key, and make a migration that moves its values.",
             obj=model,
             id="finta_keys.E003",
         )

@@ -14,6 +14,18 @@ from django.utils.module_loading import import_string
 
 from finta_keys import secret
 
+SETTINGS = (
+    "FINTA_KEYS_PEPPERS",
+    "FINTA_KEYS_ACCOUNT_MODEL",
+    "FINTA_KEYS_OWNER_FIELD",
+    "FINTA_KEYS_ACCOUNT_LABEL",
+    "FINTA_KEYS_ACCOUNT_GROUP",
+    "FINTA_KEYS_ACCOUNT_WORDS",
+    "FINTA_KEYS_PREFIX",
+    "FINTA_KEYS_BASE_TEMPLATE",
+    "FINTA_KEYS_LAST_USED_INTERVAL",
+    "FINTA_KEYS_FRESH_SIGN_IN",
+)
 PEPPER_LENGTH = 32  # bytes; 64 hex digits
 
 
@@ -52,17 +64,27 @@ def last_used_interval() -> timedelta:
 
 
 def account_label() -> str:
-    """Return the label of the host's account model, such as ``"accounts_app.Account"``."""
-    return str(settings.FINTA_KEYS_ACCOUNT_MODEL)
+    """Return the label of the host's account model, such as ``"accounts_app.Account"``: ``FINTA_KEYS_ACCOUNT_MODEL``.
+
+    Raises ``ImproperlyConfigured`` where it is not set, or no label.
+    """
+    label = getattr(settings, "FINTA_KEYS_ACCOUNT_MODEL", None)
+    if isinstance(label, str) and label.count(".") == 1:
+        return label
+    raise ImproperlyConfigured(
+        f"FINTA_KEYS_ACCOUNT_MODEL is {label!r}. Set it to the labels of an app and of a model of it, such as "
+        '"shops.Shop": the model that keys are limited to.'
+    )
 
 
 def account_model() -> type[models.Model]:
     """Return the host's account model. Raises ``ImproperlyConfigured`` where the setting names none."""
+    label = account_label()
     try:
-        return apps.get_model(account_label())
-    except (LookupError, ValueError):
+        return apps.get_model(label)
+    except LookupError:
         raise ImproperlyConfigured(
-            f"FINTA_KEYS_ACCOUNT_MODEL is {account_label()!r}, which is no model of an installed app. "
+            f"FINTA_KEYS_ACCOUNT_MODEL is {label!r}, which is no model of an installed app. "
             'Set it to one, such as "shops.Shop".'
         ) from None
 

@@ -33,7 +33,7 @@ class KeyForm(forms.Form):
 
     def refuse(self, refused: ValidationError) -> None:
         """Show the errors of the model, each at its field where the form has it."""
-        for field, messages in refused.message_dict.items():
+        for field, messages in refused.update_error_dict({}).items():  # A receiver of ours may name no field.
             for message in messages:
                 self.add_error(field if field in self.fields else None, message)
 

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, NoReturn
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
-from django.core.exceptions import ValidationError
+from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.validators import ProhibitNullCharactersValidator
 from django.db import IntegrityError, models, transaction
 from django.db.models.functions import Length
@@ -30,6 +30,7 @@ from django.views.decorators.debug import sensitive_variables
 from finta_keys import conf, display, names, paths, secret, signals
 from finta_keys.compiled import CompiledQuery
 
+conf.account_label()  # Raises where the setting is missing. The relations below would say less.
 NONCE_KEPT = timedelta(days=1)  # Far longer than the hour for which a create form's nonce is accepted.
 
 
@@ -254,12 +255,19 @@ class ApiKey(models.Model):
         """Return ``queryset`` without what this key may not see, to be read from the database that is written to.
 
         ``path`` leads from the queryset's model to the account by foreign keys, such as ``"account"`` or
-        ``"order__shop"``; empty for the account itself. Raises ``ImproperlyConfigured`` for any other.
+        ``"order__shop"``; empty for the account itself. Raises ``ImproperlyConfigured`` for any other, and
+        where an annotation has taken the name of a field of it.
 
         The scope is a join, not ``Exists()``: it costs a third of the time to build, and the unique scope row cannot
         double a result.
         """
         to_owner, to_key = paths.lookups(queryset.model, path)
+        for name in queryset.query.annotations:  # Django would filter by what is annotated.
+            if f"{to_owner}__".startswith(f"{name}__") or f"{to_key}__".startswith(f"{name}__"):
+                raise ImproperlyConfigured(
+                    f"The queryset has an annotation {name!r}, which is a name on the way to the account of "
+                    f"{queryset.model._meta.label}. Give the annotation another."
+                )
         conditions: dict[str, Any] = {to_owner: self.owner_id}
         if not self.share_all_accounts:
             conditions[to_key] = self.pk

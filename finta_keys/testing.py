@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from copy import deepcopy
 from itertools import count
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.urls import get_resolver
+from django.urls import Resolver404, get_resolver, resolve
 
 from finta_keys import conf, view_checks
 from finta_keys.models import ApiKey
@@ -61,22 +64,26 @@ def assert_indistinguishable(
     but ``Date`` and ``X-Request-Id``), and cost the same number of queries, unless ``same_queries`` is false, as for an
     id that is not even well formed. ``request`` goes to ``client.generic()``, such as ``data`` and ``content_type``.
 
-    It also fails where nothing is compared: a client that is not let in, or that runs into an error, gets the same
-    answer everywhere.
+    It also fails where nothing is compared: where ``hidden`` leads to no view, or where the client is not let in, runs
+    into an error, or is refused with every method.
     """
     requests = [{**request, **_request(each)} for each in (hidden, missing, *more)]
     if any(each in requests[:place] for place, each in enumerate(requests)):
         raise AssertionError("The same is given twice: each has to ask for something else.")
-    client.get(requests[0]["path"])  # What is written once a minute and key is written now, and counts for none.
+    _assert_leads_to_a_view(requests[0]["path"])
+    _ask(client, "GET", {"path": requests[0]["path"]})  # What is written once a minute and key is written now.
+    let_in = False
     for method in methods:
         (first, first_queries), *others = [_ask(client, method, each) for each in requests]
-        _assert_let_in(method, requests[0]["path"], first[0])
+        let_in |= _is_let_in(method, requests[0]["path"], first[0])
         for each, (answer, queries) in zip(requests[1:], others, strict=True):
             for part, expected, found in zip(("status", "body", "headers"), first, answer, strict=True):
                 if found != expected:
                     raise AssertionError(f"{method} {each['path']} differs in its {part}: {found!r}, not {expected!r}")
             if same_queries and queries != first_queries:
                 raise AssertionError(f"{method} {each['path']} takes {queries} queries, not {first_queries}")
+    if not let_in:
+        raise AssertionError(f"{requests[0]['path']} refuses each of these methods: nothing is compared.")
 
 
 def assert_scope_covers(urlconf: Any = None) -> list[str]:
@@ -97,10 +104,14 @@ def assert_scope_covers(urlconf: Any = None) -> list[str]:
 
 
 def answer_of(response: Any) -> tuple[int, bytes, dict[str, str]]:
-    """Return what of an answer a caller can compare with another: status, body, headers."""
+    """Return what of an answer a caller can compare with another: status, body, headers, cookies among them."""
     headers = {name.lower(): value for name, value in response.headers.items()}
+    # The token against forged requests is random.
+    cookies = {f"set-cookie {name}": each.OutputString() for name, each in response.cookies.items()}
+    cookies.pop(f"set-cookie {settings.CSRF_COOKIE_NAME}", None)
     body = response.getvalue() if response.streaming else response.content
-    return response.status_code, body, {name: value for name, value in headers.items() if name not in NOT_COMPARED}
+    told = {name: value for name, value in {**headers, **cookies}.items() if name not in NOT_COMPARED}
+    return response.status_code, body, told
 
 
 def _request(asked: str | tuple[str, Any]) -> dict[str, Any]:
@@ -111,13 +122,27 @@ def _request(asked: str | tuple[str, Any]) -> dict[str, Any]:
 
 
 def _ask(client: Client, method: str, request: dict[str, Any]) -> tuple[tuple[Any, ...], int]:
-    """Return what can be compared of the answer, and the number of queries."""
+    """Return what can be compared of the answer, and the number of queries. The client is left as it was."""
+    cookies = deepcopy(client.cookies)
     with CaptureQueriesContext(connections[conf.database()]) as queries:
         response = client.generic(method, **request)
-    return answer_of(response), len(queries)
+    answer = answer_of(response)
+    client.cookies = cookies
+    return answer, len(queries)
 
 
-def _assert_let_in(method: str, path: str, status: int) -> None:
-    read = method == "GET" and (status in (403, 429) or 300 <= status < 400)
-    if status == 401 or status >= 500 or read:
+def _assert_leads_to_a_view(path: str) -> None:
+    try:
+        resolve(unquote(urlsplit(path).path))
+    except Resolver404:
+        raise AssertionError(f"{path} leads to no view, so nothing is compared. Is it written right?") from None
+
+
+def _is_let_in(method: str, path: str, status: int) -> bool:
+    """Tell whether an answer says something. Raises ``AssertionError`` for one that no answer about rows can be."""
+    moved, refused = 300 <= status < 400, status in (403, 405, 429)
+    if method == "GET" and moved:
+        raise AssertionError(f"GET {path} answers {status}: nothing is compared. Give the address to which it leads.")
+    if status == 401 or status >= 500 or (method == "GET" and status in (403, 429)):
         raise AssertionError(f"{method} {path} answers {status}: nothing is compared. Does the client send a good key?")
+    return method != "OPTIONS" and not moved and not refused

@@ -22,7 +22,7 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.generic import FormView, ListView
 from django.views.generic.base import ContextMixin
 
-from finta_keys import conf, display
+from finta_keys import conf, display, leaks
 from finta_keys.forms import ConfirmForm, CreateKeyForm, EditScopeForm, KeyForm, ListForm, RenameForm
 from finta_keys.models import AlreadyDone, ApiKey
 
@@ -66,8 +66,8 @@ class OwnKeysMixin(LoginRequiredMixin, ContextMixin):
     def handle_no_permission(self) -> HttpResponseRedirect:
         if self.request.user.is_authenticated:
             return super().handle_no_permission()
-        # The way back has the search as the list would keep it: not a secret that was pasted into it.
-        return redirect_to_login(self.request.path + self.list_form.query, self.get_login_url())
+        # The way back has the address and the search as the list would keep it: not a secret that was pasted there.
+        return redirect_to_login(leaks.without_secrets(self.request.path) + self.list_form.query, self.get_login_url())
 
     def get_queryset(self) -> QuerySet[ApiKey]:
         keys: QuerySet[ApiKey] = ApiKey.objects.using(conf.database()).filter(owner=self.request.user.pk)

@@ -29,7 +29,7 @@ def test_the_real_project_is_clean():
     call_command("check", fail_level="WARNING")
     modules = (checks, relation_checks, view_checks)
     ours = {check for module in modules for check in vars(module).values() if getattr(check, "tags", None)}
-    assert len(ours) == 19
+    assert len(ours) == 20
     assert ours <= set(django_checks.registry.registry.get_checks(include_deployment_checks=True))
 
 
@@ -198,6 +198,8 @@ TEMPLATES = {
     "untitled": "<main>{% block content %}{% endblock %}</main>",
     "grandchild": '{% extends "untitled" %}{% block content %}{% block more %}{% endblock %}{% endblock %}',
     "orphan": '{% extends "nowhere" %}',
+    "broken": "{% block title %}",
+    "itself": '{% extends "itself" %}',
 }
 
 
@@ -211,8 +213,10 @@ def templates(settings):
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
-        ("nowhere", "needs the template nowhere, which does not exist"),
-        ("orphan", "needs the template nowhere, which does not exist"),
+        ("nowhere", "leads to the template 'nowhere', which does not exist"),
+        ("", "leads to the template '', which does not exist"),
+        ("orphan", "leads to the template 'nowhere', which does not exist"),
+        ("broken", "cannot be read (Unclosed tag on line 1: 'block'. Looking for one of: endblock.)"),
         ("untitled", "has no block 'title'"),
         ("grandchild", "has no block 'title'"),
     ],
@@ -224,10 +228,31 @@ def test_E014_a_base_template_that_cannot_hold_the_pages_is_found(settings, temp
     assert "blocks title and content" in message.hint
 
 
-@pytest.mark.parametrize("name", ["whole", "child", "variable"])
+@pytest.mark.parametrize("name", ["whole", "child", "variable", "itself"])
 def test_E014_a_base_template_with_both_blocks_is_fine(settings, templates, name):
     settings.FINTA_KEYS_BASE_TEMPLATE = name
     assert checks.check_base_template(None) == []
+
+
+def test_E014_the_templates_of_another_engine_cannot_be_looked_into(settings, tmp_path):
+    (tmp_path / "base.html").write_text("")
+    backend = "django.template.backends.dummy.TemplateStrings"
+    settings.TEMPLATES = [{"BACKEND": backend, "DIRS": [tmp_path], "APP_DIRS": False}]
+    settings.FINTA_KEYS_BASE_TEMPLATE = "base.html"
+    assert checks.check_base_template(None) == []
+
+
+def test_W022_a_misspelt_setting_is_found(settings):
+    assert checks.check_names_of_settings(None) == []
+    settings.FINTA_KEYS_FRESH_SIGNIN = "shops.ask"
+    message = only(checks.check_names_of_settings(None), "finta_keys.W022")
+    assert message.msg == "FINTA_KEYS_FRESH_SIGNIN is no setting of finta_keys."
+    assert message.hint.startswith("Did you mean FINTA_KEYS_FRESH_SIGN_IN? The settings are: FINTA_KEYS_PEPPERS, ")
+
+
+def test_W022_names_that_are_like_none_get_the_list(settings):
+    settings.FINTA_KEYS_ZZZZZZZZZZZZZZZZZZ = 1
+    assert only(checks.check_names_of_settings(None), "finta_keys.W022").hint.startswith("The settings are: ")
 
 
 def test_E014_a_project_without_templates_has_no_pages(settings):
@@ -257,11 +282,12 @@ def test_E003_an_account_model_without_a_foreign_key_to_its_owner_is_found(setti
     assert "FINTA_KEYS_OWNER_FIELD" in message.hint
 
 
-@pytest.mark.parametrize("label", ["nowhere.Account", "accounts_app.Nothing", "Account", "", "a.b.c"])
+@pytest.mark.parametrize("label", ["nowhere.Account", "accounts_app.Nothing", "Account", "", "a.b.c", None, 7])
 def test_E003_an_account_model_that_is_not_there_is_found(settings, label):
     settings.FINTA_KEYS_ACCOUNT_MODEL = label
     message = only(checks.check_account_model(None), "finta_keys.E003")
-    assert message.msg.startswith(f"FINTA_KEYS_ACCOUNT_MODEL is {label!r}, which is no model of an installed app.")
+    assert message.msg.startswith(f"FINTA_KEYS_ACCOUNT_MODEL is {label!r}")
+    assert 'such as "shops.Shop"' in message.msg
     with pytest.raises(ImproperlyConfigured):
         conf.account_model()
     assert checks.check_one_database(None) == checks.check_migration_order(None) == []

@@ -7,12 +7,13 @@ from uuid import uuid4
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 from django.views.debug import ExceptionReporter
 
 from finta_keys import secret as secrets
 from finta_keys.management.commands.createkey import Command
 from finta_keys.models import ApiKey
+from finta_keys.signals import key_created
 from finta_keys.testing import make_key
 
 ALICE = ("--user", "alice@example.com")
@@ -117,6 +118,20 @@ class TestWhatIsPrinted:
         assert f"It sees {said}" in err
         assert "stores" in Command().create_parser("manage.py", "createkey").format_help()
 
+    def test_what_a_receiver_prints_is_not_taken_for_the_secret(self, alice, accounts, capsys):
+        def receiver(**kwargs):
+            print("a mail on the console")
+            transaction.on_commit(lambda: print("and one more"))
+
+        key_created.connect(receiver)
+        try:
+            call_command("createkey", *ALICE, "--name", "CI")
+        finally:
+            key_created.disconnect(receiver)
+        out, err = capsys.readouterr()
+        assert ApiKey.objects.with_secret(out.removesuffix("\n"))
+        assert "a mail on the console" in err
+
     def test_json_has_null_accounts_where_all_are_shared(self, alice, accounts):
         answer = json.loads(createkey(*ALICE, "--name", "CI", "--json")[0])
 
@@ -129,7 +144,11 @@ class TestWhatIsPrinted:
             ((*ALICE, "--name", "there", "--if-absent"), None, "nothing was made"),
             ((*ALICE, "--name", "there"), 1, "CommandError: alice@example.com has a key of this name already."),
             (("--user", "x@y", "--name", "CI"), 1, "CommandError: No user has e-mail 'x@y'."),
-            ((*ALICE, "--name", "CI", "--account", "nope"), 1, "CommandError: One of these accounts"),
+            (
+                (*ALICE, "--name", "CI", "--account", "nope"),
+                1,
+                "CommandError: One of these ids is that of no account of alice",
+            ),
             (ALICE, 2, "the following arguments are required: --name"),
             ((*ALICE, "--name", "CI", "--account"), 2, "argument --account: expected at least one argument"),
             (("--user", "\udcff", "--name", "CI"), 2, "argument --user: this is not UTF-8 text."),
@@ -163,12 +182,10 @@ class TestAccounts:
         assert "It sees 3 accounts." in err
 
     def test_S6_an_account_that_is_not_the_owners_is_refused(self, alice, accounts, bobs_account):
-        said = {
-            refusal(*ALICE, "--name", "CI", "--account", accounts.checking.pk, "--account", account)
-            for account in (bobs_account.pk, uuid4(), "nope", "", "1", bobs_account.pk.hex)
-        }
-
-        assert said == {"One of these accounts is not there any more, or is not this owner's. Choose again."}
+        mine = accounts.checking.pk
+        for account in (bobs_account.pk, uuid4(), "nope", "", "1", bobs_account.pk.hex):
+            said = refusal(*ALICE, "--name", "CI", "--account", mine, "--account", account)
+            assert said == f"One of these ids is that of no account of {alice}: {mine}, {account}. Check them."
         alice.refresh_from_db()
         assert not alice.storage_mode
 
@@ -187,7 +204,7 @@ class TestOwner:
     @pytest.mark.parametrize("email", ["x@y", "", "alice", "alice@example.com\n"])
     def test_an_unknown_user_is_refused_with_the_way_out(self, alice, email):
         assert refusal("--user", email, "--name", "CI") == (
-            f"No user has e-mail {email!r}. Create one with createsuperuser."
+            f"No user has e-mail {email!r}. Check it, or add the user first."
         )
 
     @pytest.mark.parametrize("more", [(), ("--if-absent",)])
@@ -272,7 +289,7 @@ class TestIfAbsent:
     def test_only_a_taken_name_is_excused(self, alice, bobs_account):
         make_key(alice, "There")
 
-        assert "not this owner's" in refusal(*ALICE, "--name", "CI", "--account", bobs_account.pk, "--if-absent")
+        assert "no account of alice" in refusal(*ALICE, "--name", "CI", "--account", bobs_account.pk, "--if-absent")
 
 
 class TestASecretThatNobodyGets:

@@ -79,13 +79,13 @@ def test_edit_scope_of_a_key_that_shares_all_marks_everything(alices_browser, un
 @pytest.mark.parametrize("verb", ["rotate", "delete"])
 def test_a_confirmation_says_which_accounts_the_key_reads(alices_browser, restricted, accounts, verb):
     answer = alices_browser.get(url(verb, restricted.key))
-    assert f"It reads 1 of 3 accounts: First Bank {accounts.checking.label}" in read(answer)
+    assert f"It sees 1 of 3 accounts: First Bank {accounts.checking.label}" in read(answer)
     restricted.key.share_all()
     said = read(alices_browser.get(url(verb, restricted.key)))
-    assert "It reads all accounts, future ones included; now these 3 accounts:" in said
+    assert "It sees all accounts, future ones included; now these 3 accounts:" in said
     restricted.key.restrict_to([accounts.checking])
     accounts.checking.delete()
-    assert "It reads nothing" in read(alices_browser.get(url(verb, restricted.key)))
+    assert "It sees nothing" in read(alices_browser.get(url(verb, restricted.key)))
 
 
 @pytest.mark.parametrize("setting", ["FINTA_KEYS_ACCOUNT_GROUP", "FINTA_KEYS_ACCOUNT_LABEL"])

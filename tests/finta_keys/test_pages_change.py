@@ -192,3 +192,10 @@ def _without_csrf(response):
     import re
 
     return re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", response.content.decode())
+
+
+def test_K2_a_secret_that_was_pasted_into_the_address_is_not_in_the_way_back(restricted):
+    answer = Client().get(f"/settings/api/keys/{restricted.secret}/rename")
+    assert answer.status_code == 302
+    assert restricted.secret not in answer.url
+    assert "/settings/api/keys/finta_" in answer.url

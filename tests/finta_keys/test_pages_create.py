@@ -1,8 +1,10 @@
 import pytest
 import time_machine
+from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from finta_keys.models import ApiKey
+from finta_keys.signals import key_created
 from finta_keys.testing import make_key
 from tests.conftest import ApiClient
 from tests.factories import AccountFactory
@@ -60,6 +62,20 @@ def test_K1_a_bad_name_is_refused_with_a_way_out_and_nothing_typed_is_lost(
     assert f'value="{accounts.checking.pk}" id="finta_keys_accounts_' in page
     assert page.count("checked") == 1
     assert ApiKey.objects.count() == 1
+
+
+def test_a_receiver_of_the_project_may_refuse_in_its_own_words(alices_browser, accounts):
+    def refuse(**kwargs):
+        raise ValidationError("Five keys are enough.")
+
+    key_created.connect(refuse)
+    try:
+        answer = create(alices_browser)
+    finally:
+        key_created.disconnect(refuse)
+    assert answer.status_code == 200
+    assert "Five keys are enough." in answer.content.decode()
+    assert not ApiKey.objects.exists()
 
 
 def test_S2_no_account_chosen_is_refused_with_both_ways_out(alices_browser, accounts):

@@ -95,7 +95,8 @@ def test_S4_another_number_of_queries_is_found_unless_it_may_be(settings):
 
 
 @pytest.mark.parametrize(
-    ("method", "status"), [("GET", status) for status in (302, 401, 403, 429, 500, 503)] + [("PUT", 401), ("PUT", 500)]
+    ("method", "status"),
+    [("GET", status) for status in (301, 302, 401, 403, 429, 500, 503)] + [("PUT", 401), ("PUT", 500)],
 )
 def test_a_client_that_is_not_let_in_compares_nothing(settings, client, method, status):
     with pytest.raises(AssertionError, match=f"{method} /hidden answers {status}: nothing is compared"):
@@ -116,6 +117,39 @@ def test_S4_bodies_that_name_what_is_hidden_are_compared(settings, client):
     assert_indistinguishable(client, hidden, same, methods=["POST"])
     with pytest.raises(AssertionError, match="POST /orders differs in its body"):
         assert_indistinguishable(client, hidden, same, other, methods=["POST"])
+
+
+def test_S4_a_cookie_that_tells_is_found_and_none_is_kept(settings, client):
+    def hidden(request):
+        response = missing()()
+        response.set_cookie("seen", "yes")
+        return response
+
+    with pytest.raises(AssertionError, match="differs in its headers"):
+        compare(settings, client, hidden)
+    assert not client.cookies
+
+
+def test_the_random_token_of_forms_does_not_count(settings, client):
+    def with_token(request):
+        response = missing()()
+        response.set_cookie(settings.CSRF_COOKIE_NAME, request.path)
+        return response
+
+    settings.ROOT_URLCONF = tuple(answering(hidden=with_token, missing=with_token))
+    assert_indistinguishable(client, "/hidden", "/missing")
+
+
+def test_a_path_that_leads_nowhere_compares_nothing(client):
+    with pytest.raises(AssertionError, match="/acounts/1 leads to no view"):
+        assert_indistinguishable(client, "/acounts/1", "/acounts/2")
+
+
+@pytest.mark.parametrize("status", [302, 403, 405, 429])
+def test_refusing_every_method_compares_nothing(settings, client, status):
+    settings.ROOT_URLCONF = tuple(answering(hidden=missing(status=status)(), missing=missing(status=status)()))
+    with pytest.raises(AssertionError, match="refuses each of these methods"):
+        assert_indistinguishable(client, "/hidden", "/missing", methods=["POST", "PUT"])
 
 
 @pytest.mark.parametrize("twice", [["/v2/accounts/x"] * 2, [("/v2/accounts", {"id": 1})] * 2])

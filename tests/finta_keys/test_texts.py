@@ -77,7 +77,7 @@ def test_every_page_calls_accounts_what_the_host_calls_them(settings, owner, own
     said |= {f"admin: {state}": texts(answer) for state, answer in spoken.admins_pages(another)}
     assert {state: each for state, each in said.items() if "account" in each.lower()} == {}
     for state, sentence in {
-        "list of none": f"You have no keys yet A key lets one script or integration read your {several}: all of them",
+        "list of none": f"You have no keys yet A key lets one script or integration see your {several}: all of them",
         "create without accounts": f"You have no {several} yet, so there is none to choose.",
         "list of one": f"1 of 3 {several}",
         "no account": f"Choose at least one {one}, or turn on “Share all {several}”.",
@@ -86,8 +86,8 @@ def test_every_page_calls_accounts_what_the_host_calls_them(settings, owner, own
         "list of nothing found": f"can see a {one} of this name",
         "list of many": f"All {several}, future ones included",
         "edit_scope, of one account": f"and every {one} that you add later",
-        "rotate, of all accounts": f"It reads all {several}, future ones included; now these 3 {several}:",
-        "rotate, of accounts that are gone": f"It reads nothing: the {several} it could see are gone.",
+        "rotate, of all accounts": f"It sees all {several}, future ones included; now these 3 {several}:",
+        "rotate, of accounts that are gone": f"It sees nothing: the {several} it could see are gone.",
         "admin: whose?": f"It can see {several} of its owner only",
         "admin: list": f"By share all {several}",
         "admin: change": f"{several.capitalize()} it can see",

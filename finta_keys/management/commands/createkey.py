@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from argparse import ArgumentTypeError
+from contextlib import redirect_stdout
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -53,12 +55,13 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         owner, name = _find_owner(options["user"]), options["name"]
         try:
-            key, secret = ApiKey.objects.issue(owner=owner, name=name, accounts=options["accounts"])
+            with redirect_stdout(sys.stderr):  # What a receiver of the host prints, such as a mail on the console
+                key, secret = ApiKey.objects.issue(owner=owner, name=name, accounts=options["accounts"])
         except ValidationError as refusal:
             # The look-up comes after the refusal, so that of two commands at once one makes the key and both succeed.
             namesake = _namesake(owner, name) if options["if_absent"] and _is_taken(refusal) else None
             if namesake is None:
-                raise CommandError(_explain(refusal, owner)) from None
+                raise CommandError(_explain(refusal, owner, options["accounts"])) from None
             self._report(namesake, as_json=options["json"])
         else:
             self._hand_over(key, secret, as_json=options["json"])
@@ -110,7 +113,7 @@ def _find_owner(username: str) -> AbstractBaseUser:
         owner: AbstractBaseUser = users.get_by_natural_key(username)
     except model.DoesNotExist:
         field: Any = model._meta.get_field(model.USERNAME_FIELD)
-        raise CommandError(f"No user has {field.verbose_name} {username!r}. Create one with createsuperuser.") from None
+        raise CommandError(f"No user has {field.verbose_name} {username!r}. Check it, or add the user first.") from None
     return owner
 
 
@@ -124,9 +127,12 @@ def _is_taken(refusal: ValidationError) -> bool:
     return any(problem.code == "taken" for problem in ValidationError([refusal]).error_list)
 
 
-def _explain(refusal: ValidationError, owner: AbstractBaseUser) -> str:
+def _explain(refusal: ValidationError, owner: AbstractBaseUser, accounts: list[str] | None) -> str:
     if _is_taken(refusal):
         return f"{owner} has a key of this name already. Choose another name, or add --if-absent to leave it as it is."
+    if accounts and "accounts" in refusal.update_error_dict({}):
+        ids = ", ".join(map(str, accounts))
+        return f"One of these ids is that of no {conf.account_words()[0]} of {owner}: {ids}. Check them."
     return "\n".join(refusal.messages)
 
 
