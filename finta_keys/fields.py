@@ -11,7 +11,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.relations import PrimaryKeyRelatedField
 
 from finta_keys import conf
-from finta_keys.scoping import visible
+from finta_keys.scoping import choices, visible
 
 
 class AccountRelatedField(PrimaryKeyRelatedField[Any]):
@@ -22,6 +22,8 @@ class AccountRelatedField(PrimaryKeyRelatedField[Any]):
 
     It needs the request, which generic views put into the serializer's context; without one it takes nothing. What is
     hidden, somebody else's, missing or malformed gets the same error, which does not quote it.
+
+    What the row that is shown is related to, it shows as it is: give it ``write_only=True`` where that may be hidden.
     """
 
     default_error_messages = {"does_not_exist": gettext_lazy("There is no such object.")}
@@ -37,11 +39,14 @@ class AccountRelatedField(PrimaryKeyRelatedField[Any]):
         queryset = super().get_queryset()
         if queryset is None:
             queryset = conf.account_model()._default_manager.all()
-        return visible(self.context.get("request"), queryset, self.account_path)
+        request = self.context.get("request")
+        # What a POST creates is within the scope by this; what others show or change is not.
+        limit = visible if getattr(request, "method", None) == "POST" else choices
+        return limit(request, queryset, self.account_path)
 
     def to_internal_value(self, data: Any) -> Any:
         """Return the row of this primary key. Raises DRF's ``ValidationError``, always the same."""
         try:
             return super().to_internal_value(data)
         except (ValidationError, DjangoValidationError, OverflowError, DataError):  # The last: text that is none.
-            self.fail("does_not_exist")
+            self.fail("does_not_exist", pk_value="…")  # for messages of the host, which may ask for it

@@ -4,6 +4,7 @@ move rows into them (rules S3 and S4)."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
@@ -11,12 +12,24 @@ from django.apps import AppConfig
 from django.core import checks
 from django.db import models
 from django.http import HttpRequest
+from rest_framework.fields import HiddenField
 from rest_framework.relations import RelatedField
 
 from finta_keys import conf, paths
 from finta_keys.view_checks import Messages, RoutedView, once, scoped_views
 
-Found = tuple[str, type[models.Model]]  # a field's or a filter's name, and the model that it relates to
+Found = tuple[str, type[models.Model]]  # a filter's name, and the model that it relates to
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A field of a serializer that takes something."""
+
+    name: str  # with those of the serializers around it, joined by dots
+    path: str  # its source, likewise
+    field: Any
+    relation: Any  # the field, or what it lists, where that is a relation; else None
+    model: type[models.Model] | None  # of its serializer
 
 
 @checks.register(checks.Tags.security)
@@ -26,11 +39,27 @@ def check_related_fields(app_configs: Sequence[AppConfig] | None, **kwargs: Any)
     return [
         checks.Error(
             f"{view} takes any {model._meta.label} in the field {name!r}, not only what the key may see.",
-            hint=f"Write {name.rpartition('.')[2]} = {_related_field(model)} in its serializer, with that from "
+            hint=f"Write {written} = {_related_field(model)} in its serializer, with that from "
             "finta_keys.fields, or make the field read only.",
             id="finta_keys.E017",
         )
-        for view, (name, model) in once(found)
+        for view, (name, model, written) in once(found)
+    ]
+
+
+@checks.register(checks.Tags.security)
+def check_primary_keys_are_not_taken(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
+    """Find the serializers by which a key chooses primary keys: a change to another row's writes over that."""
+    found = ((view, each.name) for view in scoped_views() for each in _taken(view) if _is_primary_key(each))
+    return [
+        checks.Warning(
+            f"{view} takes the primary key in the field {name!r}: a key could learn which hidden rows exist, and write "
+            "over them.",
+            hint="Make the field read only. Where keys have to choose it for what they create, make it read only for "
+            "changes at least, and add finta_keys.W021 to SILENCED_SYSTEM_CHECKS.",
+            id="finta_keys.W021",
+        )
+        for view, name in once(found)
     ]
 
 
@@ -39,7 +68,10 @@ def check_owner_is_not_taken(app_configs: Sequence[AppConfig] | None, **kwargs: 
     """Find the serializers by which a key can give an account to somebody else."""
     views = (view for view in scoped_views() if view.model and _is_account(view.model))
     found = (
-        (view, name) for view in views for name, source, _ in _related_fields(view) if source == conf.owner_field()
+        (view, each.name)
+        for view in views
+        for each in _taken(view)
+        if each.path == conf.owner_field() and each.relation
     )
     return [
         checks.Warning(
@@ -66,37 +98,59 @@ def check_filters(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Mes
     ]
 
 
-def _open_fields(view: RoutedView) -> Iterator[Found]:
-    for name, _, relation in _related_fields(view):
-        # Who overrides get_queryset() has thought of it.
-        is_stock = type(relation).get_queryset.__module__.startswith("rest_framework.")
-        model = getattr(relation.queryset, "model", None)
-        if is_stock and model and paths.way(model) is not None:
-            yield name, model
+def _open_fields(view: RoutedView) -> Iterator[tuple[str, type[models.Model], str]]:
+    """Yield the name of each field that takes any row, the model of these, and the field to write instead."""
+    for each in _taken(view):
+        name = each.name.rpartition(".")[2]
+        if each.relation is None:
+            key = _foreign_key(each)
+            model, name = (key.related_model, key.name) if key else (None, name)
+        else:
+            # Who overrides get_queryset() has thought of it.
+            is_stock = type(each.relation).get_queryset.__module__.startswith("rest_framework.")
+            model = getattr(each.relation.queryset, "model", None) if is_stock else None
+        if model and paths.way(model) is not None:
+            yield each.name, model, name
 
 
-def _related_fields(view: RoutedView) -> Iterator[tuple[str, str, Any]]:
-    """Yield the dotted names, the sources and the relations of what a view's serializers take."""
+def _foreign_key(taken: Taken) -> Any:
+    """Return the foreign key whose column a plain field writes to, such as ``shop_id``, or None."""
+    fields = taken.model._meta.concrete_fields if taken.model else ()
+    keys = (field for field in fields if isinstance(field, models.ForeignKey) and field.attname == taken.field.source)
+    return next(keys, None)
+
+
+def _is_primary_key(taken: Taken) -> bool:
+    """Tell whether a plain field writes the primary key of a row that has an account."""
+    if taken.relation or not taken.model or paths.way(taken.model) is None:
+        return False
+    return taken.field.source in ("pk", taken.model._meta.pk.name)
+
+
+def _taken(view: RoutedView) -> Iterator[Taken]:
+    """Yield what a view's serializers take."""
     for method, action in view.writing.items():
         instance = view.instance()
         instance.action, instance.request = action, HttpRequest()
         instance.request.method = method.upper()
         try:
-            found = list(_relations(instance.get_serializer_class()()))
+            found = list(_fields(instance.get_serializer_class()()))
         except Exception:  # the host's own code, which may need more of a request
             found = []
         yield from found
 
 
-def _relations(serializer: Any, prefix: str = "") -> Iterator[tuple[str, str, Any]]:
+def _fields(serializer: Any, prefix: str = "") -> Iterator[Taken]:
+    model = getattr(getattr(serializer, "Meta", None), "model", None)
     for name, field in serializer.fields.items():
-        if field.read_only:
+        if field.read_only or isinstance(field, HiddenField):
             continue
         inner = _innermost(field)
-        if isinstance(inner, RelatedField):
-            yield prefix + name, prefix + field.source, inner
-        elif hasattr(inner, "fields"):
-            yield from _relations(inner, f"{prefix}{name}.")
+        if hasattr(inner, "fields"):
+            yield from _fields(inner, f"{prefix}{name}.")
+        else:
+            relation = inner if isinstance(inner, RelatedField) else None
+            yield Taken(prefix + name, prefix + field.source, field, relation, model)
 
 
 def _innermost(field: Any) -> Any:

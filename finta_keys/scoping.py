@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import lru_cache, wraps
+from types import MethodType
 from typing import Any, TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import models
+from django.db import DataError, models
 from django.http import Http404
 from rest_framework.routers import APIRootView
 
+from finta_keys import conf, paths
 from finta_keys.models import ApiKey
 
 Marked = TypeVar("Marked", bound=Callable[..., Any])
@@ -23,11 +25,28 @@ def visible(request: Any, queryset: models.QuerySet[Any], path: str = "") -> mod
     request, or None: nothing. ``path`` leads to the account, as in ``key.narrow()``, which raises
     ``ImproperlyConfigured`` for one that does not.
     """
+    if isinstance(getattr(request, "auth", None), ApiKey):
+        request.was_narrowed = True
+    return choices(request, queryset, path)
+
+
+def choices(request: Any, queryset: models.QuerySet[Any], path: str = "") -> models.QuerySet[Any]:
+    """Return what ``visible()`` does, for what may be named: that vouches for nothing that is shown."""
     key = getattr(request, "auth", None)
     if isinstance(key, ApiKey):
-        request.was_narrowed = True
         return key.narrow(queryset, path)
     return queryset if getattr(request, "successful_authenticator", None) else queryset.none()
+
+
+class _Behind:
+    """``get_queryset()`` of the classes behind the mixin: to the mixin itself the plain one, to ``super()`` narrowed.
+
+    It is no method, since a view that has none must not seem to have one: Django REST framework asks by ``hasattr()``.
+    """
+
+    def __get__(self, view: Any, owner: type) -> Any:
+        found = super(AccountScopeMixin, owner).get_queryset  # type: ignore[misc]  # AttributeError: there is none
+        return found if view is None else MethodType(_narrowed(found), view)
 
 
 class AccountScopeMixin:
@@ -37,11 +56,11 @@ class AccountScopeMixin:
     itself. What is hidden is simply not found, in the same words as what never existed.
 
     ``get_queryset()`` may be overridden freely, with ``super()`` or without: what the outermost one returns is
-    narrowed. A view without it calls ``self.narrow(queryset)`` for what it shows or changes. One that does neither and
-    answers a key all the same raises ``ImproperlyConfigured``, unless its handler is marked ``@unscoped("reason")``: in
-    ``get_object()`` before anything is done, else with the answer. Only a POST to a path without arguments may do so.
-    Nothing is seen without a key, unless another authentication class has let the request in; then the view's own
-    queryset decides.
+    narrowed. So is what ``super()`` gives, where the mixin stands before the view class. A view without it calls
+    ``self.narrow(queryset)`` for what it shows or changes. One that does neither and answers a key all the same raises
+    ``ImproperlyConfigured``, unless its handler is marked ``@unscoped("reason")``: in ``get_object()`` before anything
+    is done, else with the answer. Only a POST to a path without arguments may do so. Nothing is seen without a key,
+    unless another authentication class has let the request in; then the view's own queryset decides.
     """
 
     account_path = ""
@@ -52,9 +71,9 @@ class AccountScopeMixin:
         for name, guarded in _GUARDS.items():
             # The method that attribute look-up finds, wherever the mixin stands among the bases.
             found = getattr(cls, name, None)
-            if found is not None and not hasattr(found, "guards_scope"):
+            if found is not None and not _is_guard(found):
                 guard = guarded(found)
-                guard.guards_scope = True  # type: ignore[attr-defined]  # a mark for the subclasses
+                guard.guards_scope = guard  # type: ignore[attr-defined]  # itself, since wraps() copies marks
                 setattr(cls, name, guard)
 
     def narrow(self, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
@@ -62,13 +81,20 @@ class AccountScopeMixin:
         return visible(self.request, queryset, self.account_path)
 
 
+AccountScopeMixin.get_queryset = _Behind()  # type: ignore[attr-defined]  # Type checkers see the view's own.
+
+
+def _is_guard(method: Any) -> bool:
+    return getattr(method, "guards_scope", None) is method
+
+
 def _narrowed(get_queryset: Callable[..., Any]) -> Callable[..., Any]:
-    """Narrow what ``get_queryset`` returns, once: not again in the calls that it makes to ``super()``."""
+    """Narrow what ``get_queryset`` returns, and in another way what it gets itself by calls to ``super()``."""
 
     @wraps(get_queryset)
     def narrowed(view: Any) -> Any:
         if getattr(view, "_narrowing", False):
-            return get_queryset(view)
+            return _narrowed_within(view, get_queryset(view))
         view._narrowing = True
         try:
             queryset = get_queryset(view)
@@ -79,14 +105,26 @@ def _narrowed(get_queryset: Callable[..., Any]) -> Callable[..., Any]:
     return narrowed
 
 
-def _not_counted(check_permissions: Callable[..., None]) -> Callable[..., None]:
-    """Permissions ask ``get_queryset()`` for its model: that narrows nothing of what is shown."""
+def _narrowed_within(view: Any, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
+    """Narrow by a subquery. A second join to the scope rows would double what an override joins by ``|``."""
+    if not isinstance(getattr(view.request, "auth", None), ApiKey):
+        return choices(view.request, queryset)
+    paths.lookups(queryset.model, view.account_path)
+    seen = choices(view.request, conf.account_model()._base_manager.all())
+    return queryset.using(conf.database()).filter(**{f"{view.account_path or 'pk'}__in": seen})
 
-    @wraps(check_permissions)
-    def not_counted(view: Any, request: Any) -> None:
+
+def _not_counted(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Permissions and throttles ask ``get_queryset()`` for its model, filters narrow what they offer: none of that
+    narrows what is shown."""
+
+    @wraps(method)
+    def not_counted(view: Any, *args: Any) -> Any:
+        request = view.request
         before = vars(request).get("was_narrowed", False)
-        check_permissions(view, request)
+        result = method(view, *args)
         request.was_narrowed = before
+        return result
 
     return not_counted
 
@@ -119,7 +157,10 @@ def _vouched_object(get_object: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(get_object)
     def vouched_object(view: Any, *args: Any, **kwargs: Any) -> Any:
-        found = get_object(view, *args, **kwargs)
+        try:
+            found = get_object(view, *args, **kwargs)
+        except DataError:  # PostgreSQL's answer to a text with a NUL, instead of no row
+            raise Http404 from None
         _require_narrowing(view)
         return found
 
@@ -128,9 +169,8 @@ def _vouched_object(get_object: Callable[..., Any]) -> Callable[..., Any]:
 
 def _is_about_rows(view: Any) -> bool:
     """Tell whether a request is about what is there. A POST creates, but for one to a row or below it."""
-    method = view.request.method
-    is_below = method == "POST" and not view.kwargs.keys() <= {"format", "version"}
-    return is_below or method in ("GET", "HEAD", "PUT", "PATCH", "DELETE")
+    is_below = view.args or not view.kwargs.keys() <= {"format", "version"}
+    return bool(is_below) if view.request.method == "POST" else view.request.method != "OPTIONS"
 
 
 def _require_narrowing(view: Any) -> None:
@@ -152,6 +192,8 @@ _GUARDS: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
     "get_queryset": _narrowed,
     "get_object": _vouched_object,
     "check_permissions": _not_counted,
+    "check_throttles": _not_counted,
+    "filter_queryset": _not_counted,
     "handle_exception": _same_404,
     "finalize_response": _vouched,
 }
@@ -170,6 +212,11 @@ def unscoped(reason: str) -> Callable[[Marked], Marked]:
         target: Any = view if isinstance(view, type) or _is_method(view) else getattr(view, "cls", None)
         if target is None:
             raise TypeError("@unscoped marks a view class or a handler of one, or stands above @api_view.")
+        if not isinstance(target, type) and target.__module__.partition(".")[0] in ("django", "rest_framework"):
+            raise TypeError(
+                f"@unscoped would mark {target.__qualname__} of {target.__module__} in every view. Write a handler of "
+                "your own that calls it, and mark that."
+            )
         target.unscoped_reason = reason
         return view
 
@@ -183,15 +230,40 @@ def _is_method(view: Any) -> bool:
 
 
 def is_scoped(view: type) -> bool:
-    """Tell whether a view class carries the mixin, or a mark of its own that it needs none, or is the page of a router
-    of Django REST framework that lists paths."""
-    return issubclass(view, AccountScopeMixin) or "unscoped_reason" in vars(view) or view is APIRootView
+    """Tell whether a view class carries the mixin with all of its guards, or a mark of its own that it needs none, or
+    is the page of a router of Django REST framework that lists paths."""
+    if "unscoped_reason" in vars(view) or view is APIRootView:
+        return True
+    return _has_mixin(view) and not _unguarded(view)
+
+
+def _has_mixin(view: type) -> bool:
+    return issubclass(view, AccountScopeMixin)
+
+
+@lru_cache(maxsize=256)  # It is asked at each call of a key.
+def _unguarded(view: type) -> tuple[str, ...]:
+    """Return the names of the methods of a scoped view that lack their guards."""
+    methods = ((name, getattr(view, name, None)) for name in _GUARDS)
+    return tuple(name for name, method in methods if method is not None and not _is_guard(method))
+
+
+def scope_problem(view: type) -> tuple[str, str]:
+    """Return what is wrong with a view class that is not scoped, and what to do."""
+    if not _has_mixin(view):
+        return (
+            "authenticates by API key but is not limited to the key's scope.",
+            'Add AccountScopeMixin to its bases, or mark it @unscoped("why it shows nothing of any account").',
+        )
+    return (
+        f"has AccountScopeMixin, which does not guard {', '.join(map('{}()'.format, _unguarded(view)))} of it.",
+        "A base class has an __init_subclass__() that does not call super().__init_subclass__(**kwargs), or the method "
+        "was replaced or decorated after the class was made, as by @method_decorator above the class. Call it, or "
+        "write or decorate the method inside of the class.",
+    )
 
 
 def require_scope(view: type) -> None:
     """Raise ``ImproperlyConfigured`` for a view class that could answer a key with anybody's rows (rule S7)."""
     if not is_scoped(view):
-        raise ImproperlyConfigured(
-            f"{view.__module__}.{view.__name__} authenticates by API key but is not limited to the key's scope. "
-            'Add AccountScopeMixin to its bases, or mark it @unscoped("why it shows nothing of any account").'
-        )
+        raise ImproperlyConfigured(f"{view.__module__}.{view.__name__} {' '.join(scope_problem(view))}")

@@ -21,7 +21,7 @@ from rest_framework import permissions
 
 from finta_keys import conf, paths
 from finta_keys.authentication import ApiKeyAuthentication
-from finta_keys.scoping import AccountScopeMixin, is_scoped
+from finta_keys.scoping import AccountScopeMixin, is_scoped, scope_problem
 
 Messages = list[checks.CheckMessage]
 Detail = TypeVar("Detail")
@@ -140,14 +140,10 @@ def check_views_are_scoped(app_configs: Sequence[AppConfig] | None, **kwargs: An
 
 def unscoped_views(resolver: URLResolver) -> Messages:
     """Return an error for each view below a resolver that takes keys and does not keep to their scope."""
+    found = (view for _, view in views_that_take_keys(resolver) if not is_scoped(view.cls))
     return [
-        checks.Error(
-            f"{view} authenticates by API key but is not limited to the key's scope.",
-            hint='Add AccountScopeMixin to its bases, or mark it @unscoped("why it shows nothing of any account").',
-            id="finta_keys.E006",
-        )
-        for view, _ in once((view, "") for _, view in views_that_take_keys(resolver))
-        if not is_scoped(view.cls)
+        checks.Error(f"{view} {what}", hint=hint, id="finta_keys.E006")
+        for view, (what, hint) in once((view, scope_problem(view.cls)) for view in found)
     ]
 
 

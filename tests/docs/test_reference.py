@@ -27,7 +27,7 @@ OPEN: dict[ModuleType, set[str]] = {
     authentication: set(),
     fields: set(),
     models: {"ApiKeyManager", "ApiKeyQuerySet", "CreateNonce", "KeyAccountScope"},
-    scoping: {"is_scoped", "require_scope"},
+    scoping: {"choices", "is_scoped", "require_scope", "scope_problem"},
     testing: {"answer_of"},
 }
 ENTRIES = dict(re.findall(r"^### `(finta_keys\.[\w.]+)(\(.*\))?`$", REFERENCE, re.MULTILINE))

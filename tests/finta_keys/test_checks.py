@@ -29,7 +29,7 @@ def test_the_real_project_is_clean():
     call_command("check", fail_level="WARNING")
     modules = (checks, relation_checks, view_checks)
     ours = {check for module in modules for check in vars(module).values() if getattr(check, "tags", None)}
-    assert len(ours) == 20
+    assert len(ours) == 21
     assert ours <= set(django_checks.registry.registry.get_checks(include_deployment_checks=True))
 
 
@@ -280,6 +280,17 @@ def test_E003_an_account_model_without_a_foreign_key_to_its_owner_is_found(setti
     message = only(checks.check_account_model(None), "finta_keys.E003")
     assert message.msg == f"{model} has no foreign key {field!r} to accounts_app.User."
     assert "FINTA_KEYS_OWNER_FIELD" in message.hint
+
+
+def test_E003_a_foreign_key_to_another_field_of_the_user_is_found(monkeypatch):
+    """A user who is named like the number of another would see what is theirs."""
+    field = conf.account_model()._meta.get_field("owner")
+    monkeypatch.setitem(vars(field), "foreign_related_fields", (field.related_model._meta.get_field("email"),))
+    message = only(checks.check_account_model(None), "finta_keys.E003")
+    assert message.msg.startswith(
+        "accounts_app.Account.owner leads to the field 'email' of accounts_app.User, not to its primary key"
+    )
+    assert "Remove to_field" in message.hint
 
 
 @pytest.mark.parametrize("label", ["nowhere.Account", "accounts_app.Nothing", "Account", "", "a.b.c", None, 7])

@@ -15,6 +15,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.filters import SearchFilter
 from rest_framework.generics import CreateAPIView, ListAPIView, UpdateAPIView
 from rest_framework.serializers import (
+    HiddenField,
     ListField,
     ModelSerializer,
     PrimaryKeyRelatedField,
@@ -155,6 +156,23 @@ def test_the_error_is_raised_as_drf_does(restricted):
     with pytest.raises(ValidationError) as error:
         field.run_validation("malformed")
     assert error.value.get_codes() == ["does_not_exist"]
+
+
+def test_S4_a_message_of_the_host_quotes_no_value(restricted, accounts):
+    make = choosing(restricted.key, error_messages={"does_not_exist": "No {pk_value}."})
+    assert {answer(make, str(pk))[1] for pk in (accounts.savings.pk, uuid.uuid4())} == {
+        json.dumps({"account": ["No …."]})
+    }
+
+
+@pytest.mark.parametrize(("method", "counts"), [("POST", True), ("PATCH", False), ("GET", False)])
+def test_S7_what_a_field_takes_vouches_for_what_is_created_only(restricted, accounts, method, counts):
+    class Choosing(Serializer):
+        account = AccountRelatedField()
+
+    request = SimpleNamespace(auth=restricted.key, method=method)
+    assert Choosing(data={"account": str(accounts.checking.pk)}, context={"request": request}).is_valid()
+    assert hasattr(request, "was_narrowed") == counts
 
 
 # --- the checks ------------------------------------------------------------------------------------------------------
@@ -307,6 +325,79 @@ def test_E017_is_told_once_and_says_what_to_do(settings):
     )
     assert "account = AccountRelatedField() in its serializer" in message.hint
     assert not field_messages(settings, TransactionViewSet.as_view({"post": "create"}))
+
+
+class ByColumn(ModelSerializer):
+    account_id = UUIDField()
+
+    class Meta:
+        model = Transaction
+        fields = ["account_id", "summary"]
+
+
+class ByColumnHidden(ByColumn):
+    account_id = HiddenField(default=None)
+
+
+class ByColumnToRead(ByColumn):
+    account_id = UUIDField(read_only=True)
+
+
+def test_E017_a_column_that_takes_any_account_is_found(settings):
+    (message,) = field_messages(settings, Writes.as_view(serializer_class=ByColumn))
+    assert "takes any accounts_app.Account in the field 'account_id'" in message.msg
+    assert "Write account = AccountRelatedField() in its serializer" in message.hint
+    assert fields_found(settings, serializer(inner=ByColumn())) == ["inner.account_id"]
+    for made in (ByColumnHidden, ByColumnToRead, serializer(account_id=UUIDField())):
+        assert fields_found(settings, made) == []
+
+
+# --- W021 ------------------------------------------------------------------------------------------------------------
+
+
+class ChoosesItsKey(ModelSerializer):
+    id = UUIDField(validators=[])
+
+    class Meta:
+        model = Transaction
+        fields = ["id", "summary"]
+
+
+class ChoosesItsKeyByAnotherName(ChoosesItsKey):
+    id = None
+    number = UUIDField(source="pk")
+
+    class Meta(ChoosesItsKey.Meta):
+        fields = ["number"]
+
+
+class ReadsItsKey(ChoosesItsKey):
+    id = UUIDField(read_only=True)
+
+
+class ChoosesNoKeyOfAnAccount(ChoosesItsKey):
+    class Meta(ChoosesItsKey.Meta):
+        model = User
+        fields = ["id"]
+
+
+@pytest.mark.parametrize(
+    ("made", "names"),
+    [
+        (ChoosesItsKey, ["id"]),
+        (ChoosesItsKeyByAnotherName, ["number"]),
+        (serializer(inner=ChoosesItsKey()), ["inner.id"]),
+        (ReadsItsKey, []),
+        (ChoosesNoKeyOfAnAccount, []),
+        (OfModel, []),
+        (serializer(id=UUIDField()), []),
+    ],
+)
+def test_W021_a_primary_key_that_a_key_may_choose_is_found(settings, made, names):
+    settings.ROOT_URLCONF = (path("rows", Writes.as_view(serializer_class=made)),)
+    messages = relation_checks.check_primary_keys_are_not_taken(None)
+    assert [message.msg.partition("in the field ")[2].partition(":")[0].strip("'") for message in messages] == names
+    assert all(message.id == "finta_keys.W021" and "read only" in message.hint for message in messages)
 
 
 # --- W020 ------------------------------------------------------------------------------------------------------------

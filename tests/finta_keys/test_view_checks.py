@@ -1,11 +1,14 @@
 """What the system checks find in views that authenticate by key (rules S3 and S7)."""
 
 import functools
+from types import SimpleNamespace
 
 import pytest
 from django.contrib.auth.decorators import login_required
+from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpResponse
 from django.urls import include, path, re_path
+from django.utils.decorators import method_decorator
 from django.views.generic import TemplateView
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.decorators import action, api_view, authentication_classes, permission_classes
@@ -26,7 +29,7 @@ from rest_framework_nested.routers import NestedSimpleRouter
 from accounts_app.models import Account, Transaction, User
 from finta_keys import view_checks
 from finta_keys.authentication import ApiKeyAuthentication
-from finta_keys.scoping import AccountScopeMixin, unscoped
+from finta_keys.scoping import AccountScopeMixin, require_scope, unscoped
 from tests.finta_keys import urls_made_up as made_up
 
 NOT_SCOPED = "authenticates by API key but is not limited to the key's scope."
@@ -121,6 +124,61 @@ def test_E006_an_action_that_alone_takes_keys_is_found(settings):
     messages = found(settings, *router.urls)
     assert messages
     assert all("OneActionTakesKeys at '^rows/by_key" in message for message in messages)
+
+
+def everything(get_queryset):
+    @functools.wraps(get_queryset)
+    def inner(self):
+        return Account.objects.all()
+
+    return inner
+
+
+class Swallows:
+    def __init_subclass__(cls, **kwargs):
+        pass
+
+
+class Swallowed(Swallows, GenericAPIView, AccountScopeMixin):
+    authentication_classes = [ApiKeyAuthentication]
+
+
+@method_decorator(everything, name="get_queryset")
+class DecoratedLater(AccountScopeMixin, GenericAPIView):
+    authentication_classes = [ApiKeyAuthentication]
+    queryset = Account.objects.all()
+
+
+class ReplacedLater(AccountScopeMixin, GenericAPIView):
+    authentication_classes = [ApiKeyAuthentication]
+
+
+ReplacedLater.get_queryset = lambda self: Account.objects.all()
+
+
+class DecoratedInside(AccountScopeMixin, GenericAPIView):
+    authentication_classes = [ApiKeyAuthentication]
+    get_queryset = everything(DecoratedLater.get_queryset)
+
+
+@pytest.mark.parametrize("view", [Swallowed, DecoratedLater, ReplacedLater])
+def test_E006_a_view_whose_guards_are_missing_is_found(settings, view):
+    settings.ROOT_URLCONF = (path("rows", view.as_view()),)
+    (message,) = view_checks.check_views_are_scoped(None)
+    assert message.id == "finta_keys.E006"
+    assert "has AccountScopeMixin, which does not guard get_queryset()" in message.msg
+    assert "__init_subclass__" in message.hint
+    assert "@method_decorator" in message.hint
+    with pytest.raises(ImproperlyConfigured, match="which does not guard get_queryset"):
+        require_scope(view)
+
+
+def test_E006_a_method_that_is_decorated_inside_of_the_class_is_guarded(settings, restricted, accounts):
+    settings.ROOT_URLCONF = (path("rows", DecoratedInside.as_view()),)
+    assert not view_checks.check_views_are_scoped(None)
+    view = DecoratedInside()
+    view.request = SimpleNamespace(auth=restricted.key)
+    assert [account.name for account in view.get_queryset()] == ["Checking"]
 
 
 def test_E006_what_as_view_was_given_counts(settings):
