@@ -216,7 +216,6 @@ def templates(settings):
         ("nowhere", "leads to the template 'nowhere', which does not exist"),
         ("", "leads to the template '', which does not exist"),
         ("orphan", "leads to the template 'nowhere', which does not exist"),
-        ("broken", "cannot be read (Unclosed tag on line 1: 'block'. Looking for one of: endblock.)"),
         ("untitled", "has no block 'title'"),
         ("grandchild", "has no block 'title'"),
     ],
@@ -226,6 +225,13 @@ def test_E014_a_base_template_that_cannot_hold_the_pages_is_found(settings, temp
     message = only(checks.check_base_template(None), "finta_keys.E014")
     assert message.msg == f"FINTA_KEYS_BASE_TEMPLATE is {name!r}, which {problem}."
     assert "blocks title and content" in message.hint
+
+
+def test_E014_a_base_template_with_a_mistake_is_found(settings, templates):
+    settings.FINTA_KEYS_BASE_TEMPLATE = "broken"
+    message = only(checks.check_base_template(None), "finta_keys.E014")
+    assert message.msg.startswith("FINTA_KEYS_BASE_TEMPLATE is 'broken', which cannot be read (")
+    assert "Unclosed tag on line 1" in message.msg
 
 
 @pytest.mark.parametrize("name", ["whole", "child", "variable", "itself"])
