@@ -69,8 +69,7 @@ MEASURES = """root => {
     Object.assign(column.style, { maxWidth: "none", width: "900px" });
     return [...document.querySelectorAll("[data-finta-keys-user], .finta-keys *")].map(each => {
         const { width, height } = each.getBoundingClientRect();
-        const size = `${Math.round(width)} by ${Math.round(height)}`;
-        return `${each.tagName}.${each.className}: ${size}, ${getComputedStyle(each).fontSize}`;
+        return [`${each.tagName}.${each.className} ${getComputedStyle(each).fontSize}`, width, height];
     });
 }"""
 SWITCH_SHEET = """on => {
@@ -295,7 +294,11 @@ def test_what_is_a_table_in_a_wide_column_is_cards_in_a_narrow_one(crowded):
 def test_a_host_whose_root_is_large_or_small_gets_the_same_sizes(crowded):
     crowded.click("Edit scope", "Sees much")
     small, usual, large = (crowded.page.evaluate(MEASURES, root) for root in ROOTS)
-    assert small == usual == large
+    assert len(usual) > 100
+    # A browser lays out in 64ths of a pixel: sums of them differ by a few, on either side of a half.
+    for other in (small, large):
+        assert [name for name, *_ in other] == [name for name, *_ in usual]
+        assert [size for _, *size in other] == [pytest.approx(size, abs=0.25) for _, *size in usual]
 
 
 def test_text_is_as_large_as_the_hosts_but_never_tiny(crowded):
