@@ -11,7 +11,7 @@ class FintaKeysConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from finta_keys import checks, relation_checks, usage, view_checks  # noqa: F401  # importing registers the checks
+        from finta_keys import checks, usage  # noqa: F401  # importing registers the checks
 
         request_started.connect(usage.forget, dispatch_uid="finta_keys.usage.forget")
         request_finished.connect(usage.record_noted, dispatch_uid="finta_keys.usage.record_noted")

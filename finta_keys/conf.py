@@ -1,4 +1,4 @@
-"""The settings of this app, read when they are used. ``checks.py`` refuses bad ones at the start."""
+"""The settings of this app, read when they are used. ``checks`` refuses bad ones at the start."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -60,7 +60,12 @@ def prefix() -> str:
 def last_used_interval() -> timedelta:
     """Return how long the time at which a key was last used is not written again: ``FINTA_KEYS_LAST_USED_INTERVAL``, in
     seconds."""
-    return timedelta(seconds=getattr(settings, "FINTA_KEYS_LAST_USED_INTERVAL", 60))
+    return timedelta(seconds=last_used_seconds())
+
+
+def last_used_seconds() -> Any:
+    """Return that setting as it is written down, or its default."""
+    return getattr(settings, "FINTA_KEYS_LAST_USED_INTERVAL", 60)
 
 
 def account_label() -> str:

@@ -20,7 +20,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import Resolver404, get_resolver, resolve
 
-from finta_keys import conf, view_checks
+from finta_keys import conf
+from finta_keys.checks import views
 from finta_keys.models import ApiKey
 from finta_keys.secret import Secret
 
@@ -94,10 +95,10 @@ def assert_scope_covers(urlconf: Any = None) -> list[str]:
     """
     patterns: Any = tuple(urlconf) if isinstance(urlconf, list) else urlconf
     resolver = get_resolver(patterns)
-    covered = [path for path, _ in view_checks.views_that_take_keys(resolver)]
+    covered = [path for path, _ in views.views_that_take_keys(resolver)]
     if not covered:
         raise AssertionError("No view of these URLs authenticates by key.")
-    problems = [f"{message.msg} {message.hint}" for message in view_checks.unscoped_views(resolver)]
+    problems = [f"{message.msg} {message.hint}" for message in views.unscoped_views(resolver)]
     if problems:
         raise AssertionError("\n".join(problems))
     return covered

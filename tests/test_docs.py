@@ -6,7 +6,8 @@ from pathlib import Path
 from django.core.management import get_commands
 from django.urls import get_resolver
 
-from finta_keys import secret, view_checks
+from finta_keys import secret
+from finta_keys.checks import views
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -30,7 +31,7 @@ def test_the_pattern_for_secret_scanners_is_that_of_the_code():
 
 
 def test_the_endpoints_that_the_readme_calls_exist():
-    paths = {path for path, _ in view_checks.callbacks(get_resolver())}
+    paths = {path for path, _ in views.callbacks(get_resolver())}
     assert set(re.findall(r"/v2/[\w.]+", README)) <= {f"/{path}" for path in paths}
 
 

@@ -53,7 +53,7 @@ def found(path: str) -> Any:
 
 
 def test_settings() -> None:
-    code = (APP / "conf.py").read_text() + (APP / "checks.py").read_text()
+    code = (APP / "conf.py").read_text() + "".join(path.read_text() for path in APP.glob("checks/*.py"))
     assert sorted(first_column(section("## Settings"))) == sorted(set(re.findall(r"FINTA_KEYS_[A-Z_]+", code)))
 
 

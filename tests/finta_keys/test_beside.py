@@ -13,7 +13,7 @@ from drf_spectacular.generators import SchemaGenerator
 from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts_app.models import Transaction
-from finta_keys import relation_checks, view_checks
+from finta_keys.checks import relations, views
 from finta_keys.testing import EVERY_METHOD, answer_of, assert_indistinguishable
 from tests.factories import PASSWORD, TransactionFactory
 
@@ -169,7 +169,7 @@ def test_S4_the_filter_that_the_check_warns_of_tells_what_exists(restricted, acc
         restricted.client.get(f"/any-account/?account={pk}") for pk in (accounts.savings.pk, uuid.uuid4())
     )
     assert (hidden.status_code, hidden.json(), missing.status_code) == (200, [], 400)
-    assert {message.id for message in relation_checks.check_filters(None)} == {"finta_keys.W019"}
+    assert {message.id for message in relations.check_filters(None)} == {"finta_keys.W019"}
 
 
 # --- the same answer to the byte (rule S4) ---------------------------------------------------------------------------
@@ -307,7 +307,7 @@ def test_S3_a_nested_write_into_what_is_not_seen_is_refused(restricted, accounts
 def test_S3_the_field_that_the_check_reports_takes_what_is_hidden(restricted, accounts, bobs_account):
     """Why there is finta_keys.E017."""
     assert restricted.client.send("post", "/any-account/", written(bobs_account.pk)).status_code == 201
-    assert {message.id for message in relation_checks.check_related_fields(None)} == {"finta_keys.E017"}
+    assert {message.id for message in relations.check_related_fields(None)} == {"finta_keys.E017"}
 
 
 def test_S3_the_forms_of_the_browsable_api_offer_what_is_seen(restricted, accounts, bobs_account, transactions):
@@ -333,10 +333,10 @@ def test_S7_an_action_that_forgets_answers_no_key(restricted, alice):
 
 def test_the_checks_find_the_mistakes_of_this_project_only():
     checks = (
-        view_checks.check_views_are_scoped,
-        view_checks.check_account_paths,
-        view_checks.check_staff_is_not_asked,
-        relation_checks.check_owner_is_not_taken,
+        views.check_views_are_scoped,
+        views.check_account_paths,
+        views.check_staff_is_not_asked,
+        relations.check_owner_is_not_taken,
     )
     assert [message for check in checks for message in check(None)] == []
 

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pytest
 
 from finta_keys import display
-from finta_keys.checks import check_account_names
+from finta_keys.checks.project import check_account_names
 from finta_keys.testing import make_key
 from tests.factories import AccountFactory
 from tests.finta_keys.pages import read, submit, url

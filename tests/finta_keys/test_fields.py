@@ -25,8 +25,8 @@ from rest_framework.serializers import (
 )
 
 from accounts_app.models import Account, Transaction, User
-from finta_keys import relation_checks
 from finta_keys.authentication import ApiKeyAuthentication
+from finta_keys.checks import relations
 from finta_keys.fields import AccountRelatedField
 from finta_keys.models import KeyAccountScope
 from finta_keys.scoping import AccountScopeMixin, visible
@@ -221,7 +221,7 @@ class NeedsARequest(Serializer):
 
 def field_messages(settings, *views):
     settings.ROOT_URLCONF = tuple(path(f"rows/{number}", view) for number, view in enumerate(views))
-    messages = relation_checks.check_related_fields(None)
+    messages = relations.check_related_fields(None)
     assert {message.id for message in messages} <= {"finta_keys.E017"}
     return messages
 
@@ -395,7 +395,7 @@ class ChoosesNoKeyOfAnAccount(ChoosesItsKey):
 )
 def test_W021_a_primary_key_that_a_key_may_choose_is_found(settings, made, names):
     settings.ROOT_URLCONF = (path("rows", Writes.as_view(serializer_class=made)),)
-    messages = relation_checks.check_primary_keys_are_not_taken(None)
+    messages = relations.check_primary_keys_are_not_taken(None)
     assert [message.msg.partition("in the field ")[2].partition(":")[0].strip("'") for message in messages] == names
     assert all(message.id == "finta_keys.W021" and "read only" in message.hint for message in messages)
 
@@ -421,7 +421,7 @@ class WritesAccounts(AccountScopeMixin, CreateAPIView):
 
 def owners_found(settings, view):
     settings.ROOT_URLCONF = (path("rows", view),)
-    return relation_checks.check_owner_is_not_taken(None)
+    return relations.check_owner_is_not_taken(None)
 
 
 def test_W020_an_owner_that_a_key_may_choose_is_found(settings):
@@ -459,7 +459,7 @@ class OwnBackend(DjangoFilterBackend):
 
 def filters_found(settings, view=Writes, **given):
     settings.ROOT_URLCONF = (path("rows", view.as_view(**given)),)
-    messages = relation_checks.check_filters(None)
+    messages = relations.check_filters(None)
     assert {message.id for message in messages} <= {"finta_keys.W019"}
     return [message.msg.partition(" in ")[2].partition(":")[0] for message in messages]
 
@@ -492,20 +492,20 @@ def test_W019_filters_by_any_account_are_found(settings, given, names):
 
 def test_W019_says_what_to_do(settings):
     settings.ROOT_URLCONF = (path("rows", Filters.as_view(filterset_fields=["account"])),)
-    (message,) = relation_checks.check_filters(None)
+    (message,) = relations.check_filters(None)
     assert "ModelChoiceFilter(queryset=lambda request: visible(request, Account.objects.all()))" in message.hint
 
 
 def test_W019_nothing_is_imported_where_django_filter_is_not_installed(settings, monkeypatch):
-    monkeypatch.setattr("finta_keys.relation_checks.find_spec", lambda name: None)
+    monkeypatch.setattr("finta_keys.checks.relations.find_spec", lambda name: None)
     monkeypatch.setitem(sys.modules, "django_filters", None)
     assert filters_found(settings, Filters, filterset_fields=["account"]) == []
 
 
 def test_the_real_projects_relations_are_clean():
     checks = (
-        relation_checks.check_related_fields,
-        relation_checks.check_owner_is_not_taken,
-        relation_checks.check_filters,
+        relations.check_related_fields,
+        relations.check_owner_is_not_taken,
+        relations.check_filters,
     )
     assert [message for check in checks for message in check(None)] == []

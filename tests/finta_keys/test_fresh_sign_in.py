@@ -4,7 +4,7 @@ import pytest
 from django.http import HttpResponseRedirect
 from django.test import Client
 
-from finta_keys import checks
+from finta_keys.checks import settings as checks
 from finta_keys.models import ApiKey
 from finta_keys.testing import make_key
 from tests.finta_keys import admin_pages, pages

@@ -8,7 +8,8 @@ from django.contrib import admin
 from django.contrib.auth.views import LoginView
 from django.urls import clear_url_caches, include, path, re_path, resolve, reverse
 
-from finta_keys import checks, slash_urls, urls
+from finta_keys import slash_urls, urls
+from finta_keys.checks import project
 from finta_keys.models import ApiKey
 from tests.finta_keys import admin_pages
 from tests.finta_keys.pages import create, read, shown_secret, submit, url
@@ -122,7 +123,7 @@ def test_a_project_without_the_pages_has_the_admins(urlconf, alice, restricted, 
 def test_E018_a_slash_too_many_or_too_few_is_found(urlconf, outer, route, module, wrong):
     make = re_path if outer.startswith("^") else path
     urlconf(path("login", LoginView.as_view()), make(outer, include([path(route, include(module))])))
-    found = checks.check_slashes(None)
+    found = project.check_slashes(None)
     assert [each.id for each in found] == ["finta_keys.E018"] * bool(wrong)
     for each in found:
         assert wrong in each.msg
@@ -132,9 +133,9 @@ def test_E018_a_slash_too_many_or_too_few_is_found(urlconf, outer, route, module
 
 
 def test_E018_a_project_without_urls_is_fine(settings):
-    assert checks.check_slashes(None) == []
+    assert project.check_slashes(None) == []
     del settings.ROOT_URLCONF
-    assert checks.check_slashes(None) == []
+    assert project.check_slashes(None) == []
 
 
 def test_the_texts_of_the_script_are_there_for_everybody(client):

@@ -10,7 +10,7 @@ from host.variant import KEYS
 
 import finta_keys
 from finta_keys import signals
-from finta_keys.checks import check_migration_order
+from finta_keys.checks.project import check_migration_order
 from finta_keys.models import ApiKey
 from finta_keys.testing import make_key
 from suite.reading import seen

@@ -27,8 +27,8 @@ from rest_framework.viewsets import ViewSet
 from rest_framework_nested.routers import NestedSimpleRouter
 
 from accounts_app.models import Account, Transaction, User
-from finta_keys import view_checks
 from finta_keys.authentication import ApiKeyAuthentication
+from finta_keys.checks import views
 from finta_keys.scoping import AccountScopeMixin, require_scope, unscoped
 from tests.finta_keys import urls_made_up as made_up
 
@@ -89,7 +89,7 @@ def plain(request):
 def found(settings, *patterns):
     """Return the paths at which the check finds a view, in a project with these URLs."""
     settings.ROOT_URLCONF = patterns
-    messages = view_checks.check_views_are_scoped(None)
+    messages = views.check_views_are_scoped(None)
     assert set(ids(messages)) <= {"finta_keys.E006"}
     return [message.msg for message in messages]
 
@@ -97,7 +97,7 @@ def found(settings, *patterns):
 def test_E006_a_view_without_scope_and_mark_is_found(settings):
     messages = found(settings, path("rows", made_up.Neither.as_view()))
     assert messages == [f"tests.finta_keys.urls_made_up.Neither at 'rows' {NOT_SCOPED}"]
-    (message,) = view_checks.check_views_are_scoped(None)
+    (message,) = views.check_views_are_scoped(None)
     assert message.hint.startswith('Add AccountScopeMixin to its bases, or mark it @unscoped("')
 
 
@@ -164,7 +164,7 @@ class DecoratedInside(AccountScopeMixin, GenericAPIView):
 @pytest.mark.parametrize("view", [Swallowed, DecoratedLater, ReplacedLater])
 def test_E006_a_view_whose_guards_are_missing_is_found(settings, view):
     settings.ROOT_URLCONF = (path("rows", view.as_view()),)
-    (message,) = view_checks.check_views_are_scoped(None)
+    (message,) = views.check_views_are_scoped(None)
     assert message.id == "finta_keys.E006"
     assert "has AccountScopeMixin, which does not guard get_queryset()" in message.msg
     assert "__init_subclass__" in message.hint
@@ -175,7 +175,7 @@ def test_E006_a_view_whose_guards_are_missing_is_found(settings, view):
 
 def test_E006_a_method_that_is_decorated_inside_of_the_class_is_guarded(settings, restricted, accounts):
     settings.ROOT_URLCONF = (path("rows", DecoratedInside.as_view()),)
-    assert not view_checks.check_views_are_scoped(None)
+    assert not views.check_views_are_scoped(None)
     view = DecoratedInside()
     view.request = SimpleNamespace(auth=restricted.key)
     assert [account.name for account in view.get_queryset()] == ["Checking"]
@@ -188,7 +188,7 @@ def test_E006_what_as_view_was_given_counts(settings):
         path("given", TakesKeysInOurOwnWay.as_view(authentication_classes=keys)),
         path("taken-away", TakesKeysInOurOwnWay.as_view(authentication_classes=session)),
     )
-    assert messages == [f"tests.finta_keys.test_view_checks.TakesKeysInOurOwnWay at 'given' {NOT_SCOPED}"]
+    assert messages == [f"tests.finta_keys.checks.test_views.TakesKeysInOurOwnWay at 'given' {NOT_SCOPED}"]
 
 
 def test_E006_a_function_view_is_found(settings):
@@ -232,13 +232,13 @@ def test_E006_scoped_marked_and_other_views_are_fine(settings):
 
 def test_E006_the_made_up_api_has_three_such_views(settings):
     settings.ROOT_URLCONF = "tests.finta_keys.urls_made_up"
-    names = [message.msg.partition(" ")[0].rpartition(".")[2] for message in view_checks.check_views_are_scoped(None)]
+    names = [message.msg.partition(" ")[0].rpartition(".")[2] for message in views.check_views_are_scoped(None)]
     assert names == ["Neither", "WhoCallsInherited", "unmarked_function"]
 
 
 def test_E006_a_project_without_urls_is_fine(settings):
     settings.ROOT_URLCONF = None
-    assert view_checks.check_views_are_scoped(None) == []
+    assert views.check_views_are_scoped(None) == []
 
 
 # --- E006: views that hide it ----------------------------------------------------------------------------------------
@@ -311,7 +311,7 @@ def not_yet(view):
 @pytest.mark.parametrize("view", [BuiltByAFunction, Overrides, OverridesWithoutRequest])
 def test_E006_authentication_that_is_built_is_found(settings, view):
     assert found(settings, path("rows", view.as_view())) == [
-        f"tests.finta_keys.test_view_checks.{view.__name__} at 'rows' {NOT_SCOPED}"
+        f"tests.finta_keys.checks.test_views.{view.__name__} at 'rows' {NOT_SCOPED}"
     ]
 
 
@@ -402,7 +402,7 @@ class WithoutKeys(PathForgotten):
 
 def path_problems(settings, *patterns):
     settings.ROOT_URLCONF = patterns
-    messages = view_checks.check_account_paths(None)
+    messages = views.check_account_paths(None)
     assert set(ids(messages)) <= {"finta_keys.E016"}
     return [message.msg for message in messages]
 
@@ -410,7 +410,7 @@ def path_problems(settings, *patterns):
 def test_E016_a_path_that_does_not_lead_to_the_account_is_found(settings):
     (message,) = path_problems(settings, path("rows", PathForgotten.as_view()))
     assert message.startswith(
-        "tests.finta_keys.test_view_checks.PathForgotten at 'rows' cannot be limited to a key's scope. "
+        "tests.finta_keys.checks.test_views.PathForgotten at 'rows' cannot be limited to a key's scope. "
         "The path '' does not lead from accounts_app.Transaction to accounts_app.Account by foreign keys. Set account_p"
     )
 
@@ -433,7 +433,7 @@ def test_E016_good_paths_and_what_is_not_written_down_are_fine(settings, view):
 
 
 @pytest.mark.parametrize(
-    "check", [view_checks.check_account_paths, view_checks.check_staff_is_not_asked, view_checks.check_views_are_scoped]
+    "check", [views.check_account_paths, views.check_staff_is_not_asked, views.check_views_are_scoped]
 )
 def test_a_project_without_urls_has_no_views(settings, check):
     settings.ROOT_URLCONF = None
@@ -509,7 +509,7 @@ class WidensInherited(Widens):
 
 def staff_messages(settings, *patterns):
     settings.ROOT_URLCONF = patterns
-    messages = view_checks.check_staff_is_not_asked(None)
+    messages = views.check_staff_is_not_asked(None)
     assert set(ids(messages)) <= {"finta_keys.W015"}
     return [message.msg.rpartition(" grants by ")[2] for message in messages]
 
@@ -560,8 +560,8 @@ def test_W015_function_views_and_marked_ones_are_found_too(settings):
 
 def test_W015_says_what_to_do(settings):
     settings.ROOT_URLCONF = (path("rows", Widens.as_view()),)
-    (message,) = view_checks.check_staff_is_not_asked(None)
-    assert message.msg.startswith("tests.finta_keys.test_view_checks.Widens at 'rows' authenticates by API key and ")
+    (message,) = views.check_staff_is_not_asked(None)
+    assert message.msg.startswith("tests.finta_keys.checks.test_views.Widens at 'rows' authenticates by API key and ")
     assert message.hint.startswith("Being staff or superuser never widens a key")
     assert "SILENCED_SYSTEM_CHECKS" in message.hint
 
@@ -579,8 +579,8 @@ def test_W015_views_without_keys_and_innocent_ones_are_fine(settings):
 
 def test_the_real_projects_views_are_clean():
     for check in (
-        view_checks.check_views_are_scoped,
-        view_checks.check_account_paths,
-        view_checks.check_staff_is_not_asked,
+        views.check_views_are_scoped,
+        views.check_account_paths,
+        views.check_staff_is_not_asked,
     ):
         assert check(None) == []

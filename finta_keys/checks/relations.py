@@ -16,7 +16,8 @@ from rest_framework.fields import HiddenField
 from rest_framework.relations import RelatedField
 
 from finta_keys import conf, paths
-from finta_keys.view_checks import Messages, RoutedView, once, scoped_views
+from finta_keys.checks.settings import Messages
+from finta_keys.checks.views import RoutedView, once, scoped_views
 
 Found = tuple[str, type[models.Model]]  # a filter's name, and the model that it relates to
 

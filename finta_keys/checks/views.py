@@ -21,9 +21,9 @@ from rest_framework import permissions
 
 from finta_keys import conf, paths
 from finta_keys.authentication import ApiKeyAuthentication
+from finta_keys.checks.settings import Messages
 from finta_keys.scoping import AccountScopeMixin, is_scoped, scope_problem
 
-Messages = list[checks.CheckMessage]
 Detail = TypeVar("Detail")
 
 STAFF_PERMISSIONS = (permissions.IsAdminUser, permissions.DjangoModelPermissions)
