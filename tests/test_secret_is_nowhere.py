@@ -135,7 +135,7 @@ def test_K2_in_the_report_of_an_error_that_comes_while_a_secret_is_looked_up(res
 
     from accounts_app.api.views import MeView
 
-    monkeypatch.setattr("finta_keys.models.secret.digest", lambda *_: 1 / 0)
+    monkeypatch.setattr("finta_keys.secret.digest", lambda *_: 1 / 0)
     monkeypatch.setattr("accounts_app.api.base.JsonView.get_exception_handler", lambda _: lambda *_: None)
     request = RequestFactory().get("/v2/me", headers={"authorization": f"Bearer {restricted.secret}"})
     with pytest.raises(ZeroDivisionError) as caught:

@@ -7,8 +7,9 @@ from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test.utils import CaptureQueriesContext
 
-from finta_keys import models, secret
+from finta_keys import secret
 from finta_keys.models import ApiKey
+from finta_keys.models import key as models
 from finta_keys.testing import make_key
 
 

@@ -14,7 +14,8 @@ from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finta_keys import models, secret
+from finta_keys import secret
+from finta_keys.models import key as models
 from finta_keys.secret import Secret
 
 PEPPER = bytes.fromhex("22" * 32)

@@ -9,15 +9,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ImproperlyConfigured, ValidationError
-from django.core.validators import ProhibitNullCharactersValidator
 from django.db import IntegrityError, models, transaction
 from django.db.models.functions import Length
 from django.db.models.lookups import Exact, IntegerLessThanOrEqual
@@ -27,23 +25,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.debug import sensitive_variables
 
-from finta_keys import conf, display, names, paths, secret, signals
+from finta_keys import conf, names, paths, secret, signals
 from finta_keys.compiled import CompiledQuery
+from finta_keys.models import owner as owners
+from finta_keys.models.once import AlreadyDone, CreateNonce
+from finta_keys.models.scope import KeyAccountScope
 
 conf.account_label()  # Raises where the setting is missing. The relations below would say less.
-NONCE_KEPT = timedelta(days=1)  # Far longer than the hour for which a create form's nonce is accepted.
-
-
-class AlreadyDone(ValidationError):
-    """What was asked was done before, or is out of date: a repeated or stale submit (rule K5).
-
-    ``key`` is the key as it is now, or None where it has been deleted since; ``at`` is when it was done.
-    """
-
-    def __init__(self, *, key: ApiKey | None, at: datetime) -> None:
-        super().__init__(_("This was already done. Nothing was changed."), code="already_done")
-        self.key = key
-        self.at = at
 
 
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
@@ -94,7 +82,7 @@ class ApiKeyManager(models.Manager.from_queryset(ApiKeyQuerySet)):  # type: igno
         Raises ``ValidationError`` under ``owner``, ``name`` or ``accounts``, and ``AlreadyDone`` for a spent nonce.
         """
         with transaction.atomic(using=conf.database()):
-            key = ApiKey(owner=_active(_lock_owner(owner.pk)), share_all_accounts=accounts is None)
+            key = ApiKey(owner=owners.active(owners.lock(owner.pk)), share_all_accounts=accounts is None)
             if nonce is not None:
                 CreateNonce.spend(nonce, key)
             key.name = names.clean(name)
@@ -183,7 +171,7 @@ class ApiKey(models.Model):
         before = self.__dict__.copy()
         try:
             with transaction.atomic(using=conf.database()):
-                _lock_owner(self.owner_id)
+                owners.lock(self.owner_id)
                 yield ApiKey.objects.using(conf.database()).select_for_update(no_key=True).get(pk=self.pk)
         except BaseException:
             self.__dict__.update(before)
@@ -292,7 +280,7 @@ class ApiKey(models.Model):
         return bool(rows)
 
     def _replace_scope(self, accounts: Iterable[Any]) -> None:
-        chosen = _owned(self.owner_id, accounts)
+        chosen = owners.lock_accounts(self.owner_id, accounts)
         rows = KeyAccountScope.objects.using(conf.database()).filter(key=self)
         kept = set(rows.values_list("account_id", flat=True))
         rows.exclude(account_id__in=chosen).delete()
@@ -305,49 +293,6 @@ def _tell_of_deletion(instance: ApiKey, **kwargs: Any) -> None:
     signals.key_deleted.send(sender=ApiKey, key=instance)
 
 
-class KeyAccountScope(models.Model):
-    """One account in the scope of one restricted key."""
-
-    key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, related_name="scope_rows")
-    account = models.ForeignKey(settings.FINTA_KEYS_ACCOUNT_MODEL, on_delete=models.CASCADE, related_name="key_scopes")
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["key", "account"], name="finta_keys_scope_row_unique")]
-
-    def __str__(self) -> str:
-        return f"{self.key_id} sees {self.account_id}"
-
-
-class CreateNonce(models.Model):
-    """A nonce that a create form has spent. No foreign key: it outlives its key, so that no reload brings one back."""
-
-    value = models.CharField(max_length=43, primary_key=True)
-    key_id = models.UUIDField()
-    spent_at = models.DateTimeField(default=timezone.now, db_index=True)
-
-    def __str__(self) -> str:
-        return self.value
-
-    @classmethod
-    def is_spent(cls, value: str) -> bool:
-        """Tell whether a nonce was spent, and not so long ago that ``spend()`` may forget it at any moment."""
-        since = timezone.now() - NONCE_KEPT + timedelta(hours=1)
-        return cls.objects.using(conf.database()).filter(value=value, spent_at__gt=since).exists()
-
-    @classmethod
-    def spend(cls, value: str, key: ApiKey) -> None:
-        """Spend a nonce for this key. Raises ``AlreadyDone`` where it was spent before."""
-        nonces = cls.objects.using(conf.database())
-        nonces.filter(spent_at__lt=timezone.now() - NONCE_KEPT).delete()
-        try:
-            with transaction.atomic(using=conf.database()):
-                nonces.create(value=value, key_id=key.pk)
-        except IntegrityError:
-            spent = nonces.get(value=value)
-            made = ApiKey.objects.using(conf.database()).filter(pk=spent.key_id, owner_id=key.owner_id)
-            raise AlreadyDone(key=made.first(), at=spent.spent_at) from None
-
-
 @sensitive_variables()
 def _new_secret() -> tuple[secret.Secret, dict[str, Any]]:
     pepper = conf.peppers()[0]
@@ -357,49 +302,3 @@ def _new_secret() -> tuple[secret.Secret, dict[str, Any]]:
         "pepper_id": secret.pepper_id(pepper),
         "hint": secret.hint(fresh),
     }
-
-
-def _lock_owner(pk: Any) -> AbstractBaseUser | None:
-    owners = get_user_model()._base_manager.using(conf.database())
-    return owners.select_for_update(no_key=True).filter(pk=pk).first()
-
-
-def _active(owner: AbstractBaseUser | None) -> Any:
-    if owner is None:
-        _refuse("owner", _("This user no longer exists. Nothing was changed."))
-    if not owner.is_active:
-        _refuse("owner", _("This user is deactivated, so their keys cannot be used. Activate the user first."))
-    return owner
-
-
-def _owned(owner_pk: Any, accounts: Iterable[Any]) -> list[Any]:
-    """Lock the chosen accounts and return their primary keys. Raises ``ValidationError`` under ``accounts``."""
-    model = conf.account_model()
-    try:
-        chosen = {_primary_key(model, account) for account in accounts}
-    except (ValidationError, UnicodeEncodeError):
-        chosen = {None}
-    if not chosen:
-        none = _("Choose at least one %(account_word)s, or turn on “Share all %(account_words)s”.")
-        _refuse("accounts", none % display.words())
-    owned = model._base_manager.using(conf.database()).filter(**{conf.owner_field(): owner_pk})
-    found = owned.order_by("pk").select_for_update(no_key=True).in_bulk(chosen)
-    if len(found) != len(chosen):
-        gone = _("One of these %(account_words)s is not there any more, or is not this owner's. Choose again.")
-        _refuse("accounts", gone % display.words())
-    return list(found)
-
-
-def _primary_key(model: type[models.Model], account: Any) -> Any:
-    """Return the primary key of an account, or what is given as one. Raises ``ValidationError`` and
-    ``UnicodeEncodeError`` for what can be none."""
-    if isinstance(account, models.Model) and not isinstance(account, model._meta.concrete_model or model):
-        raise ValidationError(f"A {type(account).__name__} is no account.")  # though one may have the same key
-    pk = model._meta.pk.clean(getattr(account, "pk", account), None)
-    # A text key may have what PostgreSQL fails on instead of finding nothing.
-    ProhibitNullCharactersValidator()(str(pk).encode().decode())
-    return pk
-
-
-def _refuse(field: str, message: str) -> NoReturn:
-    raise ValidationError({field: message})

@@ -1,0 +1,61 @@
+"""The owner of keys and the accounts that they may choose, read and locked within a change (rule T2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NoReturn
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AbstractBaseUser
+from django.core.exceptions import ValidationError
+from django.core.validators import ProhibitNullCharactersValidator
+from django.db import models
+from django.utils.translation import gettext as _
+
+from finta_keys import conf, display
+
+
+def lock(pk: Any) -> AbstractBaseUser | None:
+    users = get_user_model()._base_manager.using(conf.database())
+    return users.select_for_update(no_key=True).filter(pk=pk).first()
+
+
+def active(owner: AbstractBaseUser | None) -> Any:
+    if owner is None:
+        _refuse("owner", _("This user no longer exists. Nothing was changed."))
+    if not owner.is_active:
+        _refuse("owner", _("This user is deactivated, so their keys cannot be used. Activate the user first."))
+    return owner
+
+
+def lock_accounts(owner_pk: Any, accounts: Iterable[Any]) -> list[Any]:
+    """Lock the chosen accounts and return their primary keys. Raises ``ValidationError`` under ``accounts``."""
+    model = conf.account_model()
+    try:
+        chosen = {_primary_key(model, account) for account in accounts}
+    except (ValidationError, UnicodeEncodeError):
+        chosen = {None}
+    if not chosen:
+        none = _("Choose at least one %(account_word)s, or turn on “Share all %(account_words)s”.")
+        _refuse("accounts", none % display.words())
+    owned = model._base_manager.using(conf.database()).filter(**{conf.owner_field(): owner_pk})
+    found = owned.order_by("pk").select_for_update(no_key=True).in_bulk(chosen)
+    if len(found) != len(chosen):
+        gone = _("One of these %(account_words)s is not there any more, or is not this owner's. Choose again.")
+        _refuse("accounts", gone % display.words())
+    return list(found)
+
+
+def _primary_key(model: type[models.Model], account: Any) -> Any:
+    """Return the primary key of an account, or what is given as one. Raises ``ValidationError`` and
+    ``UnicodeEncodeError`` for what can be none."""
+    if isinstance(account, models.Model) and not isinstance(account, model._meta.concrete_model or model):
+        raise ValidationError(f"A {type(account).__name__} is no account.")  # though one may have the same key
+    pk = model._meta.pk.clean(getattr(account, "pk", account), None)
+    # A text key may have what PostgreSQL fails on instead of finding nothing.
+    ProhibitNullCharactersValidator()(str(pk).encode().decode())
+    return pk
+
+
+def _refuse(field: str, message: str) -> NoReturn:
+    raise ValidationError({field: message})

@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+
+
+class KeyAccountScope(models.Model):
+    """One account in the scope of one restricted key."""
+
+    key = models.ForeignKey("finta_keys.ApiKey", on_delete=models.CASCADE, related_name="scope_rows")
+    account = models.ForeignKey(settings.FINTA_KEYS_ACCOUNT_MODEL, on_delete=models.CASCADE, related_name="key_scopes")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["key", "account"], name="finta_keys_scope_row_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.key_id} sees {self.account_id}"
