@@ -47,9 +47,9 @@ class ApiKeyAdmin(admin.ModelAdmin):
 
         return [
             page("add/<str:owner>/", admin_views.CreateKeyView, "create"),
-            page("<str:pk>/rename/", admin_views.RenameKeyView, "rename"),
-            page("<str:pk>/edit-scope/", admin_views.EditScopeView, "edit_scope"),
-            page("<str:pk>/rotate/", admin_views.RotateKeyView, "rotate"),
+            page("<str:key_pk>/rename/", admin_views.RenameKeyView, "rename"),
+            page("<str:key_pk>/edit-scope/", admin_views.EditScopeView, "edit_scope"),
+            page("<str:key_pk>/rotate/", admin_views.RotateKeyView, "rotate"),
             *super().get_urls(),
         ]
 
@@ -57,7 +57,7 @@ class ApiKeyAdmin(admin.ModelAdmin):
         return admin_views.ChooseOwnerView.as_view(model_admin=self)(request)
 
     def delete_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> Any:
-        return admin_views.DeleteKeyView.as_view(model_admin=self)(request, pk=unquote(object_id))
+        return admin_views.DeleteKeyView.as_view(model_admin=self)(request, key_pk=unquote(object_id))
 
     @method_decorator(require_safe)
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:

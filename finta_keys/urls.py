@@ -11,10 +11,10 @@ from finta_keys import views
 app_name = "finta_keys"
 PAGES = [
     ("keys/new", views.CreateKeyView.as_view(), "create"),
-    ("keys/<str:pk>/rename", views.RenameKeyView.as_view(), "rename"),
-    ("keys/<str:pk>/edit-scope", views.EditScopeView.as_view(), "edit_scope"),
-    ("keys/<str:pk>/rotate", views.RotateKeyView.as_view(), "rotate"),
-    ("keys/<str:pk>/delete", views.DeleteKeyView.as_view(), "delete"),
+    ("keys/<str:key_pk>/rename", views.RenameKeyView.as_view(), "rename"),
+    ("keys/<str:key_pk>/edit-scope", views.EditScopeView.as_view(), "edit_scope"),
+    ("keys/<str:key_pk>/rotate", views.RotateKeyView.as_view(), "rotate"),
+    ("keys/<str:key_pk>/delete", views.DeleteKeyView.as_view(), "delete"),
     # The script's texts, in languages other than English
     ("texts", JavaScriptCatalog.as_view(packages=["finta_keys"]), "texts"),
 ]

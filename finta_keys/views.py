@@ -43,9 +43,18 @@ class OwnKeysMixin(LoginRequiredMixin, ContextMixin):
     @property
     def list_url(self) -> str:
         """The list as it was searched and sorted when the person left it."""
+        return self.page_url("list") + self.list_form.query
+
+    def page_url(self, name: str, key_pk: Any = None) -> str:
+        """Return the path of one of these pages, in the namespaces and with the captured values of this one: the host
+        may have them more than once, or for each tenant."""
         match = self.request.resolver_match
-        here = match.namespace if match else None  # The host may have these pages twice.
-        return str(reverse("finta_keys:list", current_app=here)) + self.list_form.query
+        wanted = {"key_pk": key_pk} if key_pk else {}
+        if match is None or "finta_keys" not in match.app_names:
+            return reverse(f"finta_keys:{name}", kwargs=wanted)
+        ours = {"key_pk", *match.extra_kwargs}  # type: ignore[attr-defined]  # django-stubs does not know it
+        captured = {each: value for each, value in match.kwargs.items() if each not in ours}
+        return reverse(":".join([*match.namespaces, name]), kwargs=captured | wanted)
 
     @property
     def base_template(self) -> str:
@@ -184,7 +193,7 @@ class OneKeyView(KeyFormView):
         """The key of the path. Raises ``Http404``."""
         try:
             # With its owner, who may be deleted at any moment.
-            return self.get_queryset().select_related("owner").get(pk=self.kwargs["pk"])
+            return self.get_queryset().select_related("owner").get(pk=self.kwargs["key_pk"])
         except (ApiKey.DoesNotExist, ValidationError):  # A malformed id is a ValidationError.
             raise Http404 from None
 

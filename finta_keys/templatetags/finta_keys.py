@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django import template
 from django.utils import timezone
@@ -42,6 +43,12 @@ def clock(moment: datetime) -> str:
 def is_long_ago(moment: datetime) -> bool:
     """Tell whether a key that was last used then counts as unused."""
     return timezone.now() - moment >= UNUSED_AFTER
+
+
+@register.simple_tag(takes_context=True)
+def page_url(context: template.Context, name: str, key_pk: Any = None) -> str:
+    """Return the path of one of the pages of API settings, beside the page that is shown."""
+    return str(context["view"].page_url(name, key_pk))
 
 
 register.filter("grouped", display.grouped)

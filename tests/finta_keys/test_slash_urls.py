@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.contrib.auth.views import LoginView
 from django.urls import clear_url_caches, include, path, re_path, resolve, reverse
 
-from finta_keys import slash_urls, urls
+from finta_keys import slash_urls, urls, views
 from finta_keys.checks import project
 from finta_keys.models import ApiKey
 from tests.finta_keys import admin_pages
@@ -87,6 +87,35 @@ def test_where_the_pages_are_there_twice_each_leads_to_its_own(urlconf, alices_b
         assert all(each.startswith(here) for each in links(page) if not each.startswith("/static/"))
         (rename,) = (each for each in links(page) if "rename" in each)
         assert submit(alices_browser, rename, name=f"At {here}").url == here
+
+
+def test_each_page_leads_to_the_others_below_whatever_the_host_includes_them(urlconf, alices_browser, restricted):
+    """Within another namespace, and below values in the path, one of which is called like a key's own."""
+    tenants = path("<slug:tenant>/<int:pk>/settings/", include("finta_keys.slash_urls", namespace="keys"))
+    urlconf(path("shops/", include(([tenants], "shops"))), path("login", LoginView.as_view(), name="login"))
+    here = "/shops/corner/7/settings/"
+    assert alices_browser.get(f"{here}?q={restricted.secret}").url.startswith(f"{here}?q=finta_")
+    (new, *verbs) = (each for each in links(alices_browser.get(here)) if not each.startswith("/static/"))
+    assert new == f"{here}keys/new/"
+    assert verbs == [f"{here}keys/{restricted.key.pk}/{verb.replace('_', '-')}/" for verb in VERBS]
+    for each in (new, *verbs):
+        page = alices_browser.get(each)
+        assert page.status_code == 200
+        assert here in links(page)
+        assert all(link.startswith((here, "/static/")) for link in links(page))
+    assert submit(alices_browser, verbs[0], name="Laptop").url == here
+    stale = alices_browser.post(verbs[2], {"rotation": 0}) and alices_browser.post(verbs[2], {"rotation": 0})
+    assert stale.status_code == 409
+    assert verbs[2] in links(stale)
+    assert here in links(alices_browser.get(f"{here}keys/nothing/rename/"))
+
+
+def test_a_page_that_the_host_routes_by_itself_leads_to_the_others(urlconf, alices_browser, restricted):
+    own = path("my-keys", views.KeyListView.as_view(), name="my_keys")
+    urlconf(own, path("settings/api", include("finta_keys.urls")), path("login", LoginView.as_view(), name="login"))
+    found = [each for each in links(alices_browser.get("/my-keys")) if not each.startswith("/static/")]
+    assert found
+    assert all(each.startswith("/settings/api") for each in found)
 
 
 def test_a_project_without_the_pages_has_the_admins(urlconf, alice, restricted, accounts):
