@@ -39,7 +39,7 @@ class ApiKeyAuthentication(BaseAuthentication):
         key = ApiKey.objects.with_secret(presented)
         if key is None:
             raise AuthenticationFailed
-        usage.note(key)
+        usage.note(key, request._request)
         return key.owner, key
 
     def authenticate_header(self, request: Request) -> str:

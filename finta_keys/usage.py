@@ -8,12 +8,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any
 
 from django.db import Error as AnyDatabaseError
 from django.db import connections, models, transaction
+from django.http import HttpRequest
 from django.utils import timezone
 
 from finta_keys import conf, secret
@@ -24,25 +24,20 @@ AHEAD = timedelta(days=1)  # A last use that is further in the future was writte
 logger = logging.getLogger(__name__)
 failures = 0  # How often, in this process, the write was given up.
 
-_noted: ContextVar[ApiKey | None] = ContextVar("finta_keys_noted", default=None)  # of the request being answered
 
+def note(key: ApiKey, request: HttpRequest) -> None:
+    """Let this use of a key be written once the response to the request has gone out.
 
-def note(key: ApiKey) -> None:
-    """Remember that this key was used by the request that is being answered."""
-    _noted.set(key)
+    By what closes the request, which every server calls then. A context variable for ``request_finished`` would be lost
+    under ASGI: Django answers in a task of its own, and sends that signal from another.
+    """
 
-
-def forget(**kwargs: Any) -> None:
-    """Drop what was noted: a receiver of ``request_started``, for requests that never finished."""
-    _noted.set(None)
-
-
-def record_noted(**kwargs: Any) -> None:
-    """Write what was noted: a receiver of ``request_finished``, which is sent after the response."""
-    key = _noted.get()
-    _noted.set(None)
-    if key is not None:
+    def close_and_record() -> None:
+        del request.close  # Its own is there again, and nothing goes round in a circle that would keep the request.
+        request.close()
         record(key)
+
+    request.close = close_and_record  # type: ignore[method-assign]
 
 
 def record(key: ApiKey) -> None:

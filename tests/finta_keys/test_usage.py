@@ -1,14 +1,18 @@
 """When a key was last used (rule T3)."""
 
 import datetime as dt
+import gc
 import sqlite3
+import weakref
 from unittest import mock
 
 import pytest
 import time_machine
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.signals import request_finished
 from django.db import DatabaseError, InterfaceError, OperationalError, connections
-from django.test import Client
+from django.test import Client, RequestFactory
+from django.utils.datastructures import MultiValueDict
 
 from accounts_app.models import Account, User
 from finta_keys import conf, secret, usage
@@ -24,7 +28,6 @@ MINUTE = dt.timedelta(minutes=1)
 @pytest.fixture(autouse=True)
 def _counted_from_zero(monkeypatch):
     monkeypatch.setattr(usage, "failures", 0)
-    usage.forget()
 
 
 @pytest.fixture
@@ -171,20 +174,31 @@ def test_T3_a_request_without_a_key_writes_nothing(restricted):
     assert last_used(restricted.key) is None
 
 
-def test_T3_a_use_that_was_noted_is_dropped_when_another_request_starts(restricted):
-    usage.note(restricted.key)
-    usage.forget()  # that it listens to the signals is tested with the app
-    usage.record_noted()
+def test_T3_a_use_is_written_when_the_request_is_closed_with_what_was_sent_to_it(restricted, clock):
+    upload = SimpleUploadedFile("statement.csv", b"1")
+    request = RequestFactory().get("/")
+    request._files = MultiValueDict({"file": [upload]})
+    usage.note(restricted.key, request)
     assert last_used(restricted.key) is None
-
-
-def test_T3_a_use_is_written_once(restricted, clock):
-    usage.note(restricted.key)
-    usage.record_noted()
+    request.close()
     assert last_used(restricted.key) == NOON
+    assert upload.closed
     ApiKey.objects.update(last_used_at=None)
-    usage.record_noted()
+    request.close()
     assert last_used(restricted.key) is None
+
+
+def test_T3_a_request_that_is_closed_is_gone_at_once(restricted):
+    request = RequestFactory().get("/")
+    gone = weakref.ref(request)
+    usage.note(restricted.key, request)
+    gc.disable()
+    try:
+        request.close()
+        del request
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("error", [DatabaseError, OperationalError, InterfaceError])
