@@ -30,7 +30,7 @@ TYPED = {
     "current_balance": "12.50",
     "available_balance": "",
 }
-BACK = '<a class="button" href="/accounts">Back to Accounts</a>'
+BACK = '<a class="finta-button" href="/accounts">Back to Accounts</a>'
 
 
 @pytest.fixture
@@ -76,7 +76,8 @@ def add(browser, **typed):
 def told(browser, response):
     """Follow a redirect to Accounts and return what its messages say."""
     assert (response.status_code, response.url) == (302, "/accounts")
-    messages = re.search(r'<ul class="messages"[^>]*>(.*?)</ul>', text(browser.get(response.url)), re.DOTALL).group(1)
+    page = text(browser.get(response.url))
+    messages = re.search(r'<ul class="finta-messages"[^>]*>(.*?)</ul>', page, re.DOTALL).group(1)
     return " ".join(re.sub(r"<[^>]*>", " ", messages).split()).replace("&quot;", '"')
 
 
@@ -149,7 +150,7 @@ def test_accounts_are_grouped_by_institution_those_without_one_last(alice, alice
     page = text(alices_browser.get("/accounts"))
     assert re.findall(r"<h2><bdi>(.*?)</bdi></h2>", page) == ["Alpha Bank", "Zeta Bank", "Other accounts"]
     assert re.findall(r'<th scope="row"><bdi>(.*?)</bdi></th>', page) == ["A", "Card", "Loan", "Cash"]
-    assert page.count('<caption class="visually-hidden">') == page.count("<table") == 3
+    assert page.count('<caption class="finta-visually-hidden">') == page.count("<table") == 3
 
 
 def test_a_row_tells_balance_type_and_status(alice, alices_browser):
@@ -221,7 +222,7 @@ def test_without_accounts_the_page_says_what_a_manual_one_is_for(alices_browser)
     page = text(alices_browser.get("/accounts"))
     assert "No accounts yet" in page
     assert "such as cash" in page
-    assert page.count('<a class="button" data-dialog href="/accounts/new">Add account</a>') == 1
+    assert page.count('<a class="finta-button" data-dialog href="/accounts/new">Add account</a>') == 1
 
 
 def test_keys_without_storage_mode_are_warned_about(alice, alices_browser, accounts):
@@ -230,7 +231,7 @@ def test_keys_without_storage_mode_are_warned_about(alice, alices_browser, accou
     assert "refused" not in text(alices_browser.get("/accounts"))
     storage_mode.switch_off(alice)
     page = text(alices_browser.get("/accounts"))
-    assert '<p class="note warning">' in page
+    assert '<p class="finta-note finta-warning">' in page
     assert '<a href="/settings/data">Data settings</a>' in page
 
 

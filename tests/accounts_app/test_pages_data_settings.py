@@ -29,7 +29,7 @@ def is_on(user):
 
 def said(browser, response):
     assert (response.status_code, response.url) == (302, PAGE)
-    messages = re.search(r'<ul class="messages"[^>]*>(.*?)</ul>', text(browser.get(PAGE)), re.DOTALL).group(1)
+    messages = re.search(r'<ul class="finta-messages"[^>]*>(.*?)</ul>', text(browser.get(PAGE)), re.DOTALL).group(1)
     return " ".join(re.sub(r"<[^>]*>", " ", messages).split())
 
 
@@ -98,7 +98,7 @@ def test_data_settings_list_the_keys_that_depend_on_storage_mode(alice, alices_b
 def test_switching_off_opens_over_the_page(alices_browser, restricted):
     page = text(alices_browser.get(PAGE))
     assert re.search(rf'<a [^>]*data-dialog href="{OFF}">Switch off…</a>', page)
-    assert '<section class="panel"' in text(alices_browser.get(OFF))
+    assert '<section class="finta-panel"' in text(alices_browser.get(OFF))
 
 
 def test_M4_switching_off_asks_first_and_deletes_the_transactions_only(

@@ -737,4 +737,4 @@ def test_each_error_page_is_a_panel_with_a_title(status):
     page = render_to_string(f"{status}.html", {"wait": "1 minute"})
     title = re.search("<title>(.+) · Finta</title>", page).group(1)
     assert f'<h1 id="finta-keys-title">{title}</h1>' in page
-    assert page.count('<section class="panel" aria-labelledby="finta-keys-title">') == 1
+    assert page.count('<section class="finta-panel" aria-labelledby="finta-keys-title">') == 1

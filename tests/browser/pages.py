@@ -92,7 +92,7 @@ class ApiSettings:
 
     def secret(self) -> str:
         """Return the secret that is shown."""
-        shown = self.place.locator(".secret")
+        shown = self.place.locator(".finta-secret")
         expect(shown).to_have_text(re.compile(pattern()))
         return shown.inner_text().strip()
 

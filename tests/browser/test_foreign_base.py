@@ -188,7 +188,7 @@ def test_our_sheet_changes_nothing_of_the_hosts(shop):
 
 def test_the_hosts_sheet_changes_no_button_heading_or_table_of_ours(shop, open_context, alice, settings):
     """But for the font, which is the host's."""
-    looks = """() => ["h1", "a.button", "th", "td", "p.lead", "code", ".verbs a"].map(selector => {
+    looks = """() => ["h1", "a.finta-button", "th", "td", "p.finta-lead", "code", ".finta-verbs a"].map(selector => {
         const styles = getComputedStyle(document.querySelector(`.finta-keys ${selector}`));
         return ["color", "background-color", "border-top", "padding", "text-transform", "text-align", "text-indent",
             "font-style", "letter-spacing", "box-shadow"]
@@ -305,7 +305,7 @@ def test_text_is_as_large_as_the_hosts_but_never_tiny(crowded):
     page = crowded.page
     for root, size in (("10px", "14px"), ("16px", "16px"), ("20px", "20px")):
         page.evaluate("root => document.documentElement.style.fontSize = root", root)
-        for selector in ("td", "p.lead", "a.button"):
+        for selector in ("td", "p.finta-lead", "a.finta-button"):
             expect(page.locator(f".finta-keys {selector}").first).to_have_css("font-size", size)
 
 

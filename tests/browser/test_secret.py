@@ -50,7 +50,7 @@ def test_copy_puts_it_into_the_clipboard_and_says_so(page, accounts, base_url, p
 
 
 def test_a_click_selects_the_whole_secret(shown):
-    shown.place.locator(".secret").click()
+    shown.place.locator(".finta-secret").click()
     assert shown.page.evaluate("getSelection().toString().trim()") == shown.secret()
 
 
@@ -79,7 +79,7 @@ def test_closing_does_not_ask_after_a_copy(shown, way, what):
 
 
 def test_closing_does_not_ask_after_a_copy_with_the_keyboard(shown):
-    shown.place.locator(".secret").click()
+    shown.place.locator(".finta-secret").click()
     shown.page.keyboard.press("Control+c")
     close(shown, "Done")
     shown.is_list()

@@ -26,7 +26,7 @@ def test_rotate_in_both_leaves_one_secret_and_tells_when(two_tabs, api, restrict
     expect(second.place).to_contain_text("This was already done")
     rotated_at = ApiKey.objects.get(pk=restricted.key.pk).rotated_at
     expect(second.place).to_contain_text(f"{rotated_at:%H:%M}")
-    expect(second.place.locator(".secret")).to_have_count(0)
+    expect(second.place.locator(".finta-secret")).to_have_count(0)
     assert api.accepts(secret)
     assert not api.accepts(restricted.secret)
 

@@ -64,6 +64,11 @@ def test_the_page_about_a_key_names_the_accounts_it_can_see(superuser, restricte
     assert str(accounts.savings) not in page
 
 
+@pytest.mark.parametrize("verb", ["rotate", "delete"])
+def test_groups_of_accounts_are_muted_by_the_admins_own_class(superuser, restricted, verb):
+    assert '<span class="quiet">First Bank</span>' in superuser.get(url(verb, restricted.key.pk)).content.decode()
+
+
 @pytest.mark.parametrize(("term", "found"), [("SHOP", ["Shop"]), ("bob@", ["Till"]), ("nothing", [])])
 def test_keys_are_found_by_name_and_by_the_owners_e_mail(superuser, alice, bob, term, found):
     make_key(alice, "Shop")

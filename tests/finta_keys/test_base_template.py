@@ -1,9 +1,14 @@
 """The pages within a template of the host, which has the blocks ``title`` and ``content`` and nothing else of ours."""
 
 import re
+from pathlib import Path
 
 import pytest
 from django.conf import settings as site
+from django.contrib import messages
+from django.contrib.messages.storage.base import Message
+from django.contrib.staticfiles import finders
+from django.template.loader import render_to_string
 
 from finta_keys.models import ApiKey
 from tests.finta_keys import admin_pages
@@ -70,6 +75,34 @@ def test_a_host_may_load_sheet_and_script_itself(host, alices_browser, restricte
 def test_ids_of_the_pages_are_not_those_of_others(answers):
     ids = {each for answer in answers.values() for each in re.findall(r'\bid="([^"]+)"', answer.content.decode())}
     assert {each for each in ids if not re.match("finta[_-]keys[_-]", each)} == {"header", "title", "secret"}
+
+
+def test_classes_of_the_pages_are_not_those_of_others(answers, alices_browser):
+    """Django's ``errorlist`` is."""
+    refused = submit(alices_browser, url("create"), name="")
+    pages = [answer.content.decode().split('<div class="page">')[1] for answer in [*answers.values(), refused]]
+    classes = {each for page in pages for names in re.findall(r'\bclass="([^"]+)"', page) for each in names.split()}
+    assert {each for each in classes if not each.startswith("finta-")} == {"errorlist"}
+
+
+def test_the_sheet_knows_no_classes_of_others():
+    sheet = re.sub(r"/\*.*?\*/", "", Path(finders.find("finta_keys/style.css")).read_text(), flags=re.DOTALL)
+    classes = re.findall(r"\.([a-z][\w-]*)", sheet)
+    assert {each for each in classes if not each.startswith("finta-")} == {"errorlist"}
+
+
+@pytest.mark.parametrize(
+    ("level", "item"),
+    [
+        (messages.SUCCESS, "<li>"),
+        (messages.WARNING, '<li class="finta-warning">'),
+        (messages.ERROR, '<li class="finta-warning">'),
+    ],
+)
+def test_a_message_looks_as_its_level_says_whatever_the_host_calls_it(settings, level, item):
+    settings.MESSAGE_TAGS = {level: "danger tag"}
+    page = render_to_string("finta_keys/_messages.html", {"messages": [Message(level, "Closed", "button")]})
+    assert re.findall("<li.*?>", page) == [item]
 
 
 def test_what_was_done_is_told_once_and_within_the_pages(host, alices_browser, restricted):

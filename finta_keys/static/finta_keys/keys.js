@@ -10,7 +10,7 @@
   const dialog = document.createElement("dialog");
   dialog.setAttribute("aria-labelledby", "finta-keys-title");
   const content = document.createElement("div");
-  const close = button("×", "close quiet", gettext("Close"));
+  const close = button("×", "finta-close finta-quiet", gettext("Close"));
   dialog.append(content, close, live());
   const layer = document.createElement("div"); // at the end of the host's page, with our sheet
   layer.className = "finta-keys";
@@ -48,14 +48,14 @@
 
   function live() {
     const region = document.createElement("p");
-    region.className = "visually-hidden live";
+    region.className = "finta-visually-hidden finta-live";
     region.setAttribute("role", "status");
     return region;
   }
 
   // What stands outside an open dialog is not read out, so each has a region of its own.
   function announce(text) {
-    (dialog.open ? dialog : layer).querySelector(":scope > .live").textContent = text;
+    (dialog.open ? dialog : layer).querySelector(":scope > .finta-live").textContent = text;
   }
 
   function here() {
@@ -69,18 +69,18 @@
     const response = await fetch(url, { credentials: "same-origin", cache: "no-store", ...options });
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
     // What stands between, such as a proxy, answered in the place of the site.
-    if (!response.ok && !page.querySelector(`${MAIN} .panel`)) throw new TypeError(`Status ${response.status}`);
+    if (!response.ok && !page.querySelector(`${MAIN} .finta-panel`)) throw new TypeError(`Status ${response.status}`);
     return { page, url: new URL(response.url), redirected: response.redirected, ok: response.ok };
   }
 
   function arrive({ page, url, redirected, ok }, fields) {
     if (redirected && url.searchParams.has("next")) return leave(url, fields);
     if (isForSomebodyElse(page)) return location.reload();
-    if (redirected && url.href === address) return show(page.querySelector(`${MAIN} .panel`)); // the way is free now
+    if (redirected && url.href === address) return show(page.querySelector(`${MAIN} .finta-panel`)); // the way is free now
     if (redirected && url.pathname === location.pathname) return backToList(page);
-    if (redirected) return refresh(page.querySelector(`${MAIN} .messages`));
+    if (redirected) return refresh(page.querySelector(`${MAIN} .finta-messages`));
     stale ||= !ok; // The list shows something that is not so any more.
-    return show(page.querySelector(`${MAIN} .panel`) ?? page.querySelector(`${MAIN}, main`) ?? page.body);
+    return show(page.querySelector(`${MAIN} .finta-panel`) ?? page.querySelector(`${MAIN}, main`) ?? page.body);
   }
 
   // Somebody else has signed in in another tab.
@@ -95,7 +95,7 @@
 
   function show(panel) {
     content.replaceChildren(document.adoptNode(panel));
-    copied = !content.querySelector(".secret");
+    copied = !content.querySelector(".finta-secret");
     stale ||= !copied;
     enhance(content);
     if (!dialog.open) dialog.showModal();
@@ -104,7 +104,7 @@
   }
 
   function focusIn(root) {
-    const wanted = root.querySelector("[aria-invalid=true]") ?? root.querySelector(".invalid input")
+    const wanted = root.querySelector("[aria-invalid=true]") ?? root.querySelector(".finta-invalid input")
       ?? root.querySelector("[autofocus]:not([hidden])") ?? root.querySelector("h1");
     if (wanted?.matches("h1")) wanted.tabIndex = -1;
     wanted?.focus();
@@ -117,7 +117,7 @@
     if (messages) main.prepend(document.adoptNode(messages));
     enhance(main);
     if (mine === turn) dialog.close();
-    announce(main.querySelector(".messages")?.textContent.trim() ?? "");
+    announce(main.querySelector(".finta-messages")?.textContent.trim() ?? "");
   }
 
   // Somewhere else: the session has expired. The way leads back here, to the same dialog with what was typed.
@@ -171,7 +171,7 @@
   function fault() {
     const panel = document.createElement("section");
     panel.innerHTML = `<h1 id="finta-keys-title"></h1><p role="alert"></p>
-      <p class="buttons"><a class="button" data-dialog></a> <a class="button quiet" data-close></a></p>`;
+      <p class="finta-buttons"><a class="finta-button" data-dialog></a> <a class="finta-button finta-quiet" data-close></a></p>`;
     panel.querySelector("h1").textContent = gettext("No answer");
     panel.querySelector("p").textContent = gettext("The server could not be reached. Nothing was changed.");
     const [again, out] = panel.querySelectorAll("a");
@@ -185,7 +185,7 @@
     sending = true;
     turn++;
     submitter.setAttribute("aria-disabled", "true");
-    form.querySelector(".fault")?.remove();
+    form.querySelector(".finta-fault")?.remove();
     const target = form.hasAttribute("action") ? form.action : address;
     try {
       const answer = await ask(target, new URLSearchParams(fields));
@@ -203,7 +203,7 @@
   function sayThatNoAnswerCame(form) {
     stale = true;
     const alert = document.createElement("p");
-    alert.className = "note warning fault";
+    alert.className = "finta-note finta-warning finta-fault";
     alert.setAttribute("role", "alert");
     const look = document.createElement("a");
     look.href = here();
@@ -211,7 +211,7 @@
     const said = gettext("No answer came, so nothing is known to have changed. %(link)s to see, or try again: nothing is done twice.");
     const [before, after] = said.split("%(link)s");
     alert.append(before, look, after);
-    form.querySelector(".buttons").before(alert);
+    form.querySelector(".finta-buttons").before(alert);
     look.focus();
   }
 
@@ -269,7 +269,7 @@
   });
   // No page that the browser keeps for the way back may hold a secret.
   window.addEventListener("pagehide", () => {
-    for (const code of ours(".copy code")) code.textContent = "";
+    for (const code of ours(".finta-copy code")) code.textContent = "";
   });
   window.addEventListener("pageshow", (event) => {
     if (event.persisted) for (const each of ours("button:disabled")) each.disabled = false;
@@ -278,7 +278,7 @@
   // Copying
 
   async function copy(pressed) {
-    const code = pressed.closest(".copy").querySelector("code");
+    const code = pressed.closest(".finta-copy").querySelector("code");
     getSelection().selectAllChildren(code);
     let done = true;
     try {
@@ -303,14 +303,14 @@
 
   function sayThatItIsSelected(pressed) {
     const alert = document.createElement("p");
-    alert.className = "note warning";
+    alert.className = "finta-note finta-warning";
     alert.setAttribute("role", "alert");
     alert.textContent = gettext("This browser does not let a page copy. The text is selected: copy it with the keyboard.");
     pressed.replaceWith(alert);
   }
 
   document.addEventListener("copy", () => {
-    const [secret] = ours(".secret");
+    const [secret] = ours(".finta-secret");
     if (secret && getSelection().toString().includes(secret.textContent)) copied = true;
   });
 
@@ -339,7 +339,7 @@
     if (count) count.textContent = filled(gettext("%(chosen)s of %(total)s chosen"), numbers);
     const change = scope.closest("form").querySelector("[data-change]");
     if (!change) return;
-    change.className = "note";
+    change.className = "finta-note";
     change.textContent = difference(scope.querySelector("[role=switch]"), boxes, scope.dataset);
   }
 
@@ -398,7 +398,7 @@
       closeDialog();
     } else if ("close" in pressed.dataset && !mayClose(main)) event.preventDefault();
     else if ("close" in pressed.dataset) copied = true;
-    else if ("dialog" in pressed.dataset && (inDialog || !main.querySelector(".panel"))) {
+    else if ("dialog" in pressed.dataset && (inDialog || !main.querySelector(".finta-panel"))) {
       event.preventDefault();
       follow(pressed);
     }
@@ -436,7 +436,7 @@
   });
 
   enhance(main);
-  copied = !main.querySelector(".secret");
-  if (main.querySelector("[aria-invalid=true], .invalid input")) focusIn(main);
+  copied = !main.querySelector(".finta-secret");
+  if (main.querySelector("[aria-invalid=true], .finta-invalid input")) focusIn(main);
   takeUpDraft();
 })();
