@@ -1,6 +1,7 @@
 """The secret is shown once: it can be copied, and after that it is nowhere."""
 
 import contextlib
+from time import sleep
 
 import pytest
 from playwright.sync_api import Error, expect
@@ -52,6 +53,16 @@ def test_copy_puts_it_into_the_clipboard_and_says_so(page, accounts, base_url, p
 def test_a_click_selects_the_whole_secret(shown):
     shown.place.locator(".finta-secret").click()
     assert shown.page.evaluate("getSelection().toString().trim()") == shown.secret()
+
+
+def test_on_a_page_of_its_own_copy_has_the_focus_however_late_the_script_comes(page, accounts):
+    tab = ApiSettings(page, scripting=False)
+    page.goto(f"{PATH}/keys/new")
+    tab.name.fill("Production")
+    page.route("**/keys.js", lambda route: (sleep(0.5), route.continue_()))
+    tab.submit("Create Key")
+    tab.secret()
+    expect(page.get_by_role("button", name="Copy the secret")).to_be_focused()
 
 
 @pytest.mark.parametrize("way", ["Done", "Escape", "Close"])

@@ -437,6 +437,7 @@
 
   enhance(main);
   copied = !main.querySelector(".finta-secret");
-  if (main.querySelector("[aria-invalid=true], .finta-invalid input")) focusIn(main);
+  // Copy is hidden until here, perhaps later than the browser looks for what has autofocus.
+  if (main.querySelector("[aria-invalid=true], .finta-invalid input, .finta-secret")) focusIn(main);
   takeUpDraft();
 })();
