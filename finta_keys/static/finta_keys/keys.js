@@ -7,13 +7,11 @@
   const MAIN = "[data-finta-keys-user]"; // what is ours of a page; all around it is the host's
   const { gettext = (text) => text, ngettext = (one, several, number) => (number === 1 ? one : several) } = window;
   const main = document.querySelector(MAIN);
-  const dialog = document.createElement("dialog");
-  dialog.setAttribute("aria-labelledby", "finta-keys-title");
-  const content = document.createElement("div");
-  const close = button("×", "finta-close finta-quiet", gettext("Close"));
+  const dialog = make("dialog", { "aria-labelledby": "finta-keys-title" });
+  const content = make("div");
+  const close = make("button", { type: "button", class: "finta-close finta-quiet", "aria-label": gettext("Close") }, "×");
   dialog.append(content, close, live());
-  const layer = document.createElement("div"); // at the end of the host's page, with our sheet
-  layer.className = "finta-keys";
+  const layer = make("div", { class: "finta-keys" }); // at the end of the host's page, with our sheet
   layer.append(dialog, live());
   document.body.append(layer);
 
@@ -37,20 +35,19 @@
     return words.replace(/%\((\w+)\)s/g, (place, name) => values[name]);
   }
 
-  function button(text, className, label) {
-    const made = document.createElement("button");
-    made.type = "button";
-    made.className = className;
+  function make(tag, attributes = {}, text = "") {
+    const made = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
     made.textContent = text;
-    made.setAttribute("aria-label", label);
     return made;
   }
 
   function live() {
-    const region = document.createElement("p");
-    region.className = "finta-visually-hidden finta-live";
-    region.setAttribute("role", "status");
-    return region;
+    return make("p", { class: "finta-visually-hidden finta-live", role: "status" });
+  }
+
+  function warning(text, more = "") {
+    return make("p", { class: `finta-note finta-warning ${more}`, role: "alert" }, text);
   }
 
   // What stands outside an open dialog is not read out, so each has a region of its own.
@@ -64,13 +61,18 @@
 
   // Pages
 
+  // Nothing comes back where no answer came, or where what stands between, such as a proxy, gave it for the site.
   async function ask(url, body) {
     const options = body ? { method: "POST", body } : {};
-    const response = await fetch(url, { credentials: "same-origin", cache: "no-store", ...options });
-    const page = new DOMParser().parseFromString(await response.text(), "text/html");
-    // What stands between, such as a proxy, answered in the place of the site.
-    if (!response.ok && !page.querySelector(`${MAIN} .finta-panel`)) throw new TypeError(`Status ${response.status}`);
-    return { page, url: new URL(response.url), redirected: response.redirected, ok: response.ok };
+    try {
+      const response = await fetch(url, { credentials: "same-origin", cache: "no-store", ...options });
+      const page = new DOMParser().parseFromString(await response.text(), "text/html");
+      if (!response.ok && !page.querySelector(`${MAIN} .finta-panel`)) return undefined;
+      return { page, url: new URL(response.url), redirected: response.redirected, ok: response.ok };
+    } catch (error) {
+      if (error instanceof TypeError) return undefined;
+      throw error;
+    }
   }
 
   function arrive({ page, url, redirected, ok }, fields) {
@@ -156,27 +158,25 @@
   async function open(href, from = href) {
     const mine = ++turn;
     const wanted = new URL(href, location.href).href;
-    let answer;
-    try {
-      answer = await ask(wanted);
-    } catch (error) {
-      if (!(error instanceof TypeError)) throw error;
-    }
+    const answer = await ask(wanted);
     if (mine !== turn) return;
     [address, opener] = [wanted, from];
-    if (!answer) return show(fault());
-    arrive(answer);
+    if (answer) arrive(answer);
+    else show(fault());
   }
 
   function fault() {
-    const panel = document.createElement("section");
-    panel.innerHTML = `<h1 id="finta-keys-title"></h1><p role="alert"></p>
-      <p class="finta-buttons"><a class="finta-button" data-dialog></a> <a class="finta-button finta-quiet" data-close></a></p>`;
-    panel.querySelector("h1").textContent = gettext("No answer");
-    panel.querySelector("p").textContent = gettext("The server could not be reached. Nothing was changed.");
-    const [again, out] = panel.querySelectorAll("a");
-    [again.textContent, again.href] = [gettext("Try again"), address];
-    [out.textContent, out.href] = [gettext("Close"), here()];
+    const panel = make("section");
+    const ways = make("p", { class: "finta-buttons" });
+    ways.append(
+      make("a", { class: "finta-button", "data-dialog": "", href: address }, gettext("Try again")),
+      make("a", { class: "finta-button finta-quiet", "data-close": "", href: here() }, gettext("Close")),
+    );
+    panel.append(
+      make("h1", { id: "finta-keys-title" }, gettext("No answer")),
+      make("p", { role: "alert" }, gettext("The server could not be reached. Nothing was changed.")),
+      ways,
+    );
     return panel;
   }
 
@@ -187,30 +187,21 @@
     submitter.setAttribute("aria-disabled", "true");
     form.querySelector(".finta-fault")?.remove();
     const target = form.hasAttribute("action") ? form.action : address;
-    try {
-      const answer = await ask(target, new URLSearchParams(fields));
-      sending = false;
-      arrive(answer, fields.filter(([name]) => isTyped(form, name)));
-    } catch (error) {
-      if (!(error instanceof TypeError)) throw error;
-      sayThatNoAnswerCame(form);
-    } finally {
-      sending = false;
-      submitter.removeAttribute("aria-disabled");
-    }
+    const answer = await ask(target, new URLSearchParams(fields));
+    sending = false;
+    submitter.removeAttribute("aria-disabled");
+    if (answer) arrive(answer, fields.filter(([name]) => isTyped(form, name)));
+    else sayThatNoAnswerCame(form);
   }
 
   function sayThatNoAnswerCame(form) {
     stale = true;
-    const alert = document.createElement("p");
-    alert.className = "finta-note finta-warning finta-fault";
-    alert.setAttribute("role", "alert");
-    const look = document.createElement("a");
-    look.href = here();
-    look.textContent = filled(gettext("Look at %(page)s"), { page: main.querySelector("h1").textContent });
+    const page = main.querySelector("h1").textContent;
+    const look = make("a", { href: here() }, filled(gettext("Look at %(page)s"), { page }));
     const said = gettext("No answer came, so nothing is known to have changed. %(link)s to see, or try again: nothing is done twice.");
     const [before, after] = said.split("%(link)s");
-    alert.append(before, look, after);
+    const alert = warning(before, "finta-fault");
+    alert.append(look, after);
     form.querySelector(".finta-buttons").before(alert);
     look.focus();
   }
@@ -254,14 +245,11 @@
   async function refresh(messages) {
     stale = false;
     const mine = turn;
-    try {
-      backToList((await ask(here())).page, messages, mine);
-    } catch (error) {
-      if (!(error instanceof TypeError)) throw error;
-      stale = true;
-      address = location.href;
-      if (mine === turn) show(fault());
-    }
+    const answer = await ask(here());
+    if (answer) return backToList(answer.page, messages, mine);
+    stale = true;
+    address = location.href;
+    if (mine === turn) show(fault());
   }
 
   window.addEventListener("beforeunload", (event) => {
@@ -302,11 +290,7 @@
   }
 
   function sayThatItIsSelected(pressed) {
-    const alert = document.createElement("p");
-    alert.className = "finta-note finta-warning";
-    alert.setAttribute("role", "alert");
-    alert.textContent = gettext("This browser does not let a page copy. The text is selected: copy it with the keyboard.");
-    pressed.replaceWith(alert);
+    pressed.replaceWith(warning(gettext("This browser does not let a page copy. The text is selected: copy it with the keyboard.")));
   }
 
   document.addEventListener("copy", () => {
