@@ -44,6 +44,11 @@ def calls(view, pk, presented=None, status=200):
     respond = view.as_view()
     for _ in range(3):
         assert respond(request, pk=pk).status_code == status
+    # The least of several: what the collector of garbage calls on the way belongs to others.
+    return min(counted(respond, request, pk) for _ in range(5))
+
+
+def counted(respond, request, pk):
     count = 0
 
     def counting(frame, event, arg):
