@@ -76,8 +76,9 @@ def account_label() -> str:
     label = getattr(settings, "FINTA_KEYS_ACCOUNT_MODEL", None)
     if isinstance(label, str) and label.count(".") == 1:
         return label
+    value = repr(label) if hasattr(settings, "FINTA_KEYS_ACCOUNT_MODEL") else "not set"
     raise ImproperlyConfigured(
-        f"FINTA_KEYS_ACCOUNT_MODEL is {label!r}. Set it to the labels of an app and of a model of it, such as "
+        f"FINTA_KEYS_ACCOUNT_MODEL is {value}. Set it to the labels of an app and of a model of it, such as "
         '"shops.Shop": the model that keys are limited to.'
     )
 

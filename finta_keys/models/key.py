@@ -31,8 +31,6 @@ from finta_keys.models import owner as owners
 from finta_keys.models.once import AlreadyDone, CreateNonce
 from finta_keys.models.scope import KeyAccountScope
 
-conf.account_label()  # Raises where the setting is missing. The relations below would say less.
-
 
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
     @sensitive_variables()

@@ -3,6 +3,12 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 
+from finta_keys import conf
+
+# Raises where the setting is missing or no label. This module is imported first of those whose relations read it, which
+# would say less.
+conf.account_label()
+
 
 class KeyAccountScope(models.Model):
     """One account in the scope of one restricted key."""

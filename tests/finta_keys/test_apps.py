@@ -1,5 +1,7 @@
 """How this app starts, with and without drf-spectacular beside it."""
 
+import subprocess
+import sys
 from unittest import mock
 
 import pytest
@@ -13,6 +15,28 @@ from finta_keys import openapi
 def test_the_app_starts_with_drf_spectacular_and_without(spectacular):
     with mock.patch("finta_keys.apps.find_spec", return_value=spectacular):
         apps.get_app_config("finta_keys").ready()
+
+
+@pytest.mark.parametrize(
+    ("configured", "said"),
+    [
+        ("", "is not set."),
+        ("FINTA_KEYS_ACCOUNT_MODEL=None", "is None."),
+        ("FINTA_KEYS_ACCOUNT_MODEL='shops.models.Shop'", "is 'shops.models.Shop'."),
+        ("FINTA_KEYS_ACCOUNT_MODEL='Shop'", "is 'Shop'."),
+    ],
+)
+def test_a_project_that_names_no_account_model_starts_with_one_clear_sentence(configured, said):
+    code = (
+        "import django; from django.conf import settings;"
+        f"settings.configure(INSTALLED_APPS=['django.contrib.contenttypes', 'django.contrib.auth', 'finta_keys'],"
+        f"{configured}); django.setup()"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)  # noqa: S603
+    assert result.stderr.splitlines()[-1] == (
+        f"django.core.exceptions.ImproperlyConfigured: FINTA_KEYS_ACCOUNT_MODEL {said} Set it to the labels of an app "
+        'and of a model of it, such as "shops.Shop": the model that keys are limited to.'
+    )
 
 
 def test_X1_the_security_scheme_publishes_the_pattern():
