@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection, connections, transaction
+from django.db import OperationalError, ProgrammingError, connection, connections, transaction
 from django.views.debug import ExceptionReporter
 
 from finta_keys import secret as secrets
@@ -147,7 +147,7 @@ class TestWhatIsPrinted:
             (
                 (*ALICE, "--name", "CI", "--account", "nope"),
                 1,
-                "CommandError: One of these ids is that of no account of alice",
+                "CommandError: At least one of these ids belongs to no account of alice",
             ),
             (ALICE, 2, "the following arguments are required: --name"),
             ((*ALICE, "--name", "CI", "--account"), 2, "argument --account: expected at least one argument"),
@@ -171,6 +171,24 @@ class TestWhatIsPrinted:
         assert "Traceback" not in printed.err
 
 
+class TestDatabase:
+    @pytest.mark.parametrize("error", [OperationalError, ProgrammingError])
+    @pytest.mark.parametrize("table", ["accounts_app_user", "finta_keys_apikey"])
+    def test_a_database_that_does_not_answer_or_lacks_tables_is_told_in_one_sentence(self, alice, error, table):
+        def fail(execute, sql, *args):
+            if table in sql:
+                raise error("no such table, host db.internal")
+            return execute(sql, *args)
+
+        with connection.execute_wrapper(fail), pytest.raises(CommandError) as failed:
+            createkey(*ALICE, "--name", "CI")
+        assert str(failed.value) == (
+            f"The database did not answer ({error.__name__}), so there is no secret to hand over. "
+            "See that it can be reached and that migrate has run, then repeat the command."
+        )
+        assert isinstance(failed.value.__cause__, error)  # for --traceback
+
+
 class TestAccounts:
     def test_several_accounts_at_once_and_the_option_repeated(self, alice, accounts):
         checking, savings, cash = accounts.checking.pk, accounts.savings.pk, accounts.cash.pk
@@ -185,7 +203,7 @@ class TestAccounts:
         mine = accounts.checking.pk
         for account in (bobs_account.pk, uuid4(), "nope", "", "1", bobs_account.pk.hex):
             said = refusal(*ALICE, "--name", "CI", "--account", mine, "--account", account)
-            assert said == f"One of these ids is that of no account of {alice}: {mine}, {account}. Check them."
+            assert said == f"At least one of these ids belongs to no account of {alice}: {mine}, {account}. Check them."
         alice.refresh_from_db()
         assert not alice.storage_mode
 

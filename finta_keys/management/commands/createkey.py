@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from argparse import ArgumentTypeError
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -13,6 +14,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
+from django.db import OperationalError, ProgrammingError
 from django.views.decorators.debug import sensitive_variables
 
 from finta_keys import conf, names
@@ -53,9 +55,12 @@ class Command(BaseCommand):
 
     @sensitive_variables()  # It hides the variables of all that is called from here, too.
     def handle(self, *args: Any, **options: Any) -> None:
-        owner, name = _find_owner(options["user"]), options["name"]
+        name = options["name"]
+        with _database_answers():
+            owner = _find_owner(options["user"])
         try:
-            with redirect_stdout(sys.stderr):  # What a receiver of the host prints, such as a mail on the console
+            # Standard error has what a receiver of the host prints, too, such as a mail on the console.
+            with _database_answers(), redirect_stdout(sys.stderr):
                 key, secret = ApiKey.objects.issue(owner=owner, name=name, accounts=options["accounts"])
         except ValidationError as refusal:
             # The look-up comes after the refusal, so that of two commands at once one makes the key and both succeed.
@@ -97,6 +102,18 @@ class Command(BaseCommand):
             self.stdout.write(_as_json(key, created=False))
 
 
+@contextmanager
+def _database_answers() -> Iterator[None]:
+    """Tell what a database that is away or lacks our tables means. What it refuses otherwise keeps its own words."""
+    try:
+        yield
+    except (OperationalError, ProgrammingError) as error:
+        raise CommandError(
+            f"The database did not answer ({type(error).__name__}), so there is no secret to hand over. "
+            "See that it can be reached and that migrate has run, then repeat the command."
+        ) from error
+
+
 def _text(argument: str) -> str:
     """Refuse bytes of the command line that are not text: some databases fail on them instead of finding nothing."""
     try:
@@ -132,7 +149,7 @@ def _explain(refusal: ValidationError, owner: AbstractBaseUser, accounts: list[s
         return f"{owner} has a key of this name already. Choose another name, or add --if-absent to leave it as it is."
     if accounts and "accounts" in refusal.update_error_dict({}):
         ids = ", ".join(map(str, accounts))
-        return f"One of these ids is that of no {conf.account_words()[0]} of {owner}: {ids}. Check them."
+        return f"At least one of these ids belongs to no {conf.account_words()[0]} of {owner}: {ids}. Check them."
     return "\n".join(refusal.messages)
 
 

@@ -28,7 +28,7 @@ def test_json_names_the_accounts(capsys, shops):
 
 def test_a_foreign_or_malformed_account_is_refused(shops, foreign):
     for account in (str(foreign.pk), "no such shop", "", "9" * 30, "x" * 500):
-        with pytest.raises(CommandError, match="One of these ids is that of no store of merchant"):
+        with pytest.raises(CommandError, match="At least one of these ids belongs to no store of merchant"):
             call_command("createkey", "--user", "merchant", "--name", "Shell", "--account", account)
     assert not ApiKey.objects.exists()
 
