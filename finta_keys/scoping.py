@@ -253,7 +253,8 @@ def scope_problem(view: type) -> tuple[str, str]:
     if not _has_mixin(view):
         return (
             "authenticates by API key but is not limited to the key's scope.",
-            'Add AccountScopeMixin to its bases, or mark it @unscoped("why it shows nothing of any account").',
+            'Add AccountScopeMixin to its bases, or mark it @unscoped("why it shows nothing of any account"). '
+            "A function has no bases: let it show only what visible() returns, and mark it.",
         )
     return (
         f"has AccountScopeMixin, which does not guard {', '.join(map('{}()'.format, _unguarded(view)))} of it.",
