@@ -57,6 +57,14 @@ def test_X3_a_bad_pepper_is_refused_at_the_start_and_not_printed(tmp_path):
     assert "zz" not in result.stderr
 
 
+def test_a_python_without_django_is_told_which_one_has_it(tmp_path):
+    source = ROOT / "manage.py"
+    command = [sys.executable, "-S", str(source), "check"]  # without the packages that are installed
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)  # noqa: S603
+    assert result.returncode == 1
+    assert result.stderr == "This Python has no Django. Run `make setup`, then `.venv/bin/python manage.py …`.\n"
+
+
 @pytest.mark.parametrize("name", ["API_RATE_LIMIT", "SIGN_IN_LIMIT", "SIGN_IN_SOURCE_LIMIT", "PASSWORD_RESET_LIMIT"])
 def test_a_bad_rate_is_refused_at_the_start(tmp_path, name):
     result = start(tmp_path, ["manage.py", "check"], **{name: "a lot"}, **GOOD)

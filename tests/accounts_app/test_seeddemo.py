@@ -82,7 +82,7 @@ class TestFirstRun:
             printed = re.search(rf"{name}@example.com  password ({PASSWORD})  \({accounts} accounts, \d+ ", seeded)
             assert Client().login(username=f"{name}@example.com", password=printed[1])
         assert "first key, which switches it on" in seeded
-        assert "manage.py createsuperuser" in seeded
+        assert "`.venv/bin/python manage.py createsuperuser`" in seeded
 
     @pytest.mark.parametrize(("port", "shown"), [("9001", "9001"), ("", "8000")])
     def test_it_names_the_port_of_the_environment(self, db, short_history, monkeypatch, port, shown):

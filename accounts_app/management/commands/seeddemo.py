@@ -31,7 +31,7 @@ class Command(BaseCommand):
             self.stdout.write(f"  {owner.email}  {_password(owner)}  ({_possessions(owner)})")
         self.stdout.write(
             "Storage Mode is off until an owner creates the first key, which switches it on.\n"
-            "`python manage.py createsuperuser` makes an operator, who may sign in to /admin."
+            "`.venv/bin/python manage.py createsuperuser` makes an operator, who may sign in to /admin."
         )
 
 
