@@ -8,6 +8,8 @@ import limits
 from django.apps import AppConfig
 from django.conf import settings
 from django.core import checks
+from limits.errors import ConfigurationError
+from limits.storage import storage_from_string
 
 RATES = (
     "API_RATE_LIMIT",
@@ -30,6 +32,22 @@ def check_rate_limits(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
         for name in RATES
         if not _is_rate(getattr(settings, name))
     ]
+
+
+@checks.register(checks.Tags.security)
+def check_kind_of_storage(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[checks.CheckMessage]:
+    """With a storage that cannot be built, every request that is counted would fail. Its URL may hold a password."""
+    try:
+        storage_from_string(settings.RATE_LIMIT_STORAGE)  # It connects to nothing yet.
+    except (ConfigurationError, ValueError):
+        return [
+            checks.Error(
+                "RATE_LIMIT_STORAGE cannot be used.",
+                hint="Set it to memory:// or to a Redis, such as redis://host:6379.",
+                id="accounts_app.E004",
+            )
+        ]
+    return []
 
 
 @checks.register(checks.Tags.security, deploy=True)

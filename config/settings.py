@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import django
-import environ
 from django.core.exceptions import ImproperlyConfigured
 
-BASE_DIR = Path(__file__).resolve().parent.parent
+from config import environment
+from config.environment import env
 
-env = environ.Env()
-env.read_env(BASE_DIR / ".env")
+BASE_DIR = Path(__file__).resolve().parent.parent
 
 _missing = [name for name in ("SECRET_KEY", "API_KEY_PEPPERS") if not env.str(name, default="")]
 if _missing:
@@ -20,9 +19,9 @@ if _missing:
         "or set them in the environment (README: Settings)."
     )
 
-DEBUG = env.bool("DEBUG", default=False)
+DEBUG = environment.flag("DEBUG")
 SECRET_KEY = env.str("SECRET_KEY")
-FINTA_KEYS_PEPPERS = env.list("API_KEY_PEPPERS")
+FINTA_KEYS_PEPPERS = environment.peppers("API_KEY_PEPPERS")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
@@ -89,7 +88,7 @@ TEMPLATES = [
 
 _database: dict[str, Any] = {"ENGINE": "django.db.backends.sqlite3", "NAME": BASE_DIR / "db.sqlite3"}
 if env.str("DATABASE_URL", default=""):
-    _database = env.db("DATABASE_URL")
+    _database = environment.database("DATABASE_URL")
 _database["ATOMIC_REQUESTS"] = False  # A secret is shown only after it has been committed.
 _database.setdefault("CONN_MAX_AGE", 60)
 if _database["ENGINE"] == "django.db.backends.sqlite3":
@@ -136,7 +135,7 @@ SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SECURE_HSTS_SECONDS = 0 if DEBUG else 365 * 24 * 60 * 60
 # Off at first: a proxy does it better, and whether there is one is not known here. Never for the API: a client that
 # is led to TLS has sent its secret in clear, would go on to do so, and nobody would notice.
-SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=False)
+SECURE_SSL_REDIRECT = environment.flag("SECURE_SSL_REDIRECT")
 SECURE_REDIRECT_EXEMPT = ["^v2(/|$)"]
 # What these ask for is not this site's to decide: redirects (above), and HSTS for other hosts of the domain, which
 # would take those off the net that have no TLS (W005, W021).
@@ -226,7 +225,7 @@ STORAGES = {
     },
 }
 
-_mail = env.email("EMAIL_URL", default="consolemail://" if DEBUG else "smtp://localhost:25")
+_mail = environment.mail("EMAIL_URL", default="consolemail://" if DEBUG else "smtp://localhost:25")
 if django.VERSION < (6, 1):
     globals().update(_mail)
 else:

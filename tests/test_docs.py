@@ -14,7 +14,7 @@ README = (ROOT / "README.md").read_text()
 
 
 def test_the_table_of_settings_is_that_of_the_code():
-    read = set(re.findall(r'env\.\w+\("(\w+)"', (ROOT / "config/settings.py").read_text()))
+    read = set(re.findall(r'env(?:ironment)?\.\w+\("(\w+)"', (ROOT / "config/settings.py").read_text()))
     table = README.split("## Settings")[1].split("## ")[0]
     assert set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) == read
 

@@ -14,7 +14,7 @@ def start(tmp_path, code, **environment):
     """Run ``code`` with the site's settings in a copy of the project that has no ``.env``."""
     for source in (ROOT / "manage.py", *(ROOT / "config").glob("*.py")):
         copy = tmp_path / source.relative_to(ROOT)
-        copy.parent.mkdir(exist_ok=True)
+        copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_text(source.read_text())
     for package in ("accounts_app", "finta_keys", "templates"):
         (tmp_path / package).symlink_to(ROOT / package)
@@ -50,11 +50,45 @@ def test_X2_with_secrets_alone_it_starts_safely(tmp_path):
     )
 
 
-def test_X3_a_bad_pepper_is_refused_at_the_start_and_not_printed(tmp_path):
-    result = start(tmp_path, ["manage.py", "check"], SECRET_KEY="x" * 60, API_KEY_PEPPERS="zz" * 32)
+SECRET = "s3cret"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("API_KEY_PEPPERS", "zz" * 32, "has to be peppers of 64 hex digits each, with commas between them. Make one"),
+        ("API_KEY_PEPPERS", SECRET, "has to be peppers of 64 hex digits each, with commas between them. Make one"),
+        ("DATABASE_URL", SECRET, "cannot be read. Write it like postgres://user:password@host/name."),
+        ("DATABASE_URL", f"postgress://u:{SECRET}@h/n", "cannot be read. Write it like postgres://"),
+        ("DATABASE_URL", f"postgres://u@h:{SECRET}/n", "cannot be read. Write it like postgres://"),
+        ("EMAIL_URL", SECRET, "cannot be read. Write it like smtp+tls://user:password@host:587."),
+        ("EMAIL_URL", f"smpt://u:{SECRET}@h", "cannot be read. Write it like smtp+tls://"),
+        ("EMAIL_URL", f"smtp://h:{SECRET}", "cannot be read. Write it like smtp+tls://"),
+        ("DEBUG", "flase", "is 'flase'. Set it to true or false."),
+        ("SECURE_SSL_REDIRECT", "ture", "is 'ture'. Set it to true or false."),
+    ],
+)
+def test_X3_a_value_that_cannot_be_used_stops_the_start_and_no_secret_is_printed(tmp_path, name, value, said):
+    result = start(tmp_path, ["manage.py", "check"], **GOOD | {name: value})
     assert result.returncode != 0
-    assert "FINTA_KEYS_PEPPERS" in result.stderr
+    assert result.stderr.startswith(f"{name} {said}")
+    assert result.stderr.count("\n") == 1
+    assert SECRET not in result.stderr
     assert "zz" not in result.stderr
+
+
+def test_words_for_true_and_false_may_be_the_usual_ones(tmp_path):
+    for on, off in [("true", "false"), ("True", "False"), ("1", "0"), ("yes", "no"), ("on", "off"), ("y", "")]:
+        printed = "from config import settings as s; print(s.DEBUG, s.SECURE_SSL_REDIRECT)"
+        result = start(tmp_path / on, ["-c", printed], DEBUG=on, SECURE_SSL_REDIRECT=off, **GOOD)
+        assert result.stdout.split() == ["True", "False"], result.stderr
+
+
+def test_blanks_around_peppers_do_not_matter(tmp_path):
+    printed = "from config import settings as s; print(s.FINTA_KEYS_PEPPERS)"
+    peppers = f"{'ab' * 32}, {'CD' * 32} ,"
+    result = start(tmp_path, ["-c", printed], **GOOD | {"API_KEY_PEPPERS": peppers})
+    assert result.stdout.strip() == repr(["ab" * 32, "CD" * 32]), result.stderr
 
 
 def test_a_python_without_django_is_told_which_one_has_it(tmp_path):

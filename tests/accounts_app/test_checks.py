@@ -12,6 +12,24 @@ def workers(monkeypatch):
     return lambda number: monkeypatch.setenv("WEB_CONCURRENCY", number)
 
 
+class TestE004:
+    @pytest.mark.parametrize("storage", ["redys://:s3cret@localhost", "localhost:6379", "redis://h:s3cret", ""])
+    def test_a_storage_that_cannot_be_used_is_found_and_not_quoted(self, settings, storage):
+        settings.RATE_LIMIT_STORAGE = storage
+        (message,) = checks.check_kind_of_storage(None)
+        assert message.id == "accounts_app.E004"
+        assert message.is_serious()
+        assert "redis://host:6379" in message.hint
+        assert "s3cret" not in message.msg + message.hint
+
+    @pytest.mark.parametrize(
+        "storage", ["memory://", "memory:", "redis://h:6379", "rediss://h", "redis+unix:///r.sock"]
+    )
+    def test_one_that_can_be_used_is_fine(self, settings, storage):
+        settings.RATE_LIMIT_STORAGE = storage
+        assert checks.check_kind_of_storage(None) == []
+
+
 class TestW002:
     @pytest.mark.parametrize("number", ["2", " 12 "])
     @pytest.mark.parametrize("storage", ["memory://", "memory:"])
