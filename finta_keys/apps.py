@@ -1,3 +1,4 @@
+from contextlib import suppress
 from importlib.util import find_spec
 
 from django.apps import AppConfig
@@ -10,7 +11,11 @@ class FintaKeysConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from finta_keys import checks  # noqa: F401  # importing registers them
+        from finta_keys import checks, conf  # noqa: F401  # importing the checks registers them
+
+        # A hook's module may note sign-ins, of which some come before it is first asked.
+        with suppress(ImportError):  # A check tells.
+            conf.fresh_sign_in()
 
         if find_spec("drf_spectacular"):
             from finta_keys import openapi  # noqa: F401  # importing registers the extension

@@ -17,6 +17,21 @@ def test_the_app_starts_with_drf_spectacular_and_without(spectacular):
         apps.get_app_config("finta_keys").ready()
 
 
+def test_the_module_of_the_hook_is_there_from_the_start(settings, tmp_path, monkeypatch):
+    """Its receivers of sign-ins would else be deaf until somebody creates a key."""
+    (tmp_path / "own_sign_in.py").write_text("def ask(request):\n    pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    settings.FINTA_KEYS_FRESH_SIGN_IN = "own_sign_in.ask"
+    monkeypatch.delitem(sys.modules, "own_sign_in", raising=False)
+    apps.get_app_config("finta_keys").ready()
+    assert "own_sign_in" in sys.modules
+
+
+def test_a_hook_that_is_not_there_is_left_to_the_check(settings):
+    settings.FINTA_KEYS_FRESH_SIGN_IN = "nowhere.ask"
+    apps.get_app_config("finta_keys").ready()
+
+
 @pytest.mark.parametrize(
     ("configured", "said"),
     [
