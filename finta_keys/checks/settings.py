@@ -28,7 +28,8 @@ def check_peppers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Mes
     try:
         peppers = conf.peppers()
     except ImproperlyConfigured as error:
-        return [checks.Error(str(error), id="finta_keys.E001")]
+        hint = "Keys that are there already need the pepper that they were made with: put that one back."
+        return [checks.Error(str(error), hint=hint, id="finta_keys.E001")]
     if len(set(peppers)) < len(peppers):
         hint = "Remove the repeated one. To retire a pepper, put a new one in front of it."
         return [checks.Error("FINTA_KEYS_PEPPERS names a pepper twice.", hint=hint, id="finta_keys.E002")]

@@ -19,6 +19,7 @@ def test_E001_bad_peppers_are_found(settings, peppers):
     settings.FINTA_KEYS_PEPPERS = peppers
     message = only(checks.check_peppers(None), "finta_keys.E001")
     assert "token_hex(32)" in message.msg
+    assert message.hint == "Keys that are there already need the pepper that they were made with: put that one back."
     assert "1111" not in str(message)
 
 
