@@ -24,6 +24,7 @@ from itertools import takewhile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+SITE = [ROOT / "README.md", ROOT / "docs/operations.md"]  # for those who run the site of this repository
 OPTIONS = {"console": {"status", "terminal", "paste"}, "pycon": set(), "text": set()}
 OF_FILES = ({"file"}, {"append"})
 
@@ -53,7 +54,7 @@ def documents() -> list[Path]:
     """Return the documents whose blocks are run, all of them."""
     named = [ROOT / name for name in ("docs/tutorial.md", "docs/reference.md", "docs/scope.md", "docs/index.md")]
     named += [ROOT / name for name in ("docs/security-model.md", "CONTRIBUTING.md", "SECURITY.md")]
-    return [*named, *sorted((ROOT / "docs/how-to").glob("*.md"))]
+    return [*named, *SITE, *sorted((ROOT / "docs/how-to").glob("*.md"))]
 
 
 def read(document: Path) -> list[Block]:

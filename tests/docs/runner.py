@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 
 from tests.docs.blocks import Block
@@ -79,11 +79,14 @@ class Terminal:
 
 
 class Reader:
-    """Somebody who follows a document to the letter.
+    """Somebody who follows a document to the letter. Commands in ``left_out`` are passed over.
 
     ``begin`` are the commands with which each terminal is opened. ``activities`` are what is done elsewhere than in a
     terminal, each by the word of the comment that stands for it.
     """
+
+    reloads = True  # as runserver does by itself where a file changes, but not at a moment of its own
+    left_out: Container[str] = ()
 
     def __init__(
         self,
@@ -150,11 +153,16 @@ class Reader:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a" if "append" in block.options else "w") as file:
             file.write(block.text)
-        for name in self.servers:  # as runserver does by itself, but not at a moment of its own
+        if self.reloads:
+            self.restart()
+
+    def restart(self) -> None:
+        """Start what is at work in other terminals anew."""
+        for name in self.servers:
             self._serve(name)
 
     def _type(self, block: Block) -> None:
-        steps = commands(self._here(block))
+        steps = [step for step in commands(self._here(block)) if step[0] not in self.left_out]
         for number, (command, expected) in enumerate(steps, start=1):
             printed, status = self.run(command, f"{self.clipboard}\n" if "paste" in block.options else "")
             wanted = int(block.options.get("status", 0)) if number == len(steps) else 0

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.blocks import ROOT, documents, read
+from tests.docs.blocks import ROOT, SITE, documents, read
+from tests.docs.operations import ACTIVITIES
 from tests.docs.runner import Reader, commands, is_like
+from tests.docs.site import LEFT_OUT
 
 NOT_RUN: dict[str, int] = {}  # how many blocks of ``text`` a document has
-# What was decided and measured, and what is done on other machines
-FOLLOWED_BY_NOBODY = {
-    f"docs/{name}.md"
-    for name in ("benchmarks", "comparison", "decisions", "operations", "reliability", "security-tests")
+# What was decided and measured
+FOLLOWED_BY_NOBODY = {"CHANGELOG.md"} | {
+    f"docs/{name}.md" for name in ("benchmarks", "comparison", "decisions", "reliability", "security-tests")
 }
 
 IDS = [str(document.relative_to(ROOT)) for document in documents()]
@@ -29,8 +30,15 @@ def test_each_block_is_run(document: Path) -> None:
 
 
 def test_no_document_is_forgotten() -> None:
-    there = {*(ROOT / "docs").rglob("*.md"), ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"}
+    there = {*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")}
     assert {str(path.relative_to(ROOT)) for path in there - {*documents()}} == FOLLOWED_BY_NOBODY
+
+
+def test_all_that_is_left_out_or_done_between_blocks_stands_in_a_document() -> None:
+    blocks = [block for document in SITE for block in read(document)]
+    there = {command for block in blocks if block.language == "console" for command, _ in commands(block.text)}
+    assert there >= {*LEFT_OUT}
+    assert {block.text for block in blocks if block.language == "test"} == {*ACTIVITIES}
 
 
 @pytest.mark.parametrize("document", documents(), ids=IDS)

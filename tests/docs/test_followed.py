@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.blocks import ROOT, documents, read
+from tests.docs.blocks import ROOT, SITE, documents, read
 
 pytestmark = pytest.mark.host
 
-OTHERS = [document for document in documents() if document.name != "tutorial.md" and read(document)]
+FOLLOWED_ELSEWHERE = [ROOT / "docs/tutorial.md", *SITE]
+OTHERS = [document for document in documents() if document not in FOLLOWED_ELSEWHERE and read(document)]
 
 
 def test_tutorial(tutorial: Path) -> None:

@@ -42,7 +42,8 @@ def wait_until(true: Callable[[], Any], what: str, patience: float = PATIENCE) -
 
 def program(name: str) -> str:
     """Return the path of a server's program. Skips the test where there is none; fails it in CI."""
-    found = shutil.which(name) or next(iter(sorted(glob.glob(f"/usr/lib/postgresql/*/bin/{name}"), reverse=True)), "")
+    elsewhere = ["/usr/sbin", *sorted(glob.glob("/usr/lib/postgresql/*/bin"), reverse=True)]  # not on everybody's PATH
+    found = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", os.defpath), *elsewhere]))
     if not found:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(f"There is no {name} on this machine.")
     return found
