@@ -170,7 +170,7 @@ class EditScopeView(ChangePage, views.EditScopeView):
     def scope_as_saved(self) -> str:
         if self.key.share_all_accounts:
             return _("Edited scope: all %(account_words)s.") % display.words()
-        number = self.key.scope_rows.count()
+        number = self.scope_rows.count()
         text = ngettext(
             "Edited scope: %(number)s %(account_word)s.", "Edited scope: %(number)s %(account_words)s.", number
         )

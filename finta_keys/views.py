@@ -24,7 +24,7 @@ from django.views.generic.base import ContextMixin
 
 from finta_keys import conf, display, leaks
 from finta_keys.forms import ConfirmForm, CreateKeyForm, EditScopeForm, KeyForm, ListForm, RenameForm
-from finta_keys.models import AlreadyDone, ApiKey
+from finta_keys.models import AlreadyDone, ApiKey, KeyAccountScope
 
 
 @method_decorator([never_cache, transaction.non_atomic_requests], name="dispatch")
@@ -219,11 +219,17 @@ class EditScopeView(OneKeyView):
     form_class = EditScopeForm
     template_name = "finta_keys/edit_scope.html"
 
+    @property
+    def scope_rows(self) -> QuerySet[KeyAccountScope]:
+        """The scope as it is now. A router may send ``key.scope_rows`` to a replica: Save would bring back what is old
+        there."""
+        return KeyAccountScope.objects.using(conf.database()).filter(key=self.key)
+
     def get_form_kwargs(self) -> dict[str, Any]:
         return {**super().get_form_kwargs(), "owner": self.key.owner}
 
     def get_initial(self) -> dict[str, Any]:
-        chosen = [str(pk) for pk in self.key.scope_rows.values_list("account_id", flat=True)]
+        chosen = [str(pk) for pk in self.scope_rows.values_list("account_id", flat=True)]
         return {"share_all_accounts": self.key.share_all_accounts, "accounts": chosen}
 
     def change(self, form: EditScopeForm) -> HttpResponse:

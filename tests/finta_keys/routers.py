@@ -14,6 +14,13 @@ class ReadsFromReplica:
         return True
 
 
+class ReadsKeysFromReplica(ReadsFromReplica):
+    """Sends what is about keys there; people and sessions are read as usual."""
+
+    def db_for_read(self, model, **hints):
+        return "replica" if model._meta.app_label == "finta_keys" or model.__name__ == "Account" else "default"
+
+
 class AccountsElsewhere:
     """Sends accounts to a database of their own."""
 

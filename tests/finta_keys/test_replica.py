@@ -11,6 +11,7 @@ from finta_keys import conf, nonces, usage
 from finta_keys.models import AlreadyDone, ApiKey
 from finta_keys.testing import make_key
 from tests.factories import TransactionFactory
+from tests.finta_keys import admin_pages, pages
 
 
 @pytest.fixture
@@ -91,6 +92,19 @@ def test_K4_the_api_reads_where_it_is_written(settings, restricted, accounts):
     path = f"/v2/accounts/{made.json()['account']['id']}"
     assert restricted.client.send("PATCH", path, {"name": "Renamed"}).status_code == 200
     assert restricted.client.delete(path).status_code == 204
+
+
+@pytest.mark.parametrize("verb", admin_pages.VERBS_OF_A_KEY)
+@pytest.mark.parametrize("place", ["settings", "admin"])
+def test_K4_the_pages_read_where_they_write(settings, alices_browser, restricted, accounts, place, verb):
+    """Edit scope that shows an old scope brings it back."""
+    settings.DATABASE_ROUTERS = ["tests.finta_keys.routers.ReadsKeysFromReplica"]
+    browser, address = alices_browser, pages.url(verb, restricted.key)
+    if place == "admin":
+        browser, address = admin_pages.operator(), admin_pages.url(verb, restricted.key.pk)
+    answer = pages.submit(browser, address, name="New", accounts=[accounts.savings.pk])
+    assert answer.status_code == (200 if verb == "rotate" else 302)
+    assert alices_browser.get(pages.url("list")).status_code == 200
 
 
 def test_K4_no_verdict_is_cached(restricted, django_assert_num_queries):
