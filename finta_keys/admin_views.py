@@ -51,7 +51,7 @@ class OwnerForm(forms.Form):
             raise ValidationError(refusal % {"word": self.word, "name": name}) from None
 
 
-@method_decorator([never_cache, transaction.non_atomic_requests], name="dispatch")
+@method_decorator([never_cache, views.not_atomic], name="dispatch")
 class AdminPage(PermissionRequiredMixin, FormView):
     """A page below the keys in the admin, wrapped in ``admin_site.admin_view`` by the ``ModelAdmin``."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import connections, transaction
 from django.db.models import Prefetch, QuerySet
 from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
@@ -27,7 +28,14 @@ from finta_keys.forms import ConfirmForm, CreateKeyForm, EditScopeForm, KeyForm,
 from finta_keys.models import AlreadyDone, ApiKey, KeyAccountScope
 
 
-@method_decorator([never_cache, transaction.non_atomic_requests], name="dispatch")
+def not_atomic(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Let no request of a view be a transaction, whichever database has the keys: Django's decorator names one."""
+    for alias in connections:
+        view = transaction.non_atomic_requests(using=alias)(view)
+    return view
+
+
+@method_decorator([never_cache, not_atomic], name="dispatch")
 class OwnKeysMixin(LoginRequiredMixin, ContextMixin):
     """For a signed-in person and their own keys: anybody else's key is not there.
 

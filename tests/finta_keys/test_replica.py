@@ -1,5 +1,8 @@
 """Keys, scope and data are read from the database that is written to (rule K4)."""
 
+import subprocess
+import sys
+
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import connections
@@ -116,3 +119,24 @@ def test_K4_no_verdict_is_cached(restricted, django_assert_num_queries):
 def test_K4_a_key_made_elsewhere_is_found_at_once(alice):
     _, secret = make_key(alice)
     assert ApiKey.objects.with_secret(secret)
+
+
+PAGES_BESIDE_ANOTHER_DATABASE = """
+from tests import settings
+
+settings.DATABASES["bank"] = settings.DATABASES["default"]
+import django
+
+django.setup()
+from django.urls import resolve
+
+for page in ("/settings/api/keys/new", "/settings/api/keys/1/rotate", "/admin/finta_keys/apikey/1/rotate/"):
+    print(*sorted(resolve(page).func._non_atomic_requests))
+"""
+
+
+def test_T1_no_page_is_inside_a_transaction_of_the_request_whichever_database_has_the_keys():
+    """In a process of its own: Django reads the databases once."""
+    printed = [sys.executable, "-c", PAGES_BESIDE_ANOTHER_DATABASE]
+    ran = subprocess.run(printed, capture_output=True, text=True, check=False)  # noqa: S603
+    assert ran.stdout.splitlines() == ["bank default"] * 3, ran.stderr
