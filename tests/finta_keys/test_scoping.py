@@ -19,6 +19,7 @@ from django.views.decorators.cache import cache_page, never_cache
 from rest_framework.decorators import action
 from rest_framework.generics import GenericAPIView, ListAPIView, RetrieveUpdateDestroyAPIView
 from rest_framework.permissions import DjangoModelPermissions
+from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.test import APIRequestFactory, force_authenticate
 from rest_framework.throttling import BaseThrottle
@@ -832,7 +833,7 @@ def test_visible_is_what_the_caller_may_see(restricted, accounts, bobs_account):
 
 
 def test_caches_keep_the_answers_of_keys_apart(restricted, unrestricted, settings):
-    """``cache_page`` keeps one answer for callers whose headers in ``Vary`` are equal: Django adds that of keys."""
+    """``cache_page`` keeps one answer for callers whose headers in ``Vary`` are equal."""
     settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "kept"}}
     view = cache_page(60)(Narrows.as_view())
     try:
@@ -842,3 +843,15 @@ def test_caches_keep_the_answers_of_keys_apart(restricted, unrestricted, setting
             assert len(response.data) == seen
     finally:
         caches["default"].clear()
+
+
+@pytest.mark.parametrize("view", [Narrows, MarkedHandler, ForgetsInDjangosWay])
+def test_an_answer_to_a_key_tells_caches_that_it_is_for_this_key(restricted, view):
+    """Django's cache knows it without that since a fix within 5.2 only."""
+    method = "options" if view is ForgetsInDjangosWay else "get"
+    assert ask(view, restricted.secret, method)["Vary"] == "Accept, Authorization"
+
+
+def test_a_view_that_renders_in_one_way_tells_so_too(restricted):
+    assert ask(Narrows, restricted.secret, renderer_classes=[JSONRenderer])["Vary"] == "Authorization"
+    assert not ask(Narrows, renderer_classes=[JSONRenderer]).has_header("Vary")
