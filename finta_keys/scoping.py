@@ -92,12 +92,12 @@ def _narrowed(get_queryset: Callable[..., Any]) -> Callable[..., Any]:
     """Narrow what ``get_queryset`` returns, and in another way what it gets itself by calls to ``super()``."""
 
     @wraps(get_queryset)
-    def narrowed(view: Any) -> Any:
+    def narrowed(view: Any, *args: Any, **kwargs: Any) -> Any:
         if getattr(view, "_narrowing", False):
-            return _narrowed_within(view, get_queryset(view))
+            return _narrowed_within(view, get_queryset(view, *args, **kwargs))
         view._narrowing = True
         try:
-            queryset = get_queryset(view)
+            queryset = get_queryset(view, *args, **kwargs)
         finally:
             view._narrowing = False
         return view.narrow(queryset)
@@ -116,15 +116,16 @@ def _narrowed_within(view: Any, queryset: models.QuerySet[Any]) -> models.QueryS
 
 def _not_counted(method: Callable[..., Any]) -> Callable[..., Any]:
     """Permissions and throttles ask ``get_queryset()`` for its model, filters narrow what they offer: none of that
-    narrows what is shown."""
+    narrows what is shown, not even where it refuses and the handler goes on."""
 
     @wraps(method)
-    def not_counted(view: Any, *args: Any) -> Any:
+    def not_counted(view: Any, *args: Any, **kwargs: Any) -> Any:
         request = view.request
         before = vars(request).get("was_narrowed", False)
-        result = method(view, *args)
-        request.was_narrowed = before
-        return result
+        try:
+            return method(view, *args, **kwargs)
+        finally:
+            request.was_narrowed = before
 
     return not_counted
 
@@ -192,6 +193,7 @@ _GUARDS: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
     "get_queryset": _narrowed,
     "get_object": _vouched_object,
     "check_permissions": _not_counted,
+    "check_object_permissions": _not_counted,
     "check_throttles": _not_counted,
     "filter_queryset": _not_counted,
     "handle_exception": _same_404,

@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from contextlib import suppress
 from types import SimpleNamespace
 
 import pytest
@@ -18,7 +19,7 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.cache import cache_page, never_cache
 from rest_framework.decorators import action
 from rest_framework.generics import GenericAPIView, ListAPIView, RetrieveUpdateDestroyAPIView
-from rest_framework.permissions import DjangoModelPermissions
+from rest_framework.permissions import BasePermission, DjangoModelPermissions
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.test import APIRequestFactory, force_authenticate
@@ -743,6 +744,33 @@ class NarrowsChoices(AsksForItsModelOnly):
         return Response([account.name for account in self.filter_queryset(Account.objects.all())])
 
 
+class AsksForEachObject(BasePermission):
+    def has_object_permission(self, request, view, obj):
+        return view.get_queryset().model is type(obj)
+
+
+class ChecksItsObjectOnly(AsksForItsModelOnly):
+    """The permission asks ``get_queryset()``, nobody whether this row is in it."""
+
+    permission_classes = [AsksForEachObject]
+
+    def get(self, request):
+        account = Account.objects.get(name="Savings")
+        self.check_object_permissions(request, account)
+        return Response({"name": account.name})
+
+
+class GoesOnWhereRefused(ChecksItsObjectOnly):
+    def check_object_permissions(self, request, obj):
+        super().check_object_permissions(request, obj)
+        raise LookupError
+
+    def get(self, request):
+        with suppress(LookupError):
+            return super().get(request)
+        return Response({"name": "Savings"})
+
+
 class AsksInItsOwnMethod(Keyed):
     http_method_names = ["query", "post", "options"]
 
@@ -753,10 +781,25 @@ class AsksInItsOwnMethod(Keyed):
         return Response([account.name for account in Account.objects.all()])
 
 
-@pytest.mark.parametrize("view", [ThrottlesByItsModel, NarrowsChoices])
-def test_S7_throttles_and_filters_vouch_for_nothing(restricted, accounts, view):
+@pytest.mark.parametrize("view", [ThrottlesByItsModel, NarrowsChoices, ChecksItsObjectOnly, GoesOnWhereRefused])
+def test_S7_permissions_throttles_and_filters_vouch_for_nothing(restricted, accounts, view):
     with pytest.raises(ImproperlyConfigured, match="without narrowing anything"):
         ask(view, restricted.secret)
+
+
+class PassesArguments(AsksForItsModelOnly):
+    permission_classes = []
+
+    def get_queryset(self, without=None):
+        return Account.objects.exclude(name=without)
+
+    def get(self, request):
+        return Response(names(self.filter_queryset(queryset=self.get_queryset(without="Cash"))))
+
+
+def test_S3_guarded_methods_take_the_arguments_of_the_host(unrestricted, restricted):
+    assert ask(PassesArguments, unrestricted.secret).data == ["Checking", "Savings"]
+    assert ask(PassesArguments, restricted.secret).data == ["Checking"]
 
 
 def test_S7_a_method_of_its_own_and_a_path_with_unnamed_arguments_are_about_rows(restricted):
