@@ -6,7 +6,8 @@ They need no test framework but Django's, and raise ``AssertionError``.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from itertools import count
 from typing import Any
@@ -17,10 +18,8 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connections
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 from django.urls import Resolver404, get_resolver, resolve
 
-from finta_keys import conf
 from finta_keys.checks import views
 from finta_keys.models import ApiKey
 from finta_keys.secret import Secret
@@ -66,7 +65,7 @@ def assert_indistinguishable(
     id that is not even well formed. ``request`` goes to ``client.generic()``, such as ``data`` and ``content_type``.
 
     It also fails where nothing is compared: where ``hidden`` leads to no view, or where the client is not let in, runs
-    into an error, or is refused with every method.
+    into an error, or is refused with every method, as it is where the view does not read JSON.
     """
     requests = [{**request, **_request(each)} for each in (hidden, missing, *more)]
     if any(each in requests[:place] for place, each in enumerate(requests)):
@@ -75,16 +74,19 @@ def assert_indistinguishable(
     _ask(client, "GET", {"path": requests[0]["path"]})  # What is written once a minute and key is written now.
     let_in = False
     for method in methods:
-        (first, first_queries), *others = [_ask(client, method, each) for each in requests]
-        let_in |= _is_let_in(method, requests[0]["path"], first[0])
-        for each, (answer, queries) in zip(requests[1:], others, strict=True):
+        (first, first_queries, is_nobodys), *others = [_ask(client, method, each) for each in requests]
+        let_in |= _is_let_in(method, requests[0]["path"], first[0]) and not is_nobodys
+        for each, (answer, queries, _) in zip(requests[1:], others, strict=True):
             for part, expected, found in zip(("status", "body", "headers"), first, answer, strict=True):
                 if found != expected:
                     raise AssertionError(f"{method} {each['path']} differs in its {part}: {found!r}, not {expected!r}")
             if same_queries and queries != first_queries:
                 raise AssertionError(f"{method} {each['path']} takes {queries} queries, not {first_queries}")
     if not let_in:
-        raise AssertionError(f"{requests[0]['path']} refuses each of these methods: nothing is compared.")
+        raise AssertionError(
+            f"{requests[0]['path']} refuses each of these methods, or asks for no key: nothing is compared. "
+            "Does the client send a key, and a body that is understood?"
+        )
 
 
 def assert_scope_covers(urlconf: Any = None) -> list[str]:
@@ -122,14 +124,36 @@ def _request(asked: str | tuple[str, Any]) -> dict[str, Any]:
     return {"path": path, "data": json.dumps(data, cls=DjangoJSONEncoder), "content_type": "application/json"}
 
 
-def _ask(client: Client, method: str, request: dict[str, Any]) -> tuple[tuple[Any, ...], int]:
-    """Return what can be compared of the answer, and the number of queries. The client is left as it was."""
+def _ask(client: Client, method: str, request: dict[str, Any]) -> tuple[tuple[Any, ...], int, bool]:
+    """Return what can be compared of the answer, the number of queries, and whether the answer is nobody's. The client
+    is left as it was."""
     cookies = deepcopy(client.cookies)
-    with CaptureQueriesContext(connections[conf.database()]) as queries:
+    with _queries() as queries:
         response = client.generic(method, **request)
     answer = answer_of(response)
     client.cookies = cookies
-    return answer, len(queries)
+    return answer, len(queries), _is_nobodys(response)
+
+
+@contextmanager
+def _queries() -> Iterator[list[None]]:
+    """Gather the queries to all databases. A project may read from others than that of the keys."""
+    asked: list[None] = []
+
+    def ask(execute: Any, *query: Any) -> Any:
+        asked.append(None)
+        return execute(*query)
+
+    with ExitStack() as stack:
+        for connection in connections.all():
+            stack.enter_context(connection.execute_wrapper(ask))
+        yield asked
+
+
+def _is_nobodys(response: Any) -> bool:
+    """Tell whether Django REST framework answered without a caller: nobody is let in, or nobody was asked for a key."""
+    request = (getattr(response, "renderer_context", None) or {}).get("request")
+    return request is not None and not vars(request).get("_authenticator")
 
 
 def _assert_leads_to_a_view(path: str) -> None:
@@ -141,7 +165,7 @@ def _assert_leads_to_a_view(path: str) -> None:
 
 def _is_let_in(method: str, path: str, status: int) -> bool:
     """Tell whether an answer says something. Raises ``AssertionError`` for one that no answer about rows can be."""
-    moved, refused = 300 <= status < 400, status in (403, 405, 429)
+    moved, refused = 300 <= status < 400, status in (403, 405, 406, 413, 415, 429)
     if method == "GET" and moved:
         raise AssertionError(f"GET {path} answers {status}: nothing is compared. Give the address to which it leads.")
     if status == 401 or status >= 500 or (method == "GET" and status in (403, 429)):

@@ -1,14 +1,32 @@
 """The assertions for other projects can fail, and say why."""
 
+from uuid import uuid4
+
 import pytest
+from django.db import connection, connections
 from django.http import HttpResponse, StreamingHttpResponse
 from django.test import Client
 from django.urls import path
 from rest_framework.authentication import SessionAuthentication
+from rest_framework.parsers import FormParser
+from rest_framework.response import Response
+from rest_framework.versioning import URLPathVersioning
 
+from accounts_app.models import Account
 from finta_keys.models import ApiKey
 from finta_keys.testing import assert_indistinguishable, assert_scope_covers, key_client, make_key
 from tests.finta_keys import urls_made_up as made_up
+
+
+class OpenToAll(made_up.OneAccount):
+    permission_classes = []
+
+
+MEMORY = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:", "OPTIONS": {}}
+
+
+class FirstVersion(URLPathVersioning):
+    allowed_versions = ["v1"]
 
 
 def answering(**answers):
@@ -145,11 +163,62 @@ def test_a_path_that_leads_nowhere_compares_nothing(client):
         assert_indistinguishable(client, "/acounts/1", "/acounts/2")
 
 
-@pytest.mark.parametrize("status", [302, 403, 405, 429])
+@pytest.mark.parametrize("status", [302, 403, 405, 406, 413, 415, 429])
 def test_refusing_every_method_compares_nothing(settings, client, status):
     settings.ROOT_URLCONF = tuple(answering(hidden=missing(status=status)(), missing=missing(status=status)()))
     with pytest.raises(AssertionError, match="refuses each of these methods"):
         assert_indistinguishable(client, "/hidden", "/missing", methods=["POST", "PUT"])
+
+
+class TakesFormsOnly(made_up.OpenToAll):
+    parser_classes = [FormParser]
+
+    def post(self, request):
+        return Response({"seen": Account.objects.filter(pk=request.data["account"]).exists()})
+
+
+def test_a_body_that_the_view_cannot_read_compares_nothing(settings, client):
+    settings.ROOT_URLCONF = (path("forms", TakesFormsOnly.as_view()),)
+    bodies = [("/forms", {"account": each}) for each in "ab"]
+    with pytest.raises(AssertionError, match="refuses each of these methods"):
+        assert_indistinguishable(client, *bodies, methods=["POST"])
+
+
+def test_an_answer_to_nobody_compares_nothing(settings, client, accounts):
+    """A view that lets everybody in shows nobody any account."""
+    settings.ROOT_URLCONF = (path("open/<str:pk>", OpenToAll.as_view()),)
+    addresses = [f"/open/{pk}" for pk in (accounts.savings.pk, uuid4())]
+    assert_indistinguishable(client, *addresses)
+    with pytest.raises(AssertionError, match="asks for no key: nothing is compared"):
+        assert_indistinguishable(Client(), *addresses)
+
+
+def test_an_answer_before_the_key_is_asked_for_compares_nothing(settings, client):
+    """Here a 404 for a version that there is none of."""
+    view = OpenToAll.as_view(versioning_class=FirstVersion)
+    settings.ROOT_URLCONF = (path("<str:version>/<str:pk>", view),)
+    with pytest.raises(AssertionError, match="asks for no key: nothing is compared"):
+        assert_indistinguishable(client, "/v9/1", "/v9/2")
+
+
+@pytest.fixture
+def bank(django_db_blocker, monkeypatch):
+    """Another database of the project."""
+    monkeypatch.setitem(connections.settings, "bank", {**connection.settings_dict, **MEMORY})
+    with django_db_blocker.unblock():
+        yield connections["bank"]
+    connections["bank"].close()
+    del connections["bank"]
+
+
+def test_S4_another_number_of_queries_in_another_database_is_found(settings, bank):
+    def asks_the_bank(request):
+        with bank.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        return missing()()
+
+    with pytest.raises(AssertionError, match="takes 0 queries, not 1"):
+        compare(settings, Client(), asks_the_bank)
 
 
 @pytest.mark.parametrize("twice", [["/v2/accounts/x"] * 2, [("/v2/accounts", {"id": 1})] * 2])
