@@ -19,8 +19,6 @@ from finta_keys import conf, paths
 from finta_keys.checks.settings import Messages
 from finta_keys.checks.views import RoutedView, once, scoped_views
 
-Found = tuple[str, type[models.Model]]  # a filter's name, and the model that it relates to
-
 
 @dataclass(frozen=True)
 class Taken:
@@ -67,10 +65,11 @@ def check_primary_keys_are_not_taken(app_configs: Sequence[AppConfig] | None, **
 @checks.register(checks.Tags.security)
 def check_owner_is_not_taken(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
     """Find the serializers by which a key can give an account to somebody else."""
-    views = (view for view in scoped_views() if view.model and _is_account(view.model))
+    models_of_views = ((view, _shown_model(view)) for view in scoped_views())
     found = (
         (view, each.name)
-        for view in views
+        for view, model in models_of_views
+        if model and _is_account(model)
         for each in _taken(view)
         if each.path == conf.owner_field() and each.relation
     )
@@ -90,12 +89,11 @@ def check_filters(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Mes
     found = ((view, each) for view in scoped_views() for each in _open_filters(view))
     return [
         checks.Warning(
-            f"{view} filters by any {model._meta.label} in {name!r}: its answers tell which of them exist.",
-            hint=f"Write {name} = ModelChoiceFilter(queryset=lambda request: visible(request, "
-            f"{model.__name__}.objects.all(){_path(model)})), with visible from finta_keys.scoping, in a FilterSet.",
+            f"{view} filters by {what} in {name!r}: its answers tell which of them exist.",
+            hint=f"Write {name} = {filter_}, in a FilterSet.",
             id="finta_keys.W019",
         )
-        for view, (name, model) in once(found)
+        for view, (name, what, filter_) in once(found)
     ]
 
 
@@ -161,28 +159,50 @@ def _innermost(field: Any) -> Any:
     return field
 
 
-def _open_filters(view: RoutedView) -> Iterator[Found]:
+def _open_filters(view: RoutedView) -> Iterator[tuple[str, str, str]]:
+    """Yield the name of each filter that knows every row, what it filters by, and the filter to write instead."""
     if not find_spec("django_filters"):
         return
-    from django_filters import ModelChoiceFilter, ModelMultipleChoiceFilter
+    from django_filters import AllValuesFilter, AllValuesMultipleFilter, ModelChoiceFilter, ModelMultipleChoiceFilter
 
-    for name, each in _filters(view).items():
+    filterset = _filterset(view)
+    for name, each in getattr(filterset, "base_filters", {}).items():
         if isinstance(each, ModelChoiceFilter | ModelMultipleChoiceFilter):
             model = getattr(each.queryset, "model", None)  # None where it is a function of the request
             if model and paths.way(model) is not None:
-                yield name, model
+                yield name, f"any {model._meta.label}", _limited_filter(model)
+        elif isinstance(each, AllValuesFilter | AllValuesMultipleFilter):
+            model = _shown_model(view) or filterset._meta.model
+            rows = model._meta.label if model else "row"
+            yield name, f"the values of any {rows}", "CharFilter(), or one with choices of your own"
 
 
-def _filters(view: RoutedView) -> dict[str, Any]:
+def _limited_filter(model: type[models.Model]) -> str:
+    return (
+        f"ModelChoiceFilter(queryset=lambda request: visible(request, {model.__name__}.objects.all(){_path(model)})), "
+        "with visible from finta_keys.scoping"
+    )
+
+
+def _filterset(view: RoutedView) -> Any:
+    """Return the FilterSet by which a view filters, or None."""
     from django_filters.rest_framework import DjangoFilterBackend
 
+    model = None if view.get("filterset_class") else _shown_model(view)
+    rows = view.get("queryset") if model is None else model._base_manager.none()
     for backend in view.get("filter_backends", ()):
         if isinstance(backend, type) and issubclass(backend, DjangoFilterBackend):
             try:
-                return dict(backend().get_filterset_class(view.instance(), view.get("queryset")).base_filters)
-            except Exception:  # nothing to filter by, or a mistake that a call will tell
-                return {}
-    return {}
+                return backend().get_filterset_class(view.instance(), rows)
+            except Exception:  # a mistake that a call will tell
+                return None
+    return None
+
+
+def _shown_model(view: RoutedView) -> type[models.Model] | None:
+    """Return the model of a view; where a method makes its queryset, that of its serializer."""
+    model: type[models.Model] | None = getattr(getattr(view.get("serializer_class"), "Meta", None), "model", None)
+    return view.model or model
 
 
 def _is_account(model: type[models.Model]) -> bool:

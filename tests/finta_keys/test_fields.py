@@ -9,7 +9,13 @@ import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.core import checks as django_checks
 from django.urls import path
-from django_filters import FilterSet, ModelChoiceFilter, ModelMultipleChoiceFilter
+from django_filters import (
+    AllValuesFilter,
+    AllValuesMultipleFilter,
+    FilterSet,
+    ModelChoiceFilter,
+    ModelMultipleChoiceFilter,
+)
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.exceptions import ValidationError
 from rest_framework.filters import SearchFilter
@@ -431,6 +437,11 @@ def test_W020_an_owner_that_a_key_may_choose_is_found(settings):
     assert "owner=request.user" in message.hint
 
 
+def test_W020_a_view_that_has_a_method_in_place_of_a_queryset_is_found(settings):
+    view = WritesAccounts.as_view(queryset=None, serializer_class=AccountWithOwner)
+    assert [message.id for message in owners_found(settings, view)] == ["finta_keys.W020"]
+
+
 def test_W020_other_serializers_are_fine(settings):
     assert not owners_found(settings, WritesAccounts.as_view(serializer_class=AccountWithOwnerToRead))
     inner = serializer(inner=AccountWithOwner())
@@ -453,6 +464,17 @@ class ByOwner(FilterSet):
     user = ModelChoiceFilter(field_name="account__owner", queryset=User.objects.all())
 
 
+class ByAllValues(FilterSet):
+    summary = AllValuesFilter()
+    names = AllValuesMultipleFilter(field_name="account__name")
+
+
+class ByAllValuesOfTransactions(ByAllValues):
+    class Meta:
+        model = Transaction
+        fields = []
+
+
 class OwnBackend(DjangoFilterBackend):
     pass
 
@@ -470,6 +492,10 @@ class Filters(Writes):
     filterset_class = None
 
 
+class Lists(Filters, ListAPIView):
+    pass
+
+
 @pytest.mark.parametrize(
     ("given", "names"),
     [
@@ -484,6 +510,11 @@ class Filters(Writes):
         ({}, []),
         ({"filterset_fields": ["account"], "filter_backends": [SearchFilter]}, []),
         ({"filterset_fields": ["account"], "queryset": None}, []),
+        ({"filterset_fields": ["account"], "queryset": None, "serializer_class": TransactionSerializer}, ["'account'"]),
+        ({"filterset_class": ByAllValues}, ["'summary'", "'names'"]),
+        ({"filterset_class": ByAllValuesOfTransactions, "queryset": None}, ["'summary'", "'names'"]),
+        ({"filterset_class": ByAllValues, "queryset": None}, ["'summary'", "'names'"]),
+        ({"filterset_class": ByAnyAccount, "queryset": None}, ["'account'"]),
     ],
 )
 def test_W019_filters_by_any_account_are_found(settings, given, names):
@@ -494,6 +525,18 @@ def test_W019_says_what_to_do(settings):
     settings.ROOT_URLCONF = (path("rows", Filters.as_view(filterset_fields=["account"])),)
     (message,) = relations.check_filters(None)
     assert "ModelChoiceFilter(queryset=lambda request: visible(request, Account.objects.all()))" in message.hint
+
+
+def test_S4_a_filter_by_all_values_tells_of_hidden_rows_and_W019_says_what_to_do(settings, restricted, accounts):
+    for account in (accounts.checking, accounts.savings):
+        TransactionFactory(account=account, summary=account.name)
+    view = Lists.as_view(filterset_class=ByAllValues, serializer_class=TransactionSerializer)
+    settings.ROOT_URLCONF = (path("rows", view),)
+    statuses = [restricted.client.get(f"/rows?summary={name}").status_code for name in ("Savings", "Nothing")]
+    assert statuses == [200, 400]
+    message = relations.check_filters(None)[0]
+    assert "filters by the values of any accounts_app.Transaction in 'summary'" in message.msg
+    assert "summary = CharFilter()" in message.hint
 
 
 def test_W019_nothing_is_imported_where_django_filter_is_not_installed(settings, monkeypatch):
