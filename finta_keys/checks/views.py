@@ -104,21 +104,27 @@ def _drf_callbacks(callback: Any) -> Iterator[Any]:
     seen, pending = set(), [callback]
     while pending:
         each = pending.pop()
-        if id(each) in seen or isinstance(each, type) or not callable(each):
+        if id(each) in seen or isinstance(each, type):
             continue
         seen.add(id(each))
-        if isinstance(getattr(each, "cls", None), type):
+        if callable(each) and isinstance(getattr(each, "cls", None), type):
             yield each
         else:
             pending += _inside(each)
 
 
-def _inside(function: Any) -> Iterator[Any]:
-    """Yield what a decorated function may call: it need not have been made with ``functools.wraps``."""
-    yield getattr(function, "__wrapped__", None)
-    if isinstance(function, functools.partial):
-        yield from (function.func, *function.args)
-    yield from _closure(function)
+def _inside(found: Any) -> Iterator[Any]:
+    """Yield what a decorated function, or another callable, may call: it need not have been made with
+    ``functools.wraps``, and may keep several views in a table."""
+    if isinstance(found, dict):
+        yield from found.values()
+    elif isinstance(found, list | tuple):
+        yield from found
+    elif callable(found):
+        yield from getattr(found, "__dict__", {}).values()
+        if isinstance(found, functools.partial):
+            yield from (found.func, found.args, found.keywords)
+        yield from _closure(found)
 
 
 def _closure(function: Any) -> Iterator[Any]:
@@ -197,10 +203,11 @@ def _has_urls() -> bool:
 
 
 def _path_problem(view: RoutedView) -> str:
-    if view.model is None:
-        return ""  # get_queryset() is asked at the first call.
+    path = view.get("account_path")
+    if view.model is None or not isinstance(path, str):
+        return ""  # get_queryset(), or a property, is asked at the first call.
     try:
-        paths.lookups(view.model, view.get("account_path"))
+        paths.lookups(view.model, path)
     except ImproperlyConfigured as error:
         return str(error)
     return ""

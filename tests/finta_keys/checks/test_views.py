@@ -298,6 +298,24 @@ def by_method(**views):
     return lambda request: (post if request.method == "POST" else get)(request)
 
 
+def by_method_in_a_table(**views):
+    return lambda request: views[request.method.lower()](request)
+
+
+def of_a_list(*views):
+    return lambda request: views[0](request)
+
+
+class KeepsTheView:
+    """A callable that is no decorator."""
+
+    def __init__(self, view):
+        self.view = view
+
+    def __call__(self, request):
+        return self.view(request)
+
+
 def not_yet(view):
     """A closure over a name that has no value."""
 
@@ -332,7 +350,11 @@ def test_E006_what_only_a_request_decides_is_left_to_the_first_call(settings, vi
         lambda view: functools.partial(view, pk=1),
         lambda view: functools.partial(forgot_wraps(view), 1),
         lambda view: functools.partial(lambda inner, request: inner(request), view),
+        lambda view: functools.partial(lambda request, inner: inner(request), inner=view),
         lambda view: by_method(get=made_up.Accounts.as_view(), post=view),
+        lambda view: by_method_in_a_table(get=made_up.Accounts.as_view(), post=view),
+        lambda view: of_a_list(forgot_wraps(view)),
+        KeepsTheView,
     ],
 )
 @pytest.mark.parametrize("view", [made_up.Neither.as_view(), UnscopedViewSet.as_view({"get": "list"})])
@@ -439,6 +461,13 @@ def test_E016_good_paths_and_what_is_not_written_down_are_fine(settings, view):
 def test_a_project_without_urls_has_no_views(settings, check):
     settings.ROOT_URLCONF = None
     assert check(None) == []
+
+
+def test_E016_a_path_that_a_property_makes_is_left_to_the_first_call(settings):
+    class ByProperty(Scoped):
+        account_path = property(lambda self: "")
+
+    assert not path_problems(settings, path("rows", ByProperty.as_view()))
 
 
 def test_E016_a_missing_account_model_is_left_to_its_own_check(settings):
