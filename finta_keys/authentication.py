@@ -42,6 +42,7 @@ class ApiKeyAuthentication(BaseAuthentication):
             raise AuthenticationFailed
         usage.note(key, request._request)
         _vary(view)
+        request.key_found_by = self  # type: ignore[attr-defined]  # A subclass may hand on something else.
         return key.owner, key
 
     def authenticate_header(self, request: Request) -> str:

@@ -35,7 +35,13 @@ def choices(request: Any, queryset: models.QuerySet[Any], path: str = "") -> mod
     key = getattr(request, "auth", None)
     if isinstance(key, ApiKey):
         return key.narrow(queryset, path)
-    return queryset if getattr(request, "successful_authenticator", None) else queryset.none()
+    let_in_by = getattr(request, "successful_authenticator", None)
+    if let_in_by and vars(request).get("key_found_by") is let_in_by:
+        raise ImproperlyConfigured(
+            f"{type(let_in_by).__module__}.{type(let_in_by).__name__} lets a key in and does not return it beside the "
+            "user, so that nothing can be limited to its scope. Let authenticate() return (user, key)."
+        )
+    return queryset if let_in_by else queryset.none()
 
 
 class _Behind:
@@ -178,7 +184,9 @@ def _require_narrowing(view: Any) -> None:
     """Raise ``ImproperlyConfigured`` where a key has called and nobody has looked at its scope."""
     request = vars(view.request)
     # Not request.auth: where a view has put off authentication, it would begin here, and the answer is nobody's.
-    if request.get("was_narrowed") or not isinstance(request.get("_auth"), ApiKey):
+    let_in_by = request.get("_authenticator")
+    is_of_key = isinstance(request.get("_auth"), ApiKey) or (let_in_by and request.get("key_found_by") is let_in_by)
+    if request.get("was_narrowed") or not is_of_key:
         return
     handler = getattr(view, view.request.method.lower(), None)
     if "unscoped_reason" not in vars(type(view)) and not hasattr(handler, "unscoped_reason"):

@@ -17,6 +17,7 @@ from django.test.utils import isolate_apps
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import cache_page, never_cache
+from rest_framework.authentication import BaseAuthentication
 from rest_framework.decorators import action
 from rest_framework.generics import GenericAPIView, ListAPIView, RetrieveUpdateDestroyAPIView
 from rest_framework.permissions import BasePermission, DjangoModelPermissions
@@ -861,6 +862,39 @@ def test_one_request_does_not_vouch_for_the_next(restricted):
     assert view(APIRequestFactory().get("/", **key)).status_code == 200
     with pytest.raises(ImproperlyConfigured):
         forgets(APIRequestFactory().get("/", **key))
+
+
+class GivesATokenInstead(ApiKeyAuthentication):
+    """The mistake: what stands in ``request.auth`` is not the key."""
+
+    def authenticate(self, request):
+        found = super().authenticate(request)
+        return found and (found[0], {"key": found[1].name})
+
+
+class LeavesKeysToOthers(ApiKeyAuthentication):
+    def authenticate(self, request):
+        super().authenticate(request)
+
+
+class Lets(BaseAuthentication):
+    def authenticate(self, request):
+        return self.user, None
+
+
+@pytest.mark.parametrize("view", [Narrows, NarrowsAnotherModel, Forgets, NarrowsEarly])
+def test_S3_a_key_that_its_authentication_does_not_hand_on_is_not_taken_for_somebody_else(
+    restricted, bobs_account, view
+):
+    with pytest.raises(ImproperlyConfigured, match=r"GivesATokenInstead lets a key in|without narrowing anything"):
+        ask(view, restricted.secret, authentication_classes=[GivesATokenInstead])
+    assert ask(view, authentication_classes=[GivesATokenInstead]).status_code == 200
+
+
+def test_a_key_that_its_authentication_declines_leaves_the_request_to_another(restricted, monkeypatch, bobs_account):
+    monkeypatch.setattr(Lets, "user", restricted.key.owner, raising=False)
+    response = ask(Narrows, restricted.secret, authentication_classes=[LeavesKeysToOthers, Lets])
+    assert len(response.data) == 4
 
 
 def test_visible_is_what_the_caller_may_see(restricted, accounts, bobs_account):
