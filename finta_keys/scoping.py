@@ -176,7 +176,8 @@ def _vouched_object(get_object: Callable[..., Any]) -> Callable[..., Any]:
 
 def _is_about_rows(view: Any) -> bool:
     """Tell whether a request is about what is there. A POST creates, but for one to a row or below it."""
-    is_below = view.args or not view.kwargs.keys() <= {"format", "version"}
+    named_by_drf = {view.settings.FORMAT_SUFFIX_KWARG, getattr(view.versioning_class, "version_param", None)}
+    is_below = view.args or not view.kwargs.keys() <= named_by_drf
     return bool(is_below) if view.request.method == "POST" else view.request.method != "OPTIONS"
 
 

@@ -25,6 +25,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.test import APIRequestFactory, force_authenticate
 from rest_framework.throttling import BaseThrottle
+from rest_framework.versioning import URLPathVersioning
 from rest_framework.views import APIView
 from rest_framework.viewsets import ModelViewSet, ViewSet
 
@@ -689,15 +690,29 @@ def test_S7_a_change_that_nobody_narrowed_is_told_of(restricted, method):
         ask(ForgetsToDestroyPlainly, restricted.secret, method, {"pk": "1"})
 
 
-def test_S7_a_post_that_only_creates_need_not_narrow(restricted):
-    class Creates(Keyed):
-        def post(self, request, **kwargs):
-            return Response(status=201)
+class Creates(Keyed):
+    def post(self, request, **kwargs):
+        return Response(status=201)
 
-    for kwargs in ({}, {"format": "json"}, {"version": "v1"}):
-        assert ask(Creates, restricted.secret, "post", kwargs).status_code == 201
-    with pytest.raises(ImproperlyConfigured):
-        ask(Creates, restricted.secret, "post", {"shop_pk": "1"})
+
+class ByRelease(URLPathVersioning):
+    version_param = "release"
+
+
+def test_S7_a_post_that_only_creates_need_not_narrow(restricted):
+    def post(kwargs, versioning=None):
+        return ask(Creates, restricted.secret, "post", kwargs, versioning_class=versioning).status_code
+
+    assert post({}) == post({"format": "json"}) == 201
+    assert post({"version": "1"}, URLPathVersioning) == post({"release": "1", "format": "json"}, ByRelease) == 201
+    for kwargs, versioning in [
+        ({"shop_pk": "1"}, None),
+        ({"version": "1"}, None),  # of a document, say
+        ({"version": "1"}, ByRelease),
+        ({"version": "1", "pk": "1"}, URLPathVersioning),
+    ]:
+        with pytest.raises(ImproperlyConfigured):
+            post(kwargs, versioning)
 
 
 def test_S7_an_action_that_forgets_is_not_given_and_a_marked_one_is(restricted):
