@@ -81,14 +81,14 @@ def check_account_names(app_configs: Sequence[AppConfig] | None, **kwargs: Any) 
 def check_one_database(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
     if check_account_model(None):
         return []  # That is to be put right first.
-    own = apps.get_app_config("finta_keys").get_models()
-    aliases = {model._meta.label: router.db_for_write(model) for model in (*own, conf.account_model())}
+    together = (*apps.get_app_config("finta_keys").get_models(), conf.account_model(), get_user_model())
+    aliases = {model._meta.label: router.db_for_write(model) for model in together}
     if len(set(aliases.values())) == 1:
         return []
     listing = ", ".join(f"{label} in {alias!r}" for label, alias in sorted(aliases.items()))
     return [
         checks.Error(
-            f"Keys, scope rows and accounts are written to different databases: {listing}.",
+            f"Keys, scope rows, accounts and owners are written to different databases: {listing}.",
             hint="Let the database router send all of them to one: scope is a join, and a change is one transaction.",
             id="finta_keys.E004",
         )

@@ -26,3 +26,10 @@ class AccountsElsewhere:
 
     def db_for_write(self, model, **hints):
         return "bank" if model._meta.label == "accounts_app.Account" else None
+
+
+class OwnersElsewhere:
+    """Sends people to a database of their own."""
+
+    def db_for_write(self, model, **hints):
+        return "people" if model._meta.label == "accounts_app.User" else None

@@ -91,6 +91,13 @@ def test_E004_accounts_in_another_database_than_keys_are_found(settings):
     assert "router" in message.hint
 
 
+def test_E004_owners_in_another_database_than_keys_are_found(settings):
+    """The key is looked up together with its owner, and the owner's row is locked for each change."""
+    settings.DATABASE_ROUTERS = ["tests.finta_keys.routers.OwnersElsewhere"]
+    message = only(checks.check_one_database(None), "finta_keys.E004")
+    assert "accounts_app.User in 'people'" in message.msg
+
+
 def test_a_replica_to_read_from_is_fine(settings):
     settings.DATABASE_ROUTERS = ["tests.finta_keys.routers.ReadsFromReplica"]
     assert checks.check_one_database(None) == []
