@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
+from dataclasses import dataclass
 from itertools import count
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -61,8 +62,9 @@ def assert_indistinguishable(
 
     ``client`` presents the key from which ``hidden`` is hidden. Each is a URL, or where the body names what is hidden,
     a URL and what is sent to it as JSON. For each method the answers must have the same status, body and headers (all
-    but ``Date`` and ``X-Request-Id``), and cost the same number of queries, unless ``same_queries`` is false, as for an
-    id that is not even well formed. ``request`` goes to ``client.generic()``, such as ``data`` and ``content_type``.
+    but ``Date`` and ``X-Request-Id``), change the same number of rows, and cost the same number of queries, unless
+    ``same_queries`` is false, as for an id that is not even well formed. ``request`` goes to ``client.generic()``, such
+    as ``data`` and ``content_type``.
 
     It also fails where nothing is compared: where ``hidden`` leads to no view, or where the client is not let in, runs
     into an error, or is refused with every method, as it is where the view does not read JSON.
@@ -74,14 +76,16 @@ def assert_indistinguishable(
     _ask(client, "GET", {"path": requests[0]["path"]})  # What is written once a minute and key is written now.
     let_in = False
     for method in methods:
-        (first, first_queries, is_nobodys), *others = [_ask(client, method, each) for each in requests]
-        let_in |= _is_let_in(method, requests[0]["path"], first[0]) and not is_nobodys
-        for each, (answer, queries, _) in zip(requests[1:], others, strict=True):
-            for part, expected, found in zip(("status", "body", "headers"), first, answer, strict=True):
+        first, *others = [_ask(client, method, each) for each in requests]
+        let_in |= _is_let_in(method, requests[0]["path"], first.told[0]) and not first.is_nobodys
+        for each, answer in zip(requests[1:], others, strict=True):
+            for part, expected, found in zip(("status", "body", "headers"), first.told, answer.told, strict=True):
                 if found != expected:
                     raise AssertionError(f"{method} {each['path']} differs in its {part}: {found!r}, not {expected!r}")
-            if same_queries and queries != first_queries:
-                raise AssertionError(f"{method} {each['path']} takes {queries} queries, not {first_queries}")
+            if same_queries and answer.queries != first.queries:
+                raise AssertionError(f"{method} {each['path']} takes {answer.queries} queries, not {first.queries}")
+            if answer.changed != first.changed:
+                raise AssertionError(f"{method} {each['path']} changes {answer.changed} rows, not {first.changed}")
     if not let_in:
         raise AssertionError(
             f"{requests[0]['path']} refuses each of these methods, or asks for no key: nothing is compared. "
@@ -124,30 +128,41 @@ def _request(asked: str | tuple[str, Any]) -> dict[str, Any]:
     return {"path": path, "data": json.dumps(data, cls=DjangoJSONEncoder), "content_type": "application/json"}
 
 
-def _ask(client: Client, method: str, request: dict[str, Any]) -> tuple[tuple[Any, ...], int, bool]:
-    """Return what can be compared of the answer, the number of queries, and whether the answer is nobody's. The client
-    is left as it was."""
+@dataclass(frozen=True)
+class _Answer:
+    told: tuple[int, bytes, dict[str, str]]  # what a caller can compare
+    queries: int
+    changed: int  # how many rows were
+    is_nobodys: bool
+
+
+def _ask(client: Client, method: str, request: dict[str, Any]) -> _Answer:
+    """Return what can be compared. The client is left as it was."""
     cookies = deepcopy(client.cookies)
-    with _queries() as queries:
+    with _queries() as changes:
         response = client.generic(method, **request)
-    answer = answer_of(response)
+    told = answer_of(response)
     client.cookies = cookies
-    return answer, len(queries), _is_nobodys(response)
+    return _Answer(told, len(changes), sum(changes), _is_nobodys(response))
 
 
 @contextmanager
-def _queries() -> Iterator[list[None]]:
-    """Gather the queries to all databases. A project may read from others than that of the keys."""
-    asked: list[None] = []
+def _queries() -> Iterator[list[int]]:
+    """Gather how many rows each query changed, of all databases. A project may read from others than that of the
+    keys."""
+    changes: list[int] = []
 
-    def ask(execute: Any, *query: Any) -> Any:
-        asked.append(None)
-        return execute(*query)
+    def ask(execute: Any, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        changes.append(0)  # before it may fail
+        result = execute(sql, params, many, context)
+        if str(sql).startswith(("INSERT", "UPDATE", "DELETE")):
+            changes[-1] = context["cursor"].rowcount
+        return result
 
     with ExitStack() as stack:
         for connection in connections.all():
             stack.enter_context(connection.execute_wrapper(ask))
-        yield asked
+        yield changes
 
 
 def _is_nobodys(response: Any) -> bool:

@@ -12,9 +12,10 @@ from rest_framework.parsers import FormParser
 from rest_framework.response import Response
 from rest_framework.versioning import URLPathVersioning
 
-from accounts_app.models import Account
+from accounts_app.models import Account, Transaction
 from finta_keys.models import ApiKey
 from finta_keys.testing import assert_indistinguishable, assert_scope_covers, key_client, make_key
+from tests.factories import TransactionFactory
 from tests.finta_keys import urls_made_up as made_up
 
 
@@ -199,6 +200,26 @@ def test_an_answer_before_the_key_is_asked_for_compares_nothing(settings, client
     settings.ROOT_URLCONF = (path("<str:version>/<str:pk>", view),)
     with pytest.raises(AssertionError, match="asks for no key: nothing is compared"):
         assert_indistinguishable(client, "/v9/1", "/v9/2")
+
+
+@pytest.mark.parametrize("same_queries", [True, False])
+@pytest.mark.parametrize("change", ["delete", "update"])
+def test_S3_a_hidden_row_that_is_changed_in_silence_is_found(settings, client, accounts, change, same_queries):
+    """The answer is the same for any id, and so is the number of queries."""
+    for account in (accounts.checking, accounts.savings):
+        TransactionFactory(account=account)
+
+    def changes(request, pk):
+        if request.method == "PUT":
+            rows = Transaction.objects.filter(account=pk)
+            rows.delete() if change == "delete" else rows.update(summary="Changed")
+        return missing(status=204, body=b"")()
+
+    settings.ROOT_URLCONF = (path("accounts/<str:pk>", changes),)
+    addresses = [f"/accounts/{pk}" for pk in (accounts.savings.pk, uuid4())]
+    with pytest.raises(AssertionError, match=r"PUT /accounts/.* changes 0 rows, not 1"):
+        assert_indistinguishable(client, *addresses, methods=["PUT"], same_queries=same_queries)
+    assert_indistinguishable(client, addresses[1], f"/accounts/{uuid4()}", methods=["PUT"], same_queries=same_queries)
 
 
 @pytest.fixture
