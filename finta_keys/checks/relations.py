@@ -71,7 +71,7 @@ def check_owner_is_not_taken(app_configs: Sequence[AppConfig] | None, **kwargs: 
         for view, model in models_of_views
         if model and _is_account(model)
         for each in _taken(view)
-        if each.path == conf.owner_field() and each.relation
+        if each.path == (conf.owner_field() if each.relation else f"{conf.owner_field()}_id")
     )
     return [
         checks.Warning(

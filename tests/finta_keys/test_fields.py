@@ -437,6 +437,19 @@ def test_W020_an_owner_that_a_key_may_choose_is_found(settings):
     assert "owner=request.user" in message.hint
 
 
+def test_W020_the_column_of_the_owner_is_found(settings):
+    class AccountWithOwnerColumn(AccountWithOwner):
+        merchant = UUIDField(source="owner_id")
+
+        class Meta(AccountWithOwner.Meta):
+            fields = ["id", "name", "merchant"]
+
+    (message,) = owners_found(settings, WritesAccounts.as_view(serializer_class=AccountWithOwnerColumn))
+    assert "takes any user in the field 'merchant'" in message.msg
+    inner = serializer(inner=AccountWithOwnerColumn())
+    assert not owners_found(settings, WritesAccounts.as_view(serializer_class=inner))
+
+
 def test_W020_a_view_that_has_a_method_in_place_of_a_queryset_is_found(settings):
     view = WritesAccounts.as_view(queryset=None, serializer_class=AccountWithOwner)
     assert [message.id for message in owners_found(settings, view)] == ["finta_keys.W020"]
