@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DataError, models
 from django.http import Http404
-from rest_framework.routers import APIRootView
 
 from finta_keys import conf, paths
 from finta_keys.models import ApiKey
@@ -243,9 +242,17 @@ def _is_method(view: Any) -> bool:
 def is_scoped(view: type) -> bool:
     """Tell whether a view class carries the mixin with all of its guards, or a mark of its own that it needs none, or
     is the page of a router of Django REST framework that lists paths."""
-    if "unscoped_reason" in vars(view) or view is APIRootView:
+    if "unscoped_reason" in vars(view) or _lists_paths(view):
         return True
     return _has_mixin(view) and not _unguarded(view)
+
+
+def _lists_paths(view: type) -> bool:
+    # Not imported at the top: while the views of Django REST framework are loaded, they ask for the classes of
+    # DEFAULT_AUTHENTICATION_CLASSES, and so for this module.
+    from rest_framework.routers import APIRootView
+
+    return view is APIRootView
 
 
 def _has_mixin(view: type) -> bool:

@@ -10,6 +10,20 @@ from drf_spectacular.openapi import AutoSchema
 
 from finta_keys import openapi
 
+WHERE_EACH_VIEW_TAKES_KEYS = """
+import sys
+import django
+from django.conf import settings
+
+settings.configure(
+    INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "finta_keys"],
+    FINTA_KEYS_ACCOUNT_MODEL="auth.User",
+    REST_FRAMEWORK={"DEFAULT_AUTHENTICATION_CLASSES": ["finta_keys.authentication.ApiKeyAuthentication"]},
+)
+django.setup()
+__import__(sys.argv[1])
+"""
+
 
 @pytest.mark.parametrize("spectacular", [object(), None], ids=["installed", "absent"])
 def test_the_app_starts_with_drf_spectacular_and_without(spectacular):
@@ -52,6 +66,16 @@ def test_a_project_that_names_no_account_model_starts_with_one_clear_sentence(co
         f"django.core.exceptions.ImproperlyConfigured: FINTA_KEYS_ACCOUNT_MODEL {said} Set it to the labels of an app "
         'and of a model of it, such as "shops.Shop": the model that keys are limited to.'
     )
+
+
+@pytest.mark.parametrize(
+    "module", ["rest_framework.views", "finta_keys.scoping", "finta_keys.fields", "finta_keys.testing"]
+)
+def test_the_app_starts_where_each_view_takes_keys(module):
+    # Django REST framework asks for the class while its own views are loaded: whatever of the app needs these is late.
+    command = [sys.executable, "-c", WHERE_EACH_VIEW_TAKES_KEYS, module]
+    started = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    assert started.returncode == 0, started.stderr
 
 
 def test_X1_the_security_scheme_publishes_the_pattern():
