@@ -24,7 +24,7 @@ def lookups(model: type[models.Model], path: str) -> tuple[str, str]:
 @lru_cache(maxsize=256)
 def _lookups(model: type[models.Model], path: str) -> tuple[str, str]:
     account = conf.account_model()
-    if _end(model, path) is not account._meta.concrete_model:
+    if not leads(model, path):
         raise ImproperlyConfigured(
             f"The path {path!r} does not lead from {model._meta.label} to {account._meta.label} by foreign keys. "
             "Set account_path to the names of the foreign keys, joined by two underscores; "
@@ -33,6 +33,11 @@ def _lookups(model: type[models.Model], path: str) -> tuple[str, str]:
     prefix = f"{path}__" if path else ""
     # The column, so that the owner's table is not joined.
     return f"{prefix}{conf.owner_field()}", f"{prefix}key_scopes__key"
+
+
+def leads(model: type[models.Model], path: str) -> bool:
+    """Tell whether ``path`` leads from ``model`` to the account model by foreign keys alone."""
+    return _end(model, path) is conf.account_model()._meta.concrete_model
 
 
 @receiver(setting_changed)

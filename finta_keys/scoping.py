@@ -64,7 +64,8 @@ class AccountScopeMixin:
     narrowed. So is what ``super()`` gives, where the mixin stands before the view class. A view without it calls
     ``self.narrow(queryset)`` for what it shows or changes. One that does neither and answers a key all the same raises
     ``ImproperlyConfigured``, unless its handler is marked ``@unscoped("reason")``: in ``get_object()`` before anything
-    is done, else with the answer. Only a POST to a path without arguments may do so. Nothing is seen without a key,
+    is done, else with the answer. Only a POST that creates may do so, where its answer shows no row that the key does
+    not see: one to a path without arguments, and in a viewset by the action ``create``. Nothing is seen without a key,
     unless another authentication class has let the request in; then the view's own queryset decides.
     """
 
@@ -151,8 +152,9 @@ def _vouched(finalize_response: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(finalize_response)
     def vouched(view: Any, *args: Any, **kwargs: Any) -> Any:
         response = finalize_response(view, *args, **kwargs)
-        if 200 <= response.status_code < 300 and _is_about_rows(view):
-            _require_narrowing(view)
+        if 200 <= response.status_code < 300:
+            require = _require_narrowing if _is_about_rows(view) else _require_seen
+            require(view, response)
         return response
 
     return vouched
@@ -167,34 +169,58 @@ def _vouched_object(get_object: Callable[..., Any]) -> Callable[..., Any]:
             found = get_object(view, *args, **kwargs)
         except DataError:  # PostgreSQL's answer to a text with a NUL, instead of no row
             raise Http404 from None
-        _require_narrowing(view)
+        _require_narrowing(view, found)
         return found
 
     return vouched_object
 
 
 def _is_about_rows(view: Any) -> bool:
-    """Tell whether a request is about what is there. A POST creates, but for one to a row or below it."""
+    """Tell whether a request is about what is there. A POST creates, but for one to a row or below it, and for an
+    action of a viewset that has another name."""
+    if view.request.method != "POST":
+        return bool(view.request.method != "OPTIONS")
     named_by_drf = {view.settings.FORMAT_SUFFIX_KWARG, getattr(view.versioning_class, "version_param", None)}
     is_below = view.args or not view.kwargs.keys() <= named_by_drf
-    return bool(is_below) if view.request.method == "POST" else view.request.method != "OPTIONS"
+    return bool(is_below) or getattr(view, "action", "create") != "create"
 
 
-def _require_narrowing(view: Any) -> None:
-    """Raise ``ImproperlyConfigured`` where a key has called and nobody has looked at its scope."""
+def _is_unwatched(view: Any) -> bool:
+    """Tell whether a key has called and nobody has looked at its scope."""
     request = vars(view.request)
     # Not request.auth: where a view has put off authentication, it would begin here, and the answer is nobody's.
     let_in_by = request.get("_authenticator")
     is_of_key = isinstance(request.get("_auth"), ApiKey) or (let_in_by and request.get("key_found_by") is let_in_by)
     if request.get("was_narrowed") or not is_of_key:
-        return
+        return False
     handler = getattr(view, view.request.method.lower(), None)
-    if "unscoped_reason" not in vars(type(view)) and not hasattr(handler, "unscoped_reason"):
+    return "unscoped_reason" not in vars(type(view)) and not hasattr(handler, "unscoped_reason")
+
+
+def _require_narrowing(view: Any, _: object) -> None:
+    """Raise ``ImproperlyConfigured`` for what a key is shown, or did, where nobody has looked at its scope."""
+    if _is_unwatched(view):
         raise ImproperlyConfigured(
             f"{type(view).__module__}.{type(view).__name__} answers a {view.request.method} of a key without "
             "narrowing anything to its scope. Use what self.narrow(queryset) or self.get_queryset() returns, or mark "
             'the handler @unscoped("why it is about nothing of any account").'
         )
+
+
+def _require_seen(view: Any, response: Any) -> None:
+    """Raise ``ImproperlyConfigured`` where a POST that creates answers with a row that the key does not see: one that
+    was there before, or a new account that has not joined its scope."""
+    row = getattr(getattr(getattr(response, "data", None), "serializer", None), "instance", None)
+    if not isinstance(row, models.Model) or row._state.adding or not _is_unwatched(view):
+        return
+    path = view.account_path if paths.leads(type(row), view.account_path) else paths.way(type(row))
+    if path is None or choices(view.request, type(row)._base_manager.filter(pk=row.pk), path).exists():
+        return
+    raise ImproperlyConfigured(
+        f"{type(view).__module__}.{type(view).__name__} answers a POST of a key with a row of {row._meta.label} "
+        "that the key does not see. Look for what is there already in visible(request, queryset), and let a new "
+        'account join the scope by key.admit(account); or mark the handler @unscoped("why the key may see it").'
+    )
 
 
 _GUARDS: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {

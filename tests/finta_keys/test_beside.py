@@ -305,8 +305,9 @@ def test_S3_a_nested_write_into_what_is_not_seen_is_refused(restricted, accounts
 
 
 def test_S3_the_field_that_the_check_reports_takes_what_is_hidden(restricted, accounts, bobs_account):
-    """Why there is finta_keys.E017."""
-    assert restricted.client.send("post", "/any-account/", written(bobs_account.pk)).status_code == 201
+    """Why there is finta_keys.E017: what is told with the answer has been done."""
+    assert restricted.client.send("post", "/any-account/", written(bobs_account.pk)).status_code == 500
+    assert Transaction.objects.get().account == bobs_account
     assert {message.id for message in relations.check_related_fields(None)} == {"finta_keys.E017"}
 
 

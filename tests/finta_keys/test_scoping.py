@@ -23,6 +23,7 @@ from rest_framework.generics import GenericAPIView, ListAPIView, RetrieveUpdateD
 from rest_framework.permissions import BasePermission, DjangoModelPermissions
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
+from rest_framework.serializers import ModelSerializer
 from rest_framework.test import APIRequestFactory, force_authenticate
 from rest_framework.throttling import BaseThrottle
 from rest_framework.versioning import URLPathVersioning
@@ -737,6 +738,123 @@ def test_S7_an_action_that_forgets_is_not_given_and_a_marked_one_is(restricted):
         assert ask(Actions, restricted.secret, actions={"get": name}).status_code == 200
     with pytest.raises(ImproperlyConfigured, match="without narrowing anything"):
         ask(Actions, restricted.secret, actions={"get": "forgets"})
+
+
+def test_S7_an_action_that_posts_without_arguments_has_to_narrow(restricted):
+    class Actions(AccountScopeMixin, ViewSet):
+        authentication_classes = [ApiKeyAuthentication]
+
+        def create(self, request):
+            return Response(status=201)
+
+        @action(detail=False, methods=["post"])
+        def close_all(self, request):
+            return Response()
+
+        @action(detail=False, methods=["post"])
+        def narrows(self, request):
+            return Response([self.narrow(Account.objects.all()).count()])
+
+        @unscoped("says hello")
+        @action(detail=False, methods=["post"])
+        def marked(self, request):
+            return Response()
+
+    for name in ("create", "narrows", "marked"):
+        assert ask(Actions, restricted.secret, "post", actions={"post": name}).status_code < 300
+    with pytest.raises(ImproperlyConfigured, match="answers a POST of a key without narrowing anything"):
+        ask(Actions, restricted.secret, "post", actions={"post": "close_all"})
+
+
+class NamedAccount(ModelSerializer):
+    class Meta:
+        model = Account
+        fields = ["name"]
+
+
+class FindsOrCreates(AccountScopeMixin, ModelViewSet):
+    """Answers with the row of that name where there is one, like an upsert."""
+
+    authentication_classes = [ApiKeyAuthentication]
+    queryset = Account.objects.all()
+    serializer_class = NamedAccount
+
+    def perform_create(self, serializer):
+        serializer.instance = Account.objects.get(name=serializer.validated_data["name"])
+
+
+def create(view, key, name):
+    return post(view, key, {"name": name})
+
+
+def post(view, key, data):
+    request = APIRequestFactory().post("/", data, HTTP_AUTHORIZATION=f"Bearer {key.secret}")
+    return view.as_view({"post": "create"})(request)
+
+
+@pytest.mark.parametrize("name", ["Savings", "Bob's"])
+def test_S7_a_post_answers_with_no_row_that_the_key_does_not_see(restricted, accounts, bobs_account, name):
+    Account.objects.filter(pk=bobs_account.pk).update(name="Bob's")
+    with pytest.raises(
+        ImproperlyConfigured, match=r"FindsOrCreates answers a POST of a key with a row of accounts_app.Account "
+    ):
+        create(FindsOrCreates, restricted, name)
+
+
+def test_S7_a_post_answers_with_a_row_that_the_key_sees(restricted, unrestricted, accounts):
+    assert create(FindsOrCreates, restricted, "Checking").data == {"name": "Checking"}
+    assert create(FindsOrCreates, unrestricted, "Savings").data == {"name": "Savings"}
+
+
+def test_S7_a_post_answers_with_what_it_does_not_keep_and_with_what_is_no_account(restricted, alice):
+    class Tries(FindsOrCreates):
+        def perform_create(self, serializer):
+            serializer.instance = Account(name="not saved")
+
+    class GroupSerializer(ModelSerializer):
+        class Meta:
+            model = Group
+            fields = ["name"]
+
+    class MakesGroups(AccountScopeMixin, ModelViewSet):
+        authentication_classes = [ApiKeyAuthentication]
+        queryset = Group.objects.all()
+        serializer_class = GroupSerializer
+
+    assert create(Tries, restricted, "Savings").data == {"name": "not saved"}
+    assert create(MakesGroups, restricted, "Readers").status_code == 201
+
+
+def test_S7_a_post_answers_with_a_row_below_an_account_by_the_path_of_the_view(restricted, accounts, transactions):
+    class Summary(ModelSerializer):
+        class Meta:
+            model = Transaction
+            fields = ["summary"]
+
+    class Finds(AccountScopeMixin, ModelViewSet):
+        authentication_classes = [ApiKeyAuthentication]
+        account_path = "account"
+        queryset = Transaction.objects.all()
+        serializer_class = Summary
+
+        def perform_create(self, serializer):
+            serializer.instance = Transaction.objects.get(**serializer.validated_data)
+
+    def find(summary):
+        return post(Finds, restricted, {"summary": summary})
+
+    assert find("Checking 1").status_code == 201
+    with pytest.raises(ImproperlyConfigured, match=r"with a row of accounts_app.Transaction "):
+        find("Savings 1")
+
+
+def test_S7_a_marked_post_answers_as_it_says(restricted, accounts):
+    class Marked(FindsOrCreates):
+        @unscoped("whoever knows the name of an account may see it")
+        def create(self, request, *args, **kwargs):
+            return super().create(request, *args, **kwargs)
+
+    assert create(Marked, restricted, "Savings").data == {"name": "Savings"}
 
 
 class AsksInAThrottle(BaseThrottle):
