@@ -25,6 +25,13 @@ def shown(api_settings, accounts):
     return api_settings
 
 
+def test_a_script_that_keeps_pages_is_told_to_leave_the_dialogs_out(shown):
+    secret = shown.secret()
+    assert shown.page.locator("dialog").locator("xpath=ancestor::*[@data-turbo='false']").count()
+    shown.page.evaluate("document.querySelectorAll('[data-turbo-temporary]').forEach(each => each.remove())")
+    assert secret not in shown.page.evaluate(KEPT)
+
+
 def clipboard(tab):
     return tab.page.evaluate("navigator.clipboard.readText()")
 

@@ -55,6 +55,14 @@ def test_every_page_stands_in_the_hosts_template(answers):
         assert page.count('<div class="finta-keys" data-finta-keys-user=') == 1, name
 
 
+def test_a_host_that_swaps_pages_by_turbo_leaves_ours_alone_and_keeps_no_secret(answers):
+    # It drops an answer to a form that is no redirect, as the one with a secret is, and keeps pages to go back to.
+    for name, answer in answers.items():
+        assert re.search(r'<div class="finta-keys" [^>]*data-turbo="false"', answer.content.decode()), name
+    (panel,) = re.findall(r'<section class="finta-panel"[^>]*>', answers["secret"].content.decode())
+    assert "data-turbo-temporary" in panel
+
+
 def test_sheet_and_script_come_with_the_pages_and_stay_out_of_what_the_script_replaces(answers):
     for answer in answers.values():
         before, ours = answer.content.decode().split('<div class="page">')[1].split('<div class="finta-keys"')

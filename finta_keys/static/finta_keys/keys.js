@@ -11,7 +11,8 @@
   const content = make("div");
   const close = make("button", { type: "button", class: "finta-close finta-quiet", "aria-label": gettext("Close") }, "×");
   dialog.append(content, close, live());
-  const layer = make("div", { class: "finta-keys" }); // at the end of the host's page, with our sheet
+  // At the end of the host's page, with our sheet. Turbo keeps no copy of it, which might have a secret.
+  const layer = make("div", { class: "finta-keys", "data-turbo": "false", "data-turbo-temporary": "" });
   layer.append(dialog, live());
   document.body.append(layer);
 
