@@ -34,8 +34,9 @@ from accounts_app.models import Account, Transaction, User
 from finta_keys.authentication import ApiKeyAuthentication
 from finta_keys.checks import relations
 from finta_keys.fields import AccountRelatedField
-from finta_keys.models import KeyAccountScope
+from finta_keys.models import ApiKey, KeyAccountScope
 from finta_keys.scoping import AccountScopeMixin, visible
+from finta_keys.testing import make_key
 from tests.factories import TransactionFactory
 from tests.finta_keys.urls_beside import AnyAccount, Filtered, TransactionSerializer, TransactionViewSet
 
@@ -92,6 +93,90 @@ def test_S3_many_takes_what_is_seen_only(restricted, accounts):
     hidden = [answer(make, [str(accounts.checking.pk), str(pk)]) for pk in (accounts.savings.pk, uuid.uuid4(), "x")]
     assert len({error for _, error, _ in hidden}) == 1
     assert not any(good for good, *_ in hidden)
+
+
+class WithAccounts(ModelSerializer):
+    """Of a row that is related to several accounts, such as a key."""
+
+    accounts = AccountRelatedField(many=True)
+
+    class Meta:
+        model = ApiKey
+        fields = ["accounts"]
+
+
+def choose_anew(row, caller, chosen, made=WithAccounts):
+    """Save what ``caller`` chooses for ``row``, and return the accounts that it has then."""
+    request = SimpleNamespace(auth=caller, successful_authenticator=object(), method="PUT")
+    serializer = made(row, data={"accounts": [str(account.pk) for account in chosen]}, context={"request": request})
+    serializer.is_valid(raise_exception=True)
+    row.accounts.set(serializer.validated_data["accounts"])  # as update() does; a key cannot be saved whole
+    return set(row.accounts.values_list("name", flat=True))
+
+
+@pytest.fixture
+def row(alice, accounts):
+    return make_key(alice, accounts=[accounts.savings, accounts.checking])[0]
+
+
+def test_S3_choosing_several_anew_leaves_what_is_hidden_as_it_is(row, restricted, accounts):
+    assert choose_anew(row, restricted.key, []) == {"Savings"}
+    assert choose_anew(row, restricted.key, [accounts.checking]) == {"Savings", "Checking"}
+
+
+def test_S3_what_is_hidden_is_known_where_it_was_fetched_before(row, restricted, accounts):
+    row = ApiKey.objects.prefetch_related("accounts").get(pk=row.pk)
+    assert choose_anew(row, restricted.key, []) == {"Savings"}
+
+
+def test_choosing_several_anew_replaces_what_is_seen(row, unrestricted, accounts):
+    assert choose_anew(row, unrestricted.key, [accounts.cash]) == {"Cash"}
+    assert choose_anew(row, None, []) == set()  # let in otherwise
+
+
+def test_choosing_several_keeps_to_one_row_and_to_relations_of_it(row, restricted, accounts):
+    class Listed(Serializer):
+        accounts = AccountRelatedField(many=True, source="name")
+
+    request = SimpleNamespace(auth=restricted.key, method="PUT")
+    chosen = {"accounts": [str(accounts.checking.pk)]}
+    for made in (
+        Listed(row, data=chosen, context={"request": request}),
+        WithAccounts(data=chosen, context={"request": request}),
+        WithAccounts(ApiKey(pk=None), data=chosen, context={"request": request}),
+        WithAccounts([row], data=[chosen], many=True, context={"request": request}),
+    ):
+        assert made.is_valid()
+        (validated,) = made.validated_data if isinstance(made.validated_data, list) else [made.validated_data]
+        assert list(validated.values()) == [[accounts.checking]]
+
+
+def test_several_may_be_within_a_list_or_in_no_serializer(accounts):
+    class Lists(Serializer):
+        lists = ListField(child=AccountRelatedField(many=True))
+
+    request = SimpleNamespace(auth=None, successful_authenticator=object())
+    serializer = Lists(data={"lists": [[str(accounts.cash.pk)], []]}, context={"request": request})
+    assert serializer.is_valid()
+    assert serializer.validated_data == {"lists": [[accounts.cash], []]}
+    assert AccountRelatedField(many=True).run_validation([]) == []
+
+
+def test_S4_choosing_a_hidden_account_that_is_chosen_already_is_refused_like_none(row, restricted, accounts):
+    for account in (accounts.savings, SimpleNamespace(pk=uuid.uuid4())):
+        with pytest.raises(ValidationError) as refused:
+            choose_anew(row, restricted.key, [account])
+        assert refused.value.get_codes() == {"accounts": ["does_not_exist"]}
+
+
+def test_the_arguments_of_several_work(row, restricted, accounts):
+    class AtLeastOne(WithAccounts):
+        accounts = AccountRelatedField(many=True, allow_empty=False, help_text="one")
+
+    assert AtLeastOne().fields["accounts"].help_text == "one"
+    with pytest.raises(ValidationError) as refused:
+        choose_anew(row, restricted.key, [], AtLeastOne)
+    assert refused.value.get_codes() == {"accounts": ["empty"]}
 
 
 def test_S3_a_list_of_serializers_takes_what_is_seen_only(restricted, accounts):
