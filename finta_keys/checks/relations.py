@@ -4,6 +4,7 @@ move rows into them (rules S3 and S4)."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -132,11 +133,11 @@ def _taken(view: RoutedView) -> Iterator[Taken]:
         instance = view.instance()
         instance.action, instance.request = action, HttpRequest()
         instance.request.method = method.upper()
-        try:
-            found = list(_fields(instance.get_serializer_class()()))
-        except Exception:  # the host's own code, which may need more of a request
-            found = []
-        yield from found
+        # The host's own code may need more of a request, such as a user. What it chooses from, the class may tell.
+        for serializer_class in (instance.get_serializer_class, lambda: view.get("serializer_class")):
+            with suppress(Exception):
+                yield from list(_fields(serializer_class()()))
+                break
 
 
 def _fields(serializer: Any, prefix: str = "") -> Iterator[Taken]:

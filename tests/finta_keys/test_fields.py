@@ -402,8 +402,19 @@ def test_E017_serializers_that_depend_on_action_and_method_are_found(settings):
     assert len(field_messages(settings, ByMethod.as_view())) == 1
 
 
-def test_E017_serializers_that_only_a_caller_decides_are_not_seen(settings):
-    assert not field_messages(settings, ByUser.as_view())
+class ByUserAlone(ByUser):
+    serializer_class = None
+
+
+class ByUserOrPlain(ByUser):
+    def get_serializer_class(self):
+        return super().get_serializer_class() if self.request.user.is_active else OfModel
+
+
+def test_E017_where_a_caller_decides_the_serializer_of_the_class_is_looked_at(settings):
+    assert len(field_messages(settings, ByUser.as_view())) == 1
+    assert not field_messages(settings, ByUserOrPlain.as_view(serializer_class=TransactionSerializer))
+    assert not field_messages(settings, ByUserAlone.as_view())
 
 
 def test_E017_is_told_once_and_says_what_to_do(settings):
