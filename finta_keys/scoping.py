@@ -167,7 +167,7 @@ def _vouched_object(get_object: Callable[..., Any]) -> Callable[..., Any]:
     def vouched_object(view: Any, *args: Any, **kwargs: Any) -> Any:
         try:
             found = get_object(view, *args, **kwargs)
-        except DataError:  # PostgreSQL's answer to a text with a NUL, instead of no row
+        except (DataError, OverflowError):  # to a text with a NUL or a number that is too large, instead of no row
             raise Http404 from None
         _require_narrowing(view, found)
         return found

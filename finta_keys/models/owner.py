@@ -16,8 +16,14 @@ from finta_keys import conf, display
 
 
 def lock(pk: Any) -> AbstractBaseUser | None:
-    users = get_user_model()._base_manager.using(conf.database())
-    return users.select_for_update(no_key=True).filter(pk=pk).first()
+    return _lockable(get_user_model()).filter(pk=pk).first()
+
+
+def _lockable(model: type[models.Model]) -> models.QuerySet[Any]:
+    """Return the rows of a model, to be locked. The model's own order may join other tables, as may what its manager
+    fetches: PostgreSQL refuses to lock where such a join is an outer one."""
+    rows = model._base_manager.using(conf.database()).select_related(None).order_by("pk")
+    return rows.select_for_update(no_key=True)
 
 
 def active(owner: AbstractBaseUser | None) -> Any:
@@ -38,8 +44,7 @@ def lock_accounts(owner_pk: Any, accounts: Iterable[Any]) -> list[Any]:
     if not chosen:
         none = _("Choose at least one %(account_word)s, or turn on “Share all %(account_words)s”.")
         _refuse("accounts", none % display.words())
-    owned = model._base_manager.using(conf.database()).filter(**{conf.owner_field(): owner_pk})
-    found = owned.order_by("pk").select_for_update(no_key=True).in_bulk(chosen)
+    found = _lockable(model).filter(**{conf.owner_field(): owner_pk}).in_bulk(chosen)
     if len(found) != len(chosen):
         gone = _("One of these %(account_words)s is not there any more, or is not this owner's. Choose again.")
         _refuse("accounts", gone % display.words())
@@ -51,7 +56,10 @@ def _primary_key(model: type[models.Model], account: Any) -> Any:
     ``UnicodeEncodeError`` for what can be none."""
     if isinstance(account, models.Model) and not isinstance(account, model._meta.concrete_model or model):
         raise ValidationError(f"A {type(account).__name__} is no account.")  # though one may have the same key
-    pk = model._meta.pk.clean(getattr(account, "pk", account), None)
+    field: Any = model._meta.pk
+    while field.remote_field:  # Where it is the key of another row, what that one allows.
+        field = field.target_field
+    pk = field.clean(getattr(account, "pk", account), None)
     # A text key may have what PostgreSQL fails on instead of finding nothing.
     ProhibitNullCharactersValidator()(str(pk).encode().decode())
     return pk

@@ -4,9 +4,12 @@ import uuid
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import connection, models
+from django.test.utils import CaptureQueriesContext, isolate_apps
 
-from accounts_app.models import Account
+from accounts_app.models import Account, User
 from finta_keys.models import ApiKey, KeyAccountScope
+from finta_keys.models import owner as owners
 from finta_keys.testing import make_key
 from tests.factories import AccountFactory
 from tests.finta_keys.snapshots import attributes, changed, columns, everything, scope
@@ -165,11 +168,54 @@ def test_S6_an_account_that_was_deleted_or_given_away_meanwhile_is_refused(bob, 
     assert seen(restricted.key) == {"Checking"}
 
 
+def test_S6_the_key_of_an_account_may_be_that_of_another_row(restricted):
+    """As where the model inherits from another: such a relation checks no range by itself."""
+    with isolate_apps("accounts_app"):
+
+        class Place(models.Model):
+            id = models.IntegerField(primary_key=True)
+
+            class Meta:
+                app_label = "accounts_app"
+
+            def __str__(self):
+                return ""
+
+        class Shop(Place):
+            class Meta:
+                app_label = "accounts_app"
+
+            def __str__(self):
+                return ""
+
+    assert owners._primary_key(Shop, "7") == owners._primary_key(Shop, Shop(pk=7)) == 7
+    for malformed in ("9" * 30, "x", None):
+        with pytest.raises(ValidationError):
+            owners._primary_key(Shop, malformed)
+
+
 def test_S6_instances_pks_strings_duplicates_and_generators_are_accepted(restricted, accounts):
     pk = accounts.cash.pk
     restricted.key.restrict_to(each for each in [accounts.cash, pk, str(pk), pk.hex.upper(), accounts.savings])
     assert seen(restricted.key) == {"Cash", "Savings"}
     assert KeyAccountScope.objects.count() == 2
+
+
+class WithOwner(models.Manager):
+    def get_queryset(self):
+        return super().get_queryset().select_related("owner")
+
+
+def test_T2_a_lock_joins_no_other_table(monkeypatch, restricted, accounts):
+    """PostgreSQL locks nothing behind an outer join, as an order by a relation or what a manager fetches may be."""
+    manager = WithOwner()
+    manager.model, manager.name = Account, "_base_manager"
+    monkeypatch.setitem(vars(Account._meta), "base_manager", manager)
+    monkeypatch.setattr(User._meta, "ordering", ["api_keys__name"])
+    with CaptureQueriesContext(connection) as queries:
+        restricted.key.restrict_to([accounts.savings])
+    assert not [query["sql"] for query in queries if " JOIN " in query["sql"]]
+    assert scope(restricted.key) == {accounts.savings.pk}
 
 
 def test_S6_closed_accounts_can_be_chosen(restricted, accounts):

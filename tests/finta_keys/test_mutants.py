@@ -199,7 +199,7 @@ def locked(monkeypatch):
     return asked
 
 
-OWNER, KEY, ACCOUNTS = (("User", "no key", ()), ("ApiKey", "no key", ()), ("Account", "no key", ("pk",)))
+OWNER, KEY, ACCOUNTS = (("User", "no key", ("pk",)), ("ApiKey", "no key", ()), ("Account", "no key", ("pk",)))
 
 
 @pytest.mark.parametrize(

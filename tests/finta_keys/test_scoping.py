@@ -946,10 +946,11 @@ def test_S7_a_method_of_its_own_and_a_path_with_unnamed_arguments_are_about_rows
     assert view(factory.options("/", **key), "1").status_code == 200
 
 
-def test_S4_what_a_database_cannot_look_up_is_not_found(restricted):
+@pytest.mark.parametrize("failure", [DataError, OverflowError])
+def test_S4_what_a_database_cannot_look_up_is_not_found(restricted, failure):
     class Fails(ForgetsToDestroy):
         def get_object(self):
-            raise DataError
+            raise failure
 
     assert ask(Fails, restricted.secret, "get", {"pk": "\x00"}).status_code == 404
 
