@@ -29,6 +29,7 @@ from django.views.generic import FormView
 
 from finta_keys import conf, display, views
 from finta_keys.models import ApiKey
+from finta_keys.models import owner as owners
 
 
 class OwnerForm(forms.Form):
@@ -45,7 +46,7 @@ class OwnerForm(forms.Form):
     def clean_owner(self) -> Any:
         name = self.cleaned_data["owner"]
         try:
-            return get_user_model()._default_manager.get_by_natural_key(name)
+            return owners.named(name)
         except ObjectDoesNotExist:
             refusal = _("No user has the %(word)s “%(name)s”. Check it, or add the user first.")
             raise ValidationError(refusal % {"word": self.word, "name": name}) from None

@@ -9,10 +9,21 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.core.validators import ProhibitNullCharactersValidator
-from django.db import models
+from django.db import DataError, models
 from django.utils.translation import gettext as _
 
 from finta_keys import conf, display
+
+
+def named(username: str) -> Any:
+    """Return the user who signs in by this name. Raises the ``DoesNotExist`` of the user model, also for what can be no
+    name, such as a word where names are numbers."""
+    model = get_user_model()
+    users: Any = model._default_manager.db_manager(conf.database())
+    try:
+        return users.get_by_natural_key(username)
+    except (ValueError, ValidationError, OverflowError, DataError):
+        raise model.DoesNotExist from None
 
 
 def lock(pk: Any) -> AbstractBaseUser | None:

@@ -2,11 +2,14 @@
 
 import logging
 import re
+from unittest.mock import Mock
 
 import pytest
 from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
+from django.core.exceptions import ValidationError
+from django.db import DataError
 
-from accounts_app.models import User
+from accounts_app.models import User, UserManager
 from finta_keys.admin import ApiKeyAdmin
 from finta_keys.models import ApiKey
 from finta_keys.secret import pattern
@@ -46,6 +49,13 @@ def test_the_first_step_says_what_to_do_about_an_unknown_owner(superuser, name):
     response = superuser.post(url("add"), {"owner": name.encode("utf-8", "surrogatepass")})
     assert response.status_code == 200
     assert response.context["form"].errors["owner"]
+
+
+@pytest.mark.parametrize("failure", [ValueError, ValidationError("no number"), OverflowError, DataError])
+def test_the_first_step_takes_what_can_be_no_name_for_an_unknown_owner(superuser, monkeypatch, failure):
+    monkeypatch.setattr(UserManager, "get_by_natural_key", Mock(side_effect=failure))  # as with a number for a name
+    page = superuser.post(url("add"), {"owner": "nobody"}).content.decode()
+    assert "No user has the e-mail “nobody”." in page
 
 
 def test_the_first_step_names_the_way_out(superuser):

@@ -3,6 +3,7 @@
 import json
 import re
 from io import StringIO
+from unittest.mock import Mock
 from uuid import uuid4
 
 import pytest
@@ -10,6 +11,7 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError, ProgrammingError, connection, connections, transaction
 from django.views.debug import ExceptionReporter
 
+from accounts_app.models import UserManager
 from finta_keys import secret as secrets
 from finta_keys.management.commands.createkey import Command
 from finta_keys.models import ApiKey
@@ -224,6 +226,10 @@ class TestOwner:
         assert refusal("--user", email, "--name", "CI") == (
             f"No user has e-mail {email!r}. Check it, or add the user first."
         )
+
+    def test_what_can_be_no_user_name_is_an_unknown_user(self, db, monkeypatch):
+        monkeypatch.setattr(UserManager, "get_by_natural_key", Mock(side_effect=ValueError))  # as with a number
+        assert refusal("--user", "x", "--name", "CI") == "No user has e-mail 'x'. Check it, or add the user first."
 
     @pytest.mark.parametrize("more", [(), ("--if-absent",)])
     def test_a_deactivated_owner_is_refused(self, alice, more):

@@ -19,6 +19,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from finta_keys import conf, names
 from finta_keys.models import ApiKey
+from finta_keys.models import owner as owners
 
 
 class Command(BaseCommand):
@@ -125,9 +126,8 @@ def _text(argument: str) -> str:
 
 def _find_owner(username: str) -> AbstractBaseUser:
     model = get_user_model()
-    users: Any = model._default_manager.db_manager(conf.database())
     try:
-        owner: AbstractBaseUser = users.get_by_natural_key(username)
+        owner: AbstractBaseUser = owners.named(username)
     except model.DoesNotExist:
         field: Any = model._meta.get_field(model.USERNAME_FIELD)
         raise CommandError(f"No user has {field.verbose_name} {username!r}. Check it, or add the user first.") from None
