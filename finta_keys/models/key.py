@@ -291,6 +291,21 @@ def _tell_of_deletion(instance: ApiKey, **kwargs: Any) -> None:
     signals.key_deleted.send(sender=ApiKey, key=instance)
 
 
+@receiver(models.signals.pre_delete, sender=ApiKey)
+def _fetch_what_is_told(instance: ApiKey, using: str, **kwargs: Any) -> None:
+    """Of a key that was fetched in part, the rest could not be read when it is gone."""
+    if deferred := instance.get_deferred_fields():
+        instance.refresh_from_db(using=using, fields=deferred)
+
+
+@receiver(models.signals.class_prepared)
+def _tell_of_proxies(sender: Any, **kwargs: Any) -> None:
+    """Where a project deletes by a proxy of its own, Django names that as the sender."""
+    if issubclass(sender, ApiKey) and sender._meta.proxy:
+        models.signals.pre_delete.connect(_fetch_what_is_told, sender=sender)
+        models.signals.post_delete.connect(_tell_of_deletion, sender=sender)
+
+
 @sensitive_variables()
 def _new_secret() -> tuple[secret.Secret, dict[str, Any]]:
     pepper = conf.peppers()[0]

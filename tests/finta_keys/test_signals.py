@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
+from django.test.utils import isolate_apps
 
 from accounts_app.models import User
 from finta_keys import signals
@@ -133,6 +134,35 @@ def test_keys_that_are_deleted_in_bulk_are_told_of_with_all_they_had(alice, acco
         signals.key_deleted.disconnect(receive)
     assert len(seen) == 3
     assert set(seen) == made
+
+
+def test_keys_that_are_deleted_by_a_proxy_of_a_project_are_told_of(told, alice):
+    with isolate_apps("finta_keys"):
+
+        class HostKey(ApiKey):
+            class Meta:
+                app_label = "finta_keys"
+                proxy = True
+
+    for name in ("First", "Second"):
+        make_key(alice, name)
+    told.clear()
+    HostKey.objects.get(name="First").delete()
+    HostKey.objects.all().delete()
+    assert told == [("key_deleted", "First", {}), ("key_deleted", "Second", {})]
+
+
+def test_keys_that_were_fetched_in_part_are_told_of_with_all_they_had(alice):
+    seen = []
+
+    def receive(key, **kwargs):
+        seen.append((key.name, key.hint, key.owner_id))
+
+    signals.key_deleted.connect(receive)
+    for delete in (lambda: ApiKey.objects.only("pk").delete(), lambda: ApiKey.objects.defer("hint").get().delete()):
+        key, _ = make_key(alice, "Fetched in part")
+        delete()
+        assert seen.pop() == ("Fetched in part", key.hint, alice.pk)
 
 
 def test_what_is_refused_is_not_told_of(told, alice, bob, restricted, bobs_account):
