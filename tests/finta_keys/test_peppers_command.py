@@ -1,6 +1,7 @@
 """The command ``peppers``: which pepper may be removed, and how many keys would die with it (rule X3)."""
 
 import json
+import os
 from datetime import UTC, datetime
 from io import StringIO
 
@@ -154,3 +155,27 @@ class TestCheck:
             peppers("--check")
         assert failed.value.returncode == 2
         assert "db.internal" not in str(failed.value)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"], ["--check"]])
+def test_output_that_nobody_reads_does_not_say_that_keys_are_dead(alice, arguments):
+    make_key(alice)
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as out:
+        with pytest.raises(SystemExit) as end:
+            call_command("peppers", *arguments, stdout=out)
+        out.flush()  # as Python does at its end
+    assert end.value.code == 141
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has it")
+@pytest.mark.parametrize("arguments", [["peppers", "--check"], ["scankeys", os.devnull]])
+def test_output_that_cannot_be_written_is_told_with_a_status_of_its_own(db, arguments):
+    with open("/dev/full", "w") as out:
+        with pytest.raises(
+            CommandError, match=r"^The output could not be written: No space left on device\.$"
+        ) as failure:
+            call_command(*arguments, stdout=out)
+        out.flush()
+    assert failure.value.returncode == 2

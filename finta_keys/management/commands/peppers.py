@@ -15,6 +15,7 @@ from django.template.defaultfilters import pluralize
 from django.utils import timezone
 
 from finta_keys import conf, secret
+from finta_keys.management.output import FAILED, handed_over
 from finta_keys.models import ApiKey
 
 FIRST, OLD, NOT_CONFIGURED = "first", "old", "notConfigured"
@@ -61,12 +62,13 @@ class Command(BaseCommand):
             raise CommandError(
                 f"The database did not answer ({type(error).__name__}), so nothing is known of the keys. "
                 "See that it can be reached and that migrate has run, then repeat the command.",
-                returncode=2,  # 1 would say that keys are dead.
+                returncode=FAILED,  # 1 would say that keys are dead.
             ) from None
-        if options["json"]:
-            self.stdout.write(json.dumps({"peppers": [_as_json(row) for row in rows]}, cls=DjangoJSONEncoder))
-        else:
-            self._print_table(rows)
+        with handed_over(self.stdout):
+            if options["json"]:
+                self.stdout.write(json.dumps({"peppers": [_as_json(row) for row in rows]}, cls=DjangoJSONEncoder))
+            else:
+                self._print_table(rows)
         dead = sum(row.keys for row in rows if row.place == NOT_CONFIGURED)
         if options["check"] and dead:
             raise CommandError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from argparse import RawDescriptionHelpFormatter
 from dataclasses import dataclass, field
@@ -22,12 +21,13 @@ from django.template.defaultfilters import pluralize
 from django.views.decorators.debug import sensitive_variables
 
 from finta_keys import conf, leaks
+from finta_keys.management.output import FAILED, handed_over
 from finta_keys.models import AlreadyDone, ApiKey
 from finta_keys.secret import Secret, hint, is_wellformed
 
 PLACES_KEPT = 10  # of one secret: in a log it may stand on every line
 STDIN = "-"
-FOUND, FAILED, INTERRUPTED, CLOSED = 1, 2, 130, 141  # The last two are what a shell says of SIGINT and SIGPIPE.
+FOUND, INTERRUPTED = 1, 130  # The last is what a shell says of SIGINT.
 
 
 @dataclass
@@ -110,14 +110,10 @@ all the same; 2 wrong use, or something could not be read and nothing was found 
         self.problems: list[tuple[str, str]] = []
         self.files = self.lookalikes = 0
         try:
-            status = self._run(options)
-            self.stdout.flush()
+            with handed_over(self.stdout):
+                status = self._run(options)
         except KeyboardInterrupt:
             sys.exit(INTERRUPTED)
-        except BrokenPipeError:
-            # Nothing is left in the buffer to fail once more when Python ends.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stdout.fileno())
-            sys.exit(CLOSED)
         except AnyDatabaseError as error:
             raise CommandError(
                 f"The database did not answer ({type(error).__name__}), so nothing is known of the keys. "
