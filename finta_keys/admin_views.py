@@ -5,6 +5,7 @@ They are the owner's pages, for any owner's keys, with the admin's permissions, 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from django import forms
@@ -66,7 +67,14 @@ class AdminPage(PermissionRequiredMixin, FormView):
         request.current_app = self.model_admin.admin_site.name
 
     def has_permission(self) -> bool:
-        return bool(getattr(self.model_admin, f"has_{self.permission}_permission")(self.request))
+        allowed = getattr(self.model_admin, f"has_{self.permission}_permission")
+        return bool(allowed(self.request) and all(allowed(self.request, key) for key in self.keys()))
+
+    def keys(self) -> list[ApiKey]:
+        """Return what a subclass of the project's may decide by: the key that the page is about, if it is there."""
+        with suppress(Http404):
+            return [self.key] if isinstance(self, views.OneKeyView) else []
+        return []  # The page says so.
 
     def get_queryset(self) -> QuerySet[ApiKey]:
         keys: QuerySet[ApiKey] = self.model_admin.get_queryset(self.request).select_related("owner")

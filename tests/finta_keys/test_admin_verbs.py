@@ -3,6 +3,7 @@
 import logging
 import re
 from unittest.mock import Mock
+from uuid import uuid4
 
 import pytest
 from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
@@ -379,3 +380,21 @@ def gone(monkeypatch, method):
         return original(key, *args, **kwargs)
 
     monkeypatch.setattr(ApiKey, method, after_deletion)
+
+
+@pytest.mark.parametrize("verb", ["rename", "edit_scope", "rotate", "delete"])
+def test_a_project_may_decide_by_the_key(superuser, alice, monkeypatch, verb):
+    """In a class of its own, as for any ``ModelAdmin``."""
+
+    def allowed(self, request, obj=None):
+        return obj is None or obj.name != "Not theirs"
+
+    for name in ("has_change_permission", "has_delete_permission"):
+        monkeypatch.setattr(ApiKeyAdmin, name, allowed)
+    theirs, not_theirs = (make_key(alice, name)[0] for name in ("Theirs", "Not theirs"))
+    before = everything_stored()
+    for call in (superuser.get, superuser.post):
+        assert call(url(verb, not_theirs.pk)).status_code == 403
+        assert call(url(verb, theirs.pk)).status_code == 200
+        assert call(url(verb, uuid4())).status_code == 404
+    assert everything_stored() == before
