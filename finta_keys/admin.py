@@ -37,6 +37,7 @@ class ApiKeyAdmin(admin.ModelAdmin):
     list_select_related = ("owner",)
     fields = ("name", "owner", "hint", "scope", "seen_accounts", "created_at", "rotated_at", "last_used_at")
     readonly_fields = fields
+    search_fields = ("name",)  # The check of another model's autocomplete_fields wants it; see get_search_fields().
     actions = None
 
     def get_urls(self) -> list[URLPattern]:

@@ -185,6 +185,17 @@ def attempts(key):
     }
 
 
+class ChoosesAKey(admin.ModelAdmin):
+    autocomplete_fields = ("key",)
+
+
+def test_a_project_may_let_staff_choose_a_key_by_its_name(superuser, restricted, unrestricted):
+    assert ChoosesAKey(KeyAccountScope, admin.site).check() == []
+    asked = {"app_label": "finta_keys", "model_name": "keyaccountscope", "field_name": "key", "term": "restr"}
+    answer = superuser.get(reverse("admin:autocomplete"), asked).json()
+    assert answer["results"] == [{"id": str(restricted.key.pk), "text": "Restricted"}]
+
+
 @pytest.mark.parametrize("permission", ["view", "add", "change", "delete"])
 def test_a_page_without_its_permission_is_403_and_changes_nothing(restricted, permission):
     staff = operator(permission)
