@@ -70,7 +70,7 @@ def check_owner_is_not_taken(app_configs: Sequence[AppConfig] | None, **kwargs: 
     found = (
         (view, each.name)
         for view, model in models_of_views
-        if model and _is_account(model)
+        if model and issubclass(model, conf.account_model()._meta.concrete_model or ())  # or of a table below it
         for each in _taken(view)
         if each.path == (conf.owner_field() if each.relation else f"{conf.owner_field()}_id")
     )

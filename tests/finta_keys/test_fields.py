@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.core import checks as django_checks
+from django.test.utils import isolate_apps
 from django.urls import path
 from django_filters import (
     AllValuesFilter,
@@ -548,6 +549,21 @@ def test_W020_the_column_of_the_owner_is_found(settings):
 
 def test_W020_a_view_that_has_a_method_in_place_of_a_queryset_is_found(settings):
     view = WritesAccounts.as_view(queryset=None, serializer_class=AccountWithOwner)
+    assert [message.id for message in owners_found(settings, view)] == ["finta_keys.W020"]
+
+
+def test_W020_a_model_that_inherits_from_the_account_is_found(settings):
+    with isolate_apps("accounts_app"):
+
+        class Savings(Account):
+            class Meta:
+                app_label = "accounts_app"
+
+    class SavingsWithOwner(AccountWithOwner):
+        class Meta(AccountWithOwner.Meta):
+            model = Savings
+
+    view = WritesAccounts.as_view(queryset=None, serializer_class=SavingsWithOwner)
     assert [message.id for message in owners_found(settings, view)] == ["finta_keys.W020"]
 
 
