@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import current_thread, main_thread
 from types import SimpleNamespace
 from typing import Any
 
 import hypothesis
 import pytest
+from django.db.backends.sqlite3.base import DatabaseWrapper
 from django.test import Client
 
 from accounts_app.models import Account, User
@@ -90,6 +92,12 @@ def alices_browser(alice: User) -> Client:
 def _mail_is_sent_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """In the thread of the test, whose transaction no other one sees."""
     monkeypatch.setattr("accounts_app.sign_in.apart", lambda job: job())
+
+
+@pytest.fixture
+def other_threads_close_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Django leaves those to a database in memory open, for which that of the test is enough."""
+    monkeypatch.setattr(DatabaseWrapper, "is_in_memory_db", lambda _: current_thread() is main_thread())
 
 
 @pytest.fixture(autouse=True)

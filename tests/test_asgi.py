@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
-def _no_connection_outlives_its_thread(monkeypatch):
+def _no_connection_outlives_its_thread(monkeypatch, other_threads_close_connections):
     """As Django says of asynchronous servers."""
     monkeypatch.setitem(connections.settings["default"], "CONN_MAX_AGE", 0)
 

@@ -229,7 +229,9 @@ def test_an_old_session_of_a_superuser_changes_no_address_to_which_a_password_is
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_next_answer_on_a_connection_does_not_tell_whether_a_mail_was_sent(monkeypatch):
+def test_the_next_answer_on_a_connection_does_not_tell_whether_a_mail_was_sent(
+    monkeypatch, other_threads_close_connections
+):
     """The mail server does not answer until the next request on the connection has been: nothing waits for it."""
     monkeypatch.setattr(sign_in, "apart", APART)
     user, goes_on = UserFactory(), threading.Event()

@@ -37,6 +37,7 @@ def test_zero_proxies_is_a_decision(settings, count):
     assert check_trusted_proxies(None) == []
 
 
+@pytest.mark.django_db  # Checks of models ask the database what it can do.
 def test_who_develops_is_not_warned(settings):
     settings.TRUSTED_PROXY_COUNT = None
     ids = {deploy: [each.id for each in run_checks(include_deployment_checks=deploy)] for deploy in (False, True)}
