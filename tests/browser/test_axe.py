@@ -19,7 +19,8 @@ LOOKS = [
 EXPLAINED: dict[str, str] = {}
 # axe cannot tell the colours of what is cut off by a list that scrolls, nor what is behind a dialog from what is in it.
 # What is behind is inert, and a scene of its own.
-LAY_OPEN = """() => {
+LAY_OPEN = """async () => {
+    await Promise.all(document.getAnimations().map(each => each.finished)); // What comes into view is not there yet.
     for (const each of document.querySelectorAll(".finta-groups")) each.style.maxHeight = "none";
     if (!document.querySelector("dialog[open]")) return;
     for (const each of document.querySelectorAll("body > :not(:has(dialog))")) each.style.visibility = "hidden";
