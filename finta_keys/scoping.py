@@ -268,9 +268,9 @@ def _is_method(view: Any) -> bool:
 def is_scoped(view: type) -> bool:
     """Tell whether a view class carries the mixin with all of its guards, or a mark of its own that it needs none, or
     is the page of a router of Django REST framework that lists paths."""
-    if "unscoped_reason" in vars(view) or _lists_paths(view):
+    if "unscoped_reason" in vars(view) or (_has_mixin(view) and not _unguarded(view)):
         return True
-    return _has_mixin(view) and not _unguarded(view)
+    return _lists_paths(view)  # Last, since each call of a key asks here: it imports.
 
 
 def _lists_paths(view: type) -> bool:

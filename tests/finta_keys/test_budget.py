@@ -66,7 +66,7 @@ def counted(respond, request, pk):
 
 @pytest.mark.parametrize(
     ("presented", "status", "budget"),
-    [("all", 200, 1.60), ("restricted", 200, 1.87), ("unknown", 401, 0.325), ("malformed", 401, 0.247)],
+    [("all", 200, 1.60), ("restricted", 200, 1.87), ("unknown", 401, 0.31), ("malformed", 401, 0.235)],
 )
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="The budgets are those on SQLite.")
 def test_a_request_with_a_key_stays_within_its_budget(presented, status, budget, restricted, unrestricted, accounts):

@@ -831,8 +831,7 @@ def test_S7_a_post_answers_with_a_row_below_an_account_by_the_path_of_the_view(r
             model = Transaction
             fields = ["summary"]
 
-    class Finds(AccountScopeMixin, ModelViewSet):
-        authentication_classes = [ApiKeyAuthentication]
+    class Finds(FindsOrCreates):
         account_path = "account"
         queryset = Transaction.objects.all()
         serializer_class = Summary
