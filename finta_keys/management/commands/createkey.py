@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from argparse import ArgumentTypeError
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import redirect_stdout
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -18,8 +17,12 @@ from django.db import OperationalError, ProgrammingError
 from django.views.decorators.debug import sensitive_variables
 
 from finta_keys import conf, names
+from finta_keys.management.failures import database_answers
 from finta_keys.models import ApiKey
 from finta_keys.models import owner as owners
+
+NOTHING_MADE = "there is no secret to hand over"
+AWAY = (OperationalError, ProgrammingError)  # or without our tables. What it refuses otherwise keeps its own words.
 
 
 class Command(BaseCommand):
@@ -57,11 +60,11 @@ class Command(BaseCommand):
     @sensitive_variables()  # It hides the variables of all that is called from here, too.
     def handle(self, *args: Any, **options: Any) -> None:
         name = options["name"]
-        with _database_answers():
+        with database_answers(NOTHING_MADE, errors=AWAY, returncode=1):
             owner = _find_owner(options["user"])
         try:
             # Standard error has what a receiver of the host prints, too, such as a mail on the console.
-            with _database_answers(), redirect_stdout(sys.stderr):
+            with database_answers(NOTHING_MADE, errors=AWAY, returncode=1), redirect_stdout(sys.stderr):
                 key, secret = ApiKey.objects.issue(owner=owner, name=name, accounts=options["accounts"])
         except ValidationError as refusal:
             # The look-up comes after the refusal, so that of two commands at once one makes the key and both succeed.
@@ -101,18 +104,6 @@ class Command(BaseCommand):
         )
         if as_json:
             self.stdout.write(_as_json(key, created=False))
-
-
-@contextmanager
-def _database_answers() -> Iterator[None]:
-    """Tell what a database that is away or lacks our tables means. What it refuses otherwise keeps its own words."""
-    try:
-        yield
-    except (OperationalError, ProgrammingError) as error:
-        raise CommandError(
-            f"The database did not answer ({type(error).__name__}), so there is no secret to hand over. "
-            "See that it can be reached and that migrate has run, then repeat the command."
-        ) from error
 
 
 def _text(argument: str) -> str:

@@ -9,13 +9,12 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import Error as AnyDatabaseError
 from django.db.models import Count, Max
 from django.template.defaultfilters import pluralize
 from django.utils import timezone
 
 from finta_keys import conf, secret
-from finta_keys.management.output import FAILED, handed_over
+from finta_keys.management.failures import database_answers, handed_over
 from finta_keys.models import ApiKey
 
 FIRST, OLD, NOT_CONFIGURED = "first", "old", "notConfigured"
@@ -56,14 +55,8 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        try:
+        with database_answers("nothing is known of the keys"):
             rows = count_keys()
-        except AnyDatabaseError as error:
-            raise CommandError(
-                f"The database did not answer ({type(error).__name__}), so nothing is known of the keys. "
-                "See that it can be reached and that migrate has run, then repeat the command.",
-                returncode=FAILED,  # 1 would say that keys are dead.
-            ) from None
         with handed_over(self.stdout):
             if options["json"]:
                 self.stdout.write(json.dumps({"peppers": [_as_json(row) for row in rows]}, cls=DjangoJSONEncoder))

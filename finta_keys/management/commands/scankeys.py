@@ -16,12 +16,11 @@ from django.core.management.base import (
     SystemCheckError,
 )
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import Error as AnyDatabaseError
 from django.template.defaultfilters import pluralize
 from django.views.decorators.debug import sensitive_variables
 
 from finta_keys import conf, leaks
-from finta_keys.management.output import FAILED, handed_over
+from finta_keys.management.failures import FAILED, database_answers, handed_over
 from finta_keys.models import AlreadyDone, ApiKey
 from finta_keys.secret import Secret, hint, is_wellformed
 
@@ -110,16 +109,10 @@ all the same; 2 wrong use, or something could not be read and nothing was found 
         self.problems: list[tuple[str, str]] = []
         self.files = self.lookalikes = 0
         try:
-            with handed_over(self.stdout):
+            with database_answers("nothing is known of the keys"), handed_over(self.stdout):
                 status = self._run(options)
         except KeyboardInterrupt:
             sys.exit(INTERRUPTED)
-        except AnyDatabaseError as error:
-            raise CommandError(
-                f"The database did not answer ({type(error).__name__}), so nothing is known of the keys. "
-                "See that it can be reached and that migrate has run, then repeat the command.",
-                returncode=FAILED,
-            ) from None
         if status:
             sys.exit(status)
 

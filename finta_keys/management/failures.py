@@ -1,4 +1,4 @@
-"""What becomes of a command whose output goes nowhere."""
+"""How commands end where the database does not answer, or their output goes nowhere."""
 
 from __future__ import annotations
 
@@ -8,8 +8,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from django.core.management.base import CommandError, OutputWrapper
+from django.db import Error as AnyDatabaseError
 
 FAILED, CLOSED = 2, 141  # The last is what a shell says of SIGPIPE.
+
+
+@contextmanager
+def database_answers(
+    consequence: str, *, errors: tuple[type[AnyDatabaseError], ...] = (AnyDatabaseError,), returncode: int = FAILED
+) -> Iterator[None]:
+    """Tell in one sentence that it did not, and what that means: ``consequence``."""
+    try:
+        yield
+    except errors as error:
+        raise CommandError(
+            f"The database did not answer ({type(error).__name__}), so {consequence}. "
+            "See that it can be reached and that migrate has run, then repeat the command.",
+            returncode=returncode,
+        ) from error  # for --traceback
 
 
 @contextmanager
