@@ -8,7 +8,9 @@ from typing import Any, cast
 from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
 from django.db import models, router
+from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 from django.utils.module_loading import import_string
 
@@ -52,9 +54,16 @@ def _decoded(configured: tuple[str, ...]) -> tuple[bytes, ...]:
     return decoded
 
 
+@cache  # Each call of a key asks, and a setting that is not set costs an exception.
 def prefix() -> str:
     """Return what secrets start with: ``FINTA_KEYS_PREFIX``, such as ``"shop_"``."""
     return str(getattr(settings, "FINTA_KEYS_PREFIX", secret.PREFIX))
+
+
+@receiver(setting_changed)
+def _forget(**kwargs: object) -> None:
+    """Settings change in tests only, which say so by this signal."""
+    prefix.cache_clear()
 
 
 def last_used_interval() -> timedelta:
