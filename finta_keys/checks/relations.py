@@ -128,16 +128,24 @@ def _is_primary_key(taken: Taken) -> bool:
 
 
 def _taken(view: RoutedView) -> Iterator[Taken]:
-    """Yield what a view's serializers take."""
+    """Yield the writable fields of the view's serializers."""
     for method, action in view.writing.items():
-        instance = view.instance()
-        instance.action, instance.request = action, HttpRequest()
-        instance.request.method = method.upper()
-        # The host's own code may need more of a request, such as a user. What it chooses from, the class may tell.
-        for serializer_class in (instance.get_serializer_class, lambda: view.get("serializer_class")):
+        # get_serializer_class() may need a user, and a plain APIView has no such method.
+        for serializer_class in (_chosen_serializer, _declared_serializer):
             with suppress(Exception):
-                yield from list(_fields(serializer_class()()))
+                yield from list(_fields(serializer_class(view, method, action)()))
                 break
+
+
+def _chosen_serializer(view: RoutedView, method: str, action: str) -> Any:
+    instance = view.instance()
+    instance.action, instance.request = action, HttpRequest()
+    instance.request.method = method.upper()
+    return instance.get_serializer_class()
+
+
+def _declared_serializer(view: RoutedView, method: str, action: str) -> Any:
+    return view.get("serializer_class")
 
 
 def _fields(serializer: Any, prefix: str = "") -> Iterator[Taken]:

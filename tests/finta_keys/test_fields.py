@@ -30,6 +30,7 @@ from rest_framework.serializers import (
     SlugRelatedField,
     UUIDField,
 )
+from rest_framework.views import APIView
 
 from accounts_app.models import Account, Transaction, User
 from finta_keys.authentication import ApiKeyAuthentication
@@ -416,6 +417,31 @@ def test_E017_where_a_caller_decides_the_serializer_of_the_class_is_looked_at(se
     assert len(field_messages(settings, ByUser.as_view())) == 1
     assert not field_messages(settings, ByUserOrPlain.as_view(serializer_class=TransactionSerializer))
     assert not field_messages(settings, ByUserAlone.as_view())
+
+
+class PlainView(AccountScopeMixin, APIView):
+    """A view without ``get_serializer_class()``."""
+
+    authentication_classes = [ApiKeyAuthentication]
+
+    def post(self, request):
+        raise NotImplementedError
+
+    put = patch = post
+
+
+class PlainViewWithSerializer(PlainView):
+    serializer_class = OfModel
+
+
+def test_checks_accept_plain_api_views(settings):
+    assert not field_messages(settings, PlainView.as_view())
+    assert not relations.check_primary_keys_are_not_taken(None)
+    assert not relations.check_owner_is_not_taken(None)
+
+
+def test_checks_read_serializer_class_of_plain_api_views(settings):
+    assert len(field_messages(settings, PlainViewWithSerializer.as_view())) == 1
 
 
 def test_E017_is_told_once_and_says_what_to_do(settings):
