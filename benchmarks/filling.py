@@ -71,11 +71,11 @@ def _finta(keys: int) -> dict[str, Any]:
     callers = {}
     for count in (count for count in OWNED_KEYS if count <= keys // 2):
         owner = Owner(_owner_name(count), FEW_OWNED)
-        _, presented = ApiKey.objects.issue(owner=owner.user, name="measured")
+        _, presented = ApiKey.objects.create_key(owner=owner.user, name="measured")
         _insert(ApiKey, _finta_rows([owner.user], count - 1))
         callers[_owner_name(count)] = ("Bearer", presented, unknown, malformed, owner.accounts[0], other.accounts[0])
     for size in SCOPES:
-        _, presented = ApiKey.objects.issue(owner=many.user, name=f"{size}", accounts=many.accounts[:size])
+        _, presented = ApiKey.objects.create_key(owner=many.user, name=f"{size}", accounts=many.accounts[:size])
         seen, hidden = many.accounts[size // 2], many.accounts[-1]
         callers[f"scope-{size}"] = ("Bearer", presented, unknown, malformed, seen, hidden)
     _insert(ApiKey, _finta_rows(_fillers(keys), keys - ApiKey.objects.count()))

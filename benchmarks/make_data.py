@@ -5,8 +5,8 @@
 
 Rows are made inside the database, by one statement a table, and indexes are built after their table is full, so that
 a million keys with ten million scope rows take minutes. Ids are spread like random ones, but follow from the number of
-the row: ``pk("key", 17)`` is that of key 17. No secret gives the digests of these keys; ``ApiKey.objects.issue()`` adds
-one that can be called with, for an owner such as ``pk("owner", 0)``.
+the row: ``pk("key", 17)`` is that of key 17. No secret has one of these digests; ``ApiKey.objects.create_key()`` adds
+a key that authenticates, for an owner such as ``pk("owner", 0)``.
 """
 
 # ruff: noqa: S608  # every value in this SQL is a number or a name of our own

@@ -89,7 +89,7 @@ class ApiKeyAdmin(admin.ModelAdmin):
 
     @admin.display(description=display.worded(gettext_lazy("%(account_words)s it can see")))
     def seen_accounts(self, key: ApiKey) -> str:
-        accounts = key.narrow(conf.account_model()._default_manager.all())
+        accounts = key.scoped(conf.account_model()._default_manager.all())
         lines = [(str(account),) for account in accounts]
         return format_html_join("\n", "<div>{}</div>", lines) or _("None at the moment.")
 

@@ -37,7 +37,7 @@ class ApiKeyAuthentication(BaseAuthentication):
             return None
         view = _view(request)
         require_scope(type(view))
-        key = ApiKey.objects.with_secret(presented)
+        key = ApiKey.objects.authenticate(presented)
         if key is None:
             raise AuthenticationFailed
         usage.note(key, request._request)
@@ -51,7 +51,7 @@ class ApiKeyAuthentication(BaseAuthentication):
 
     @sensitive_variables()
     def presented(self, request: Request) -> str | None:
-        """Return what is presented as one of our secrets, or None. It may be malformed: ``with_secret()`` tells.
+        """Return what is presented as one of our secrets, or None. It may be malformed: ``authenticate()`` tells.
 
         The server hands over bytes that are not text as characters of Latin-1, which no secret contains.
         """

@@ -14,7 +14,7 @@ from rest_framework.relations import MANY_RELATION_KWARGS, ManyRelatedField, Pri
 
 from finta_keys import conf
 from finta_keys.models import ApiKey
-from finta_keys.scoping import choices, visible
+from finta_keys.scoping import _limited, scoped
 
 
 class _Several(ManyRelatedField):
@@ -33,7 +33,7 @@ class _Several(ManyRelatedField):
         related: Any = getattr(row, str(self.source), None) if is_saved else None
         if not isinstance(key, ApiKey) or not isinstance(related, BaseManager):
             return ()
-        seen = key.narrow(related.model._base_manager.all(), self.child_relation.account_path)
+        seen = key.scoped(related.model._base_manager.all(), self.child_relation.account_path)
         return related.get_queryset().using(conf.database()).exclude(pk__in=seen.values("pk"))
 
 
@@ -71,7 +71,7 @@ class AccountRelatedField(PrimaryKeyRelatedField[Any]):
             queryset = conf.account_model()._default_manager.all()
         request = self.context.get("request")
         # What a POST creates is within the scope by this; what others show or change is not.
-        limit = visible if getattr(request, "method", None) == "POST" else choices
+        limit = scoped if getattr(request, "method", None) == "POST" else _limited
         return limit(request, queryset, self.account_path)
 
     def to_internal_value(self, data: Any) -> Any:

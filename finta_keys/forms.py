@@ -132,12 +132,12 @@ class CreateKeyForm(ScopeFields):
         except signing.SignatureExpired:
             nonce = nonces.read(signed, self.owner.pk, max_age=None)
             if CreateNonce.is_spent(nonce):
-                return nonce  # A late reload: issue() tells when it was done.
+                return nonce  # A late reload: create_key() tells when it was done.
             raise
 
     def save(self) -> tuple[ApiKey, Secret]:
-        """Create the key. Raises what ``ApiKey.objects.issue()`` raises."""
-        return ApiKey.objects.issue(
+        """Create the key. Raises what ``ApiKey.objects.create_key()`` raises."""
+        return ApiKey.objects.create_key(
             owner=self.owner, name=self.cleaned_data["name"], accounts=self.chosen(), nonce=self.cleaned_data["nonce"]
         )
 

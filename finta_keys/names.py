@@ -31,7 +31,7 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", visible).casefold())
 
 
-def key(name: str) -> str:
+def normalize(name: str) -> str:
     """Return the ``name_key`` of a name. Trimmed again: an invisible character may have stood beside a space."""
     return fold(name).strip()
 
@@ -50,7 +50,7 @@ def _problem(name: str) -> str:
         return _("This name contains a control character, a line break or a text direction mark. Type it without.")
     if re.search(secret.pattern(conf.prefix()), name):
         return _("This name contains the secret of a key, which is kept nowhere. Choose another name.")
-    if not key(name):
+    if not normalize(name):
         return _("Give the key a name, such as where it is used.")
     if len(name) > MAX_LENGTH:
         return ngettext(
@@ -58,7 +58,7 @@ def _problem(name: str) -> str:
             "This name has %(number)s characters. Shorten it to %(most)s at most.",
             len(name),
         ) % {"number": len(name), "most": MAX_LENGTH}
-    if len(key(name)) > KEY_MAX_LENGTH:
+    if len(normalize(name)) > KEY_MAX_LENGTH:
         return _("This name is too long when its ligatures are written out. Shorten it.")
     return ""
 

@@ -16,7 +16,7 @@ def make(owner_pk: Any) -> str:
 
 
 def read(signed: str, owner_pk: Any, *, max_age: timedelta | None = MAX_AGE) -> str:
-    """Return the nonce in ``signed``, 43 characters, for ``ApiKey.objects.issue()``.
+    """Return the nonce in ``signed``, 43 characters, for ``ApiKey.objects.create_key()``.
 
     Raises ``signing.BadSignature`` where it is not ours or made for somebody else, and ``signing.SignatureExpired``,
     which is one, where it is older than ``max_age``.

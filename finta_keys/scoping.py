@@ -12,28 +12,35 @@ from django.db import DataError, models
 from django.http import Http404
 
 from finta_keys import conf, paths
+from finta_keys.deprecation import warn_renamed
 from finta_keys.models import ApiKey
 
 Marked = TypeVar("Marked", bound=Callable[..., Any])
 
 
-def visible(request: Any, queryset: models.QuerySet[Any], path: str = "") -> models.QuerySet[Any]:
+def scoped(request: Any, queryset: models.QuerySet[Any], account_path: str = "") -> models.QuerySet[Any]:
     """Return what of ``queryset`` the caller of a request of Django REST framework may see.
 
     With a key: what the key may. Let in by another authentication class: all of it, for the view to limit. Nobody's
-    request, or None: nothing. ``path`` leads to the account, as in ``key.narrow()``, which raises
+    request, or None: nothing. ``account_path`` leads to the account, as in ``key.scoped()``, which raises
     ``ImproperlyConfigured`` for one that does not.
     """
     if isinstance(getattr(request, "auth", None), ApiKey):
         request.was_narrowed = True
-    return choices(request, queryset, path)
+    return _limited(request, queryset, account_path)
 
 
-def choices(request: Any, queryset: models.QuerySet[Any], path: str = "") -> models.QuerySet[Any]:
-    """Return what ``visible()`` does, for what may be named: that vouches for nothing that is shown."""
+def visible(request: Any, queryset: models.QuerySet[Any], path: str = "") -> models.QuerySet[Any]:
+    """Deprecated: use ``scoped()``."""
+    warn_renamed("finta_keys.scoping.visible()", "finta_keys.scoping.scoped()")
+    return scoped(request, queryset, path)
+
+
+def _limited(request: Any, queryset: models.QuerySet[Any], path: str = "") -> models.QuerySet[Any]:
+    """Return what ``scoped()`` does, for what may be named: that vouches for nothing that is shown."""
     key = getattr(request, "auth", None)
     if isinstance(key, ApiKey):
-        return key.narrow(queryset, path)
+        return key.scoped(queryset, path)
     let_in_by = getattr(request, "successful_authenticator", None)
     if let_in_by and vars(request).get("key_found_by") is let_in_by:
         raise ImproperlyConfigured(
@@ -62,7 +69,7 @@ class AccountScopeMixin:
 
     ``get_queryset()`` may be overridden freely, with ``super()`` or without: what the outermost one returns is
     narrowed. So is what ``super()`` gives, where the mixin stands before the view class. A view without it calls
-    ``self.narrow(queryset)`` for what it shows or changes. One that does neither and answers a key all the same raises
+    ``self.scoped(queryset)`` for what it shows or changes. One that does neither and answers a key all the same raises
     ``ImproperlyConfigured``, unless its handler is marked ``@unscoped("reason")``: in ``get_object()`` before anything
     is done, else with the answer. Only a POST that creates may do so, where its answer shows no row that the key does
     not see: one to a path without arguments, and in a viewset by the action ``create``. Nothing is seen without a key,
@@ -82,9 +89,14 @@ class AccountScopeMixin:
                 guard.guards_scope = guard  # type: ignore[attr-defined]  # itself, since wraps() copies marks
                 setattr(cls, name, guard)
 
-    def narrow(self, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
+    def scoped(self, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
         """Return what of ``queryset`` the caller may see."""
-        return visible(self.request, queryset, self.account_path)
+        return scoped(self.request, queryset, self.account_path)
+
+    def narrow(self, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
+        """Deprecated: use ``scoped()``."""
+        warn_renamed("AccountScopeMixin.narrow()", "AccountScopeMixin.scoped()")
+        return self.scoped(queryset)
 
 
 AccountScopeMixin.get_queryset = _Behind()  # type: ignore[attr-defined]  # Type checkers see the view's own.
@@ -106,7 +118,7 @@ def _narrowed(get_queryset: Callable[..., Any]) -> Callable[..., Any]:
             queryset = get_queryset(view, *args, **kwargs)
         finally:
             view._narrowing = False
-        return view.narrow(queryset)
+        return view.scoped(queryset)
 
     return narrowed
 
@@ -114,9 +126,9 @@ def _narrowed(get_queryset: Callable[..., Any]) -> Callable[..., Any]:
 def _narrowed_within(view: Any, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
     """Narrow by a subquery. A second join to the scope rows would double what an override joins by ``|``."""
     if not isinstance(getattr(view.request, "auth", None), ApiKey):
-        return choices(view.request, queryset)
+        return _limited(view.request, queryset)
     paths.lookups(queryset.model, view.account_path)
-    seen = choices(view.request, conf.account_model()._base_manager.all())
+    seen = _limited(view.request, conf.account_model()._base_manager.all())
     return queryset.using(conf.database()).filter(**{f"{view.account_path or 'pk'}__in": seen})
 
 
@@ -202,7 +214,7 @@ def _require_narrowing(view: Any, _: object) -> None:
     if _is_unwatched(view):
         raise ImproperlyConfigured(
             f"{type(view).__module__}.{type(view).__name__} answers a {view.request.method} of a key without "
-            "narrowing anything to its scope. Use what self.narrow(queryset) or self.get_queryset() returns, or mark "
+            "narrowing anything to its scope. Use what self.scoped(queryset) or self.get_queryset() returns, or mark "
             'the handler @unscoped("why it is about nothing of any account").'
         )
 
@@ -214,12 +226,12 @@ def _require_seen(view: Any, response: Any) -> None:
     if not isinstance(row, models.Model) or row._state.adding or not _is_unwatched(view):
         return
     path = view.account_path if paths.leads(type(row), view.account_path) else paths.way(type(row))
-    if path is None or choices(view.request, type(row)._base_manager.filter(pk=row.pk), path).exists():
+    if path is None or _limited(view.request, type(row)._base_manager.filter(pk=row.pk), path).exists():
         return
     raise ImproperlyConfigured(
         f"{type(view).__module__}.{type(view).__name__} answers a POST of a key with a row of {row._meta.label} "
-        "that the key does not see. Look for what is there already in visible(request, queryset), and let a new "
-        'account join the scope by key.admit(account); or mark the handler @unscoped("why the key may see it").'
+        "that the key does not see. Look for what is there already in scoped(request, queryset), and let a new "
+        'account join the scope by key.add_to_scope(account); or mark the handler @unscoped("why the key may see it").'
     )
 
 
@@ -298,7 +310,7 @@ def scope_problem(view: type) -> tuple[str, str]:
         return (
             "authenticates by API key but is not limited to the key's scope.",
             'Add AccountScopeMixin to its bases, or mark it @unscoped("why it shows nothing of any account"). '
-            "A function has no bases: let it show only what visible() returns, and mark it.",
+            "A function has no bases: let it show only what scoped() returns, and mark it.",
         )
     return (
         f"has AccountScopeMixin, which does not guard {', '.join(map('{}()'.format, _unguarded(view)))} of it.",

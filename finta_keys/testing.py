@@ -39,9 +39,9 @@ def make_key(
     """Create a key and return it with its secret.
 
     ``name`` is "Test key 1", "Test key 2" and so on where it is not given; ``accounts`` are accounts of the owner or
-    their primary keys, None for all. Raises what ``ApiKey.objects.issue()`` raises.
+    their primary keys, None for all. Raises what ``ApiKey.objects.create_key()`` raises.
     """
-    return ApiKey.objects.issue(owner=owner, name=name or f"Test key {next(_numbers)}", accounts=accounts)
+    return ApiKey.objects.create_key(owner=owner, name=name or f"Test key {next(_numbers)}", accounts=accounts)
 
 
 def key_client(secret: str, **options: Any) -> Client:

@@ -41,7 +41,7 @@ def note(key: ApiKey, request: HttpRequest) -> None:
 
 
 def record(key: ApiKey) -> None:
-    """Write what is due for a key that was found by ``with_secret()``. Fails silently and counts it."""
+    """Write what is due for a key that was found by ``authenticate()``. Fails silently and counts it."""
     global failures
     try:
         if key.first_digest != key.found_digest:

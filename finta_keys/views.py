@@ -255,7 +255,7 @@ class ConfirmView(OneKeyView):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         accounts = conf.accounts_of(self.key.owner_id)
-        seen = list(self.key.narrow(accounts))
+        seen = list(self.key.scoped(accounts))
         return super().get_context_data(seen_accounts=seen, account_count=accounts.count(), **kwargs)
 
     def form_invalid(self, form: ConfirmForm) -> HttpResponse:

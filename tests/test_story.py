@@ -83,7 +83,7 @@ class Story(RuleBasedStateMachine):
     @initialize(target=keys)
     def first_keys(self):
         """Each owner begins with a key that is restricted to the accounts of the first day."""
-        return multiple(*(self.issue(name, sorted(self.own(name))) for name in self.people))
+        return multiple(*(self.create_key(name, sorted(self.own(name))) for name in self.people))
 
     def own(self, name):
         return {pk for pk, owner in self.owner_of.items() if owner == name}
@@ -128,7 +128,7 @@ class Story(RuleBasedStateMachine):
     @precondition(lambda self: len(self.live) < MOST_KEYS)
     @rule(target=keys, owner=st.sampled_from(["alice", "bob"]))
     def create_key_for_all(self, owner):
-        return self.issue(owner, None)
+        return self.create_key(owner, None)
 
     @precondition(lambda self: len(self.live) < MOST_KEYS)
     @rule(target=keys, data=st.data(), owner=st.sampled_from(["alice", "bob"]))
@@ -136,10 +136,12 @@ class Story(RuleBasedStateMachine):
         own = sorted(self.own(owner))
         if not own:
             return multiple()
-        return self.issue(owner, data.draw(st.lists(st.sampled_from(own), min_size=1)))
+        return self.create_key(owner, data.draw(st.lists(st.sampled_from(own), min_size=1)))
 
-    def issue(self, owner, chosen):
-        made, secret = ApiKey.objects.issue(owner=self.people[owner], name=f"Key {next(self.names)}", accounts=chosen)
+    def create_key(self, owner, chosen):
+        made, secret = ApiKey.objects.create_key(
+            owner=self.people[owner], name=f"Key {next(self.names)}", accounts=chosen
+        )
         key = Key(made.pk, owner, secret, None if chosen is None else set(chosen))
         self.live.append(key)
         return key

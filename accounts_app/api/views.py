@@ -94,7 +94,7 @@ class AccountsView(AccountScopeMixin, KeyView):
         try:
             with self.request.auth.locked() as key:
                 account = Account.objects.create_manual(owner_id=key.owner_id, **values)
-                key.admit(account)
+                key.add_to_scope(account)
         except ApiKey.DoesNotExist:
             raise AuthenticationFailed from None
         return Response({"account": fields.AccountOut.shown(account)}, status=201)
@@ -166,7 +166,7 @@ class TransactionsView(AccountScopeMixin, KeyView):
         )
 
     def _accounts(self) -> QuerySet[Account]:
-        accounts: QuerySet[Account] = self.request.auth.narrow(Account.objects.all())
+        accounts: QuerySet[Account] = self.request.auth.scoped(Account.objects.all())
         return accounts
 
     def _filtered(self, query: dict[str, Any]) -> QuerySet[Transaction]:

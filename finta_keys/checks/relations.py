@@ -188,8 +188,8 @@ def _open_filters(view: RoutedView) -> Iterator[tuple[str, str, str]]:
 
 def _limited_filter(model: type[models.Model]) -> str:
     return (
-        f"ModelChoiceFilter(queryset=lambda request: visible(request, {model.__name__}.objects.all(){_path(model)})), "
-        "with visible from finta_keys.scoping"
+        f"ModelChoiceFilter(queryset=lambda request: scoped(request, {model.__name__}.objects.all(){_path(model)})), "
+        "with scoped from finta_keys.scoping"
     )
 
 

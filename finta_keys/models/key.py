@@ -27,29 +27,10 @@ from django.views.decorators.debug import sensitive_variables
 
 from finta_keys import conf, names, paths, secret, signals
 from finta_keys.compiled import CompiledQuery
+from finta_keys.deprecation import warn_renamed
 from finta_keys.models import owner as owners
 from finta_keys.models.once import AlreadyDone, CreateNonce
 from finta_keys.models.scope import KeyAccountScope
-
-
-class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
-    @sensitive_variables()
-    def with_secret(self, presented: str) -> ApiKey | None:
-        """Return the key that this secret authenticates now, its owner fetched with it, or None.
-
-        The one verdict on a secret. Malformed ones are refused without asking the database; all others cost one
-        query, whatever the number of peppers.
-        """
-        if not secret.is_wellformed(presented, conf.prefix()):
-            return None
-        digests = [secret.digest(presented, pepper) for pepper in conf.peppers()]
-        found = _by_digest(conf.database(), len(digests)).execute(digests)
-        # What this queryset leaves out is not found, such as another owner's in alice.api_keys.
-        if not found or (self.query.has_filters() and not self.using(conf.database()).contains(found[0])):
-            return None
-        key = found[0]
-        key.found_digest, key.first_digest = bytes(key.digest), digests[0]
-        return key if key.owner.is_active else None
 
 
 @cache
@@ -62,9 +43,39 @@ def _by_digest(alias: str, number: int) -> CompiledQuery[ApiKey]:
     return CompiledQuery(keys.filter(digest__in=example), ApiKey._meta.get_field("digest"))
 
 
-class ApiKeyManager(models.Manager.from_queryset(ApiKeyQuerySet)):  # type: ignore[misc]  # django-stubs: dynamic base
+class ApiKeyManager(models.Manager["ApiKey"]):
     @sensitive_variables()
-    def issue(
+    def authenticate(self, presented: str) -> ApiKey | None:
+        """Return the key that this secret authenticates now, with its owner fetched, or None.
+
+        A malformed secret is rejected without a query. Any other costs one query, whatever the number of peppers. On a
+        related manager, such as ``alice.api_keys``, the keys of other owners are not found.
+        """
+        if not secret.is_wellformed(presented, conf.prefix()):
+            return None
+        digests = [secret.digest(presented, pepper) for pepper in conf.peppers()]
+        keys = _by_digest(conf.database(), len(digests)).execute(digests)
+        # A related manager is an instance of a subclass.
+        if not keys or (type(self) is not ApiKeyManager and not self.db_manager(conf.database()).contains(keys[0])):
+            return None
+        key = keys[0]
+        key.found_digest, key.first_digest = bytes(key.digest), digests[0]
+        return key if key.owner.is_active else None
+
+    @sensitive_variables()
+    def with_secret(self, presented: str) -> ApiKey | None:
+        """Deprecated: use ``authenticate()``."""
+        warn_renamed("ApiKey.objects.with_secret()", "ApiKey.objects.authenticate()")
+        return self.authenticate(presented)
+
+    @sensitive_variables()
+    def issue(self, **kwargs: Any) -> tuple[ApiKey, secret.Secret]:
+        """Deprecated: use ``create_key()``."""
+        warn_renamed("ApiKey.objects.issue()", "ApiKey.objects.create_key()")
+        return self.create_key(**kwargs)
+
+    @sensitive_variables()
+    def create_key(
         self,
         *,
         owner: AbstractBaseUser,
@@ -84,7 +95,7 @@ class ApiKeyManager(models.Manager.from_queryset(ApiKeyQuerySet)):  # type: igno
             if nonce is not None:
                 CreateNonce.spend(nonce, key)
             key.name = names.clean(name)
-            key.name_key = names.key(key.name)
+            key.name_key = names.normalize(key.name)
             fresh, columns = _new_secret()
             for column, value in columns.items():
                 setattr(key, column, value)
@@ -121,7 +132,7 @@ class ApiKey(models.Model):
 
     objects: ClassVar[ApiKeyManager] = ApiKeyManager()
 
-    # Set by with_secret(): the digest of the presented secret by which the key was found, and that under the first
+    # Set by authenticate(): the digest of the presented secret by which the key was found, and that under the first
     # pepper. Apart from ``digest``, which a rotation changes on this instance too.
     found_digest: bytes | None = None
     first_digest: bytes | None = None
@@ -179,8 +190,8 @@ class ApiKey(models.Model):
         """Change the name and nothing else. Raises ``ValidationError`` under ``name``."""
         name = names.clean(name)
         with self.locked() as current:
-            with self._refusing_taken_name(names.key(name)):
-                self._write(name=name, name_key=names.key(name))
+            with self._refusing_taken_name(names.normalize(name)):
+                self._write(name=name, name_key=names.normalize(name))
             signals.key_renamed.send(sender=ApiKey, key=self, old_name=current.name)
 
     def share_all(self) -> None:
@@ -200,7 +211,7 @@ class ApiKey(models.Model):
             self._write(share_all_accounts=False)
             signals.key_scope_edited.send(sender=ApiKey, key=self)
 
-    def admit(self, account: models.Model) -> None:
+    def add_to_scope(self, account: models.Model) -> None:
         """Add an account that this key has just created to its scope, if it has one (rule S5).
 
         To be called inside ``locked()``, on the key that it yields, with the account made in that same block. One that
@@ -237,17 +248,17 @@ class ApiKey(models.Model):
                 raise AlreadyDone(key=current, at=current.secret_made_at)
             return super().delete(using=using or conf.database(), keep_parents=keep_parents)
 
-    def narrow(self, queryset: models.QuerySet[Any], path: str = "") -> models.QuerySet[Any]:
+    def scoped(self, queryset: models.QuerySet[Any], account_path: str = "") -> models.QuerySet[Any]:
         """Return ``queryset`` without what this key may not see, to be read from the database that is written to.
 
-        ``path`` leads from the queryset's model to the account by foreign keys, such as ``"account"`` or
+        ``account_path`` leads from the queryset's model to the account by foreign keys, such as ``"account"`` or
         ``"order__shop"``; empty for the account itself. Raises ``ImproperlyConfigured`` for any other, and
         where an annotation has taken the name of a field of it.
 
         The scope is a join, not ``Exists()``: it costs a third of the time to build, and the unique scope row cannot
         double a result.
         """
-        to_owner, to_key = paths.lookups(queryset.model, path)
+        to_owner, to_key = paths.lookups(queryset.model, account_path)
         for name in queryset.query.annotations:  # Django would filter by what is annotated.
             if f"{to_owner}__".startswith(f"{name}__") or f"{to_key}__".startswith(f"{name}__"):
                 raise ImproperlyConfigured(
@@ -258,6 +269,16 @@ class ApiKey(models.Model):
         if not self.share_all_accounts:
             conditions[to_key] = self.pk
         return queryset.using(conf.database()).filter(**conditions)
+
+    def narrow(self, queryset: models.QuerySet[Any], path: str = "") -> models.QuerySet[Any]:
+        """Deprecated: use ``scoped()``."""
+        warn_renamed("ApiKey.narrow()", "ApiKey.scoped()")
+        return self.scoped(queryset, path)
+
+    def admit(self, account: models.Model) -> None:
+        """Deprecated: use ``add_to_scope()``."""
+        warn_renamed("ApiKey.admit()", "ApiKey.add_to_scope()")
+        self.add_to_scope(account)
 
     @contextmanager
     def _refusing_taken_name(self, name_key: str) -> Iterator[None]:

@@ -178,7 +178,7 @@ def test_deactivating_a_user_stops_the_keys(superuser, alice):
     _, secret = make_key(alice)
     data = form_data(superuser.get(url(User, "change", alice.pk)))
     superuser.post(url(User, "change", alice.pk), {name: value for name, value in data.items() if name != "is_active"})
-    assert ApiKey.objects.with_secret(secret) is None
+    assert ApiKey.objects.authenticate(secret) is None
 
 
 @pytest.mark.parametrize("make", [UserFactory, AccountFactory])
@@ -241,7 +241,7 @@ def test_the_owner_of_an_account_is_found_by_typing(superuser, alice, bob):
 def test_S3_an_account_that_is_transferred_is_out_of_the_old_owners_keys(superuser, accounts, restricted, bob):
     assert edit(superuser, accounts.checking, owner=bob.pk).status_code == 302
     assert Account.objects.get(pk=accounts.checking.pk).owner == bob
-    assert not restricted.key.narrow(Account.objects.all()).exists()
+    assert not restricted.key.scoped(Account.objects.all()).exists()
 
 
 def test_an_edit_of_an_account_that_was_deleted_meanwhile_is_a_message_and_no_500(superuser, accounts, monkeypatch):

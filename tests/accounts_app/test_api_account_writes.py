@@ -343,7 +343,7 @@ def test_S5_a_refused_body_adds_nothing_to_the_scope(restricted):
 
 
 def test_S5_account_and_scope_row_are_made_together_or_not_at_all(restricted, monkeypatch):
-    monkeypatch.setattr(ApiKey, "admit", lambda *args: 1 / 0)
+    monkeypatch.setattr(ApiKey, "add_to_scope", lambda *args: 1 / 0)
     count = Account.objects.count()
     assert restricted.client.send("POST", "/v2/accounts", manual_account()).status_code == 500
     assert Account.objects.count() == count

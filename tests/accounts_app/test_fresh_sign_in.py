@@ -154,7 +154,7 @@ def test_a_rotate_form_that_was_open_for_long_rotates_after_the_password(later, 
     answer = later.post(url("rotate", key), {"rotation": 0})
     assert asks(answer)
     assert admin_pages.digest(key) == before
-    assert ApiKey.objects.with_secret(shown_secret(confirm(later, answer, url("rotate", key)))) == key
+    assert ApiKey.objects.authenticate(shown_secret(confirm(later, answer, url("rotate", key)))) == key
 
 
 def test_K5_sending_the_password_twice_makes_one_key(browser, clock, accounts):

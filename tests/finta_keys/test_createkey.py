@@ -75,7 +75,7 @@ class TestWhatIsPrinted:
         out, _ = createkey(*ALICE, "--name", "CI")
 
         assert re.fullmatch(r"finta_[A-Za-z0-9]+\n", out)
-        key = ApiKey.objects.with_secret(out.strip())
+        key = ApiKey.objects.authenticate(out.strip())
         assert (key.owner, key.name, key.share_all_accounts) == (alice, "CI", True)
 
     def test_standard_error_tells_what_was_made(self, alice):
@@ -101,7 +101,7 @@ class TestWhatIsPrinted:
         out, err = createkey(*ALICE, "--name", "CI", "--account", accounts.checking.pk, "--json")
 
         key, answer = alice.api_keys.get(), json.loads(out)
-        assert ApiKey.objects.with_secret(answer.pop("secret")) == key
+        assert ApiKey.objects.authenticate(answer.pop("secret")) == key
         assert answer == {
             "created": True,
             "id": str(key.pk),
@@ -131,7 +131,7 @@ class TestWhatIsPrinted:
         finally:
             key_created.disconnect(receiver)
         out, err = capsys.readouterr()
-        assert ApiKey.objects.with_secret(out.removesuffix("\n"))
+        assert ApiKey.objects.authenticate(out.removesuffix("\n"))
         assert "a mail on the console" in err
 
     def test_json_has_null_accounts_where_all_are_shared(self, alice, accounts):
@@ -267,14 +267,14 @@ class TestNames:
 
         for more in ((), ("--if-absent",)):
             out, _ = createkey(*ALICE, "--name", f"CI{''.join(more)}", *more)
-            assert ApiKey.objects.with_secret(out.strip()).owner == alice
+            assert ApiKey.objects.authenticate(out.strip()).owner == alice
 
 
 class TestIfAbsent:
     def test_the_key_is_made_where_there_is_none(self, alice):
         out, _ = createkey(*ALICE, "--name", "CI", "--if-absent")
 
-        assert ApiKey.objects.with_secret(out.strip()).owner == alice
+        assert ApiKey.objects.authenticate(out.strip()).owner == alice
 
     @pytest.mark.parametrize("name", ["CI", "ci", " ＣＩ "])
     def test_K1_nothing_is_made_where_a_name_is_the_same_by_folding(self, alice, bob, accounts, name):
@@ -286,7 +286,7 @@ class TestIfAbsent:
         assert out == ""
         assert f"alice@example.com has a key “CI” ({key.hint}) already, so nothing was made. It sees 2 accounts." in err
         assert list(ApiKey.objects.values()) == before
-        assert ApiKey.objects.with_secret(secret) == key
+        assert ApiKey.objects.authenticate(secret) == key
 
     def test_json_tells_of_the_key_without_a_secret(self, alice, accounts, bob):
         key, _ = make_key(alice, "CI", [accounts.checking, accounts.savings])
@@ -324,9 +324,9 @@ class TestASecretThatNobodyGets:
         with pytest.raises(CommandError, match="so the key was deleted again"):
             call_command(*arguments, stdout=stream(), stderr=StringIO())
 
-        assert ApiKey.objects.with_secret(known_secret) is None
+        assert ApiKey.objects.authenticate(known_secret) is None
         call_command(*arguments, "--if-absent", stdout=StringIO(), stderr=StringIO())
-        assert ApiKey.objects.with_secret(known_secret)
+        assert ApiKey.objects.authenticate(known_secret)
 
     @pytest.mark.parametrize("more", [(), ("--json",)])
     def test_K2_error_reports_do_not_show_it(self, alice, known_secret, monkeypatch, more):

@@ -19,14 +19,14 @@ def test_K3_delete_removes_the_key_and_its_scope_and_nothing_else(restricted, un
 
 def test_K4_its_secret_is_dead_at_once(restricted):
     restricted.key.delete()
-    assert ApiKey.objects.with_secret(restricted.secret) is None
+    assert ApiKey.objects.authenticate(restricted.secret) is None
 
 
 def test_K3_a_delete_loaded_before_a_rotation_deletes(restricted):
     stale = ApiKey.objects.get(pk=restricted.key.pk)
     fresh = restricted.key.rotate()
     stale.delete()
-    assert ApiKey.objects.with_secret(fresh) is None
+    assert ApiKey.objects.authenticate(fresh) is None
     assert not ApiKey.objects.exists()
 
 
@@ -65,8 +65,8 @@ def test_keys_of_a_deleted_owner_are_gone_and_others_stay(alice, bob, restricted
     bobs, secret = make_key(bob)
     alice.delete()
     assert list(ApiKey.objects.all()) == [bobs]
-    assert ApiKey.objects.with_secret(restricted.secret) is None
-    assert ApiKey.objects.with_secret(secret) == bobs
+    assert ApiKey.objects.authenticate(restricted.secret) is None
+    assert ApiKey.objects.authenticate(secret) == bobs
 
 
 def test_T2_deleting_locks_the_owner_before_the_key(restricted, django_assert_num_queries):

@@ -17,7 +17,7 @@ from tests.finta_keys.snapshots import attributes, changed, columns, everything,
 
 def seen(key):
     """Return what a key, as it is in the database, can see."""
-    return set(ApiKey.objects.get(pk=key.pk).narrow(Account.objects.all()).values_list("name", flat=True))
+    return set(ApiKey.objects.get(pk=key.pk).scoped(Account.objects.all()).values_list("name", flat=True))
 
 
 def test_K3_restrict_to_changes_the_scope_only(unrestricted, accounts):
@@ -80,7 +80,7 @@ def test_K3_editing_the_scope_of_one_key_touches_no_other(alice, bob, restricted
 def test_K3_editing_the_scope_keeps_the_secret(restricted, accounts):
     restricted.key.restrict_to([accounts.cash])
     restricted.key.share_all()
-    assert ApiKey.objects.with_secret(restricted.secret) == restricted.key
+    assert ApiKey.objects.authenticate(restricted.secret) == restricted.key
 
 
 @pytest.mark.parametrize("edit", ["restrict", "share"])
@@ -90,8 +90,8 @@ def test_K3_a_scope_edit_loaded_before_a_rotation_keeps_the_new_digest(restricte
     after_rotation = columns(restricted.key)
     stale.share_all() if edit == "share" else stale.restrict_to([accounts.cash])
     assert changed(after_rotation, columns(restricted.key)) <= {"share_all_accounts"}
-    assert ApiKey.objects.with_secret(fresh) == restricted.key
-    assert ApiKey.objects.with_secret(restricted.secret) is None
+    assert ApiKey.objects.authenticate(fresh) == restricted.key
+    assert ApiKey.objects.authenticate(restricted.secret) is None
 
 
 def test_K3_a_scope_edit_loaded_before_a_rename_keeps_the_new_name(restricted, accounts):
@@ -283,23 +283,23 @@ def test_S5_admit_adds_to_the_scope_of_this_key_only(alice, restricted, accounts
         made = Account.objects.create_manual(
             owner_id=key.owner_id, name="Made", type="other", currency="EUR", current_balance=0
         )
-        key.admit(made)
+        key.add_to_scope(made)
     assert seen(restricted.key) == {"Checking", "Made"}
     assert seen(twin) == {"Checking"}
 
 
 def test_S5_admit_writes_nothing_for_a_key_that_shares_all(unrestricted, accounts):
     with unrestricted.key.locked() as key:
-        key.admit(accounts.cash)
+        key.add_to_scope(accounts.cash)
     assert scope(unrestricted.key) == set()
 
 
 def test_S5_admit_looks_at_the_scope_as_it_is_now(restricted, accounts):
     """A key that was restricted since the request was authenticated must not keep its former reach."""
-    authenticated = ApiKey.objects.with_secret(restricted.secret)
+    authenticated = ApiKey.objects.authenticate(restricted.secret)
     restricted.key.share_all()
     with authenticated.locked() as key:
-        key.admit(accounts.cash)
+        key.add_to_scope(accounts.cash)
     assert scope(restricted.key) == set()
 
 

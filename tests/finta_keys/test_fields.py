@@ -37,7 +37,7 @@ from finta_keys.authentication import ApiKeyAuthentication
 from finta_keys.checks import relations
 from finta_keys.fields import AccountRelatedField
 from finta_keys.models import ApiKey, KeyAccountScope
-from finta_keys.scoping import AccountScopeMixin, visible
+from finta_keys.scoping import AccountScopeMixin, scoped
 from finta_keys.testing import make_key
 from tests.factories import TransactionFactory
 from tests.finta_keys.urls_beside import AnyAccount, Filtered, TransactionSerializer, TransactionViewSet
@@ -301,7 +301,7 @@ class OfModel(ModelSerializer):
 
 class Overridden(PrimaryKeyRelatedField):
     def get_queryset(self):
-        return visible(self.context.get("request"), Account.objects.all())
+        return scoped(self.context.get("request"), Account.objects.all())
 
 
 class NeedsARequest(Serializer):
@@ -675,7 +675,7 @@ def test_W019_filters_by_any_account_are_found(settings, given, names):
 def test_W019_says_what_to_do(settings):
     settings.ROOT_URLCONF = (path("rows", Filters.as_view(filterset_fields=["account"])),)
     (message,) = relations.check_filters(None)
-    assert "ModelChoiceFilter(queryset=lambda request: visible(request, Account.objects.all()))" in message.hint
+    assert "ModelChoiceFilter(queryset=lambda request: scoped(request, Account.objects.all()))" in message.hint
 
 
 def test_S4_a_filter_by_all_values_tells_of_hidden_rows_and_W019_says_what_to_do(settings, restricted, accounts):

@@ -60,14 +60,14 @@ def test_K2_djangos_own_error_report_of_a_failed_look_up_does_not_show_the_secre
 
 
 def test_K2_djangos_own_error_report_of_a_failed_look_up_elsewhere_does_not_show_the_secret(restricted, monkeypatch):
-    """Such as where a host calls ``with_secret()`` itself."""
+    """Such as where a host calls ``authenticate()`` itself."""
 
     def fail(*args):
         raise DatabaseError
 
     monkeypatch.setattr("finta_keys.compiled.CompiledQuery.execute", fail)
     presented = restricted.secret[:]  # a string as a header gives it, which shows itself
-    call = partial(ApiKey.objects.all().with_secret, presented)
+    call = partial(ApiKey.objects.authenticate, presented)
     del presented
     with pytest.raises(DatabaseError) as error:
         call()
@@ -75,7 +75,7 @@ def test_K2_djangos_own_error_report_of_a_failed_look_up_elsewhere_does_not_show
     reporter.filter = SafeExceptionReporterFilter()
     frames = reporter.get_traceback_frames()
     shown = [str(value) for frame in frames for _, value in frame["vars"]]
-    assert "with_secret" in [frame["function"] for frame in frames]
+    assert "authenticate" in [frame["function"] for frame in frames]
     assert not [value for value in shown if restricted.secret[10:-4] in value]
 
 
@@ -131,7 +131,7 @@ def test_K4_no_change_of_a_key_asks_another_database_than_the_one_of_keys(
     settings.DATABASE_ROUTERS = ["tests.finta_keys.test_mutants.Elsewhere"]
     key = restricted.key
     for change in (
-        lambda: ApiKey.objects.issue(owner=alice, name="New"),
+        lambda: ApiKey.objects.create_key(owner=alice, name="New"),
         lambda: key.rename("Laptop"),
         key.share_all,
         lambda: key.restrict_to([accounts.cash]),
@@ -205,7 +205,10 @@ OWNER, KEY, ACCOUNTS = (("User", "no key", ("pk",)), ("ApiKey", "no key", ()), (
 @pytest.mark.parametrize(
     ("change", "rows"),
     [
-        (lambda key, account: ApiKey.objects.issue(owner=key.owner, name="New", accounts=[account]), [OWNER, ACCOUNTS]),
+        (
+            lambda key, account: ApiKey.objects.create_key(owner=key.owner, name="New", accounts=[account]),
+            [OWNER, ACCOUNTS],
+        ),
         (lambda key, account: key.rename("Laptop"), [OWNER, KEY]),
         (lambda key, account: key.share_all(), [OWNER, KEY]),
         (lambda key, account: key.restrict_to([account]), [OWNER, KEY, ACCOUNTS]),
@@ -230,10 +233,10 @@ def test_K1_a_taken_name_has_a_code_of_its_own(restricted, unrestricted):
 
 def test_K5_a_repeated_submit_tells_the_key_that_the_first_one_made_and_no_other(alice):
     nonce = nonces.read(nonces.make(alice.pk), alice.pk)
-    first, _ = ApiKey.objects.issue(owner=alice, name="First", nonce=nonce)
+    first, _ = ApiKey.objects.create_key(owner=alice, name="First", nonce=nonce)
     make_key(alice, "Newer")
     with pytest.raises(AlreadyDone) as done:
-        ApiKey.objects.issue(owner=alice, name="Again", nonce=nonce)
+        ApiKey.objects.create_key(owner=alice, name="Again", nonce=nonce)
     assert done.value.key == first
 
 
@@ -249,8 +252,8 @@ def test_K5_a_nonce_counts_as_spent_until_an_hour_before_it_may_be_forgotten(res
 
 def test_K4_whose_key_it_is_is_asked_where_keys_are_written(settings, alice, bob, restricted):
     settings.DATABASE_ROUTERS = ["tests.finta_keys.routers.ReadsFromReplica"]
-    assert ApiKey.objects.filter(owner=alice).with_secret(restricted.secret) == restricted.key
-    assert ApiKey.objects.filter(owner=bob).with_secret(restricted.secret) is None
+    assert alice.api_keys.authenticate(restricted.secret) == restricted.key
+    assert bob.api_keys.authenticate(restricted.secret) is None
 
 
 def test_X3_the_id_of_a_pepper_stays_what_it_was_in_stored_keys():

@@ -20,7 +20,7 @@ OLD, NEW, OLDEST = "11" * 32, "aa" * 32, "00" * 32
 
 
 def works(presented):
-    return ApiKey.objects.with_secret(presented) is not None
+    return ApiKey.objects.authenticate(presented) is not None
 
 
 def under(pepper, presented):
@@ -66,8 +66,8 @@ def test_X3_a_key_moves_to_the_first_pepper_when_it_is_used(settings, restricted
 
 
 def test_X3_a_key_under_the_first_pepper_is_not_written_again(restricted, two_peppers, django_assert_num_queries):
-    usage.record(ApiKey.objects.with_secret(restricted.secret))
-    again = ApiKey.objects.with_secret(restricted.secret)
+    usage.record(ApiKey.objects.authenticate(restricted.secret))
+    again = ApiKey.objects.authenticate(restricted.secret)
     with django_assert_num_queries(0):
         usage.record(again)
 
@@ -82,7 +82,7 @@ def test_X3_a_key_that_was_not_used_dies_with_its_pepper(settings, restricted, t
 
 
 def test_X3_a_key_that_was_rotated_between_its_use_and_the_move_keeps_its_new_digest(restricted, two_peppers):
-    used = ApiKey.objects.with_secret(restricted.secret)
+    used = ApiKey.objects.authenticate(restricted.secret)
     fresh = ApiKey.objects.get(pk=restricted.key.pk).rotate()
     after_rotation = columns(restricted.key)
     usage.record(used)
@@ -95,7 +95,7 @@ def test_X3_a_key_that_was_rotated_under_the_old_pepper_meanwhile_keeps_its_new_
     settings, restricted, two_peppers
 ):
     """By a process that has not been restarted with the new pepper yet."""
-    used = ApiKey.objects.with_secret(restricted.secret)
+    used = ApiKey.objects.authenticate(restricted.secret)
     settings.FINTA_KEYS_PEPPERS = [OLD]
     fresh = restricted.key.rotate()
     settings.FINTA_KEYS_PEPPERS = [NEW, OLD]
@@ -107,14 +107,14 @@ def test_X3_a_key_that_was_rotated_under_the_old_pepper_meanwhile_keeps_its_new_
 
 
 def test_X3_a_key_that_was_deleted_meanwhile_stays_deleted(restricted, two_peppers):
-    used = ApiKey.objects.with_secret(restricted.secret)
+    used = ApiKey.objects.authenticate(restricted.secret)
     restricted.key.delete()
     usage.record(used)
     assert not ApiKey.objects.exists()
 
 
 def test_X3_two_moves_at_once_end_well(restricted, two_peppers):
-    one, other = (ApiKey.objects.with_secret(restricted.secret) for _ in range(2))
+    one, other = (ApiKey.objects.authenticate(restricted.secret) for _ in range(2))
     usage.record(one)
     usage.record(other)
     assert columns(restricted.key)["digest"] == under(NEW, restricted.secret)
@@ -124,7 +124,7 @@ def test_K3_a_rename_and_a_scope_edit_loaded_before_the_move_keep_the_moved_dige
     settings, restricted, accounts, two_peppers
 ):
     renaming, editing = (ApiKey.objects.get(pk=restricted.key.pk) for _ in range(2))
-    usage.record(ApiKey.objects.with_secret(restricted.secret))
+    usage.record(ApiKey.objects.authenticate(restricted.secret))
     renaming.rename("Laptop")
     editing.restrict_to([accounts.cash])
     settings.FINTA_KEYS_PEPPERS = [NEW]
@@ -142,9 +142,9 @@ def test_X3_a_move_that_fails_never_fails_the_request_and_is_counted(restricted,
 
 
 def test_X3_a_pepper_may_be_moved_back(settings, restricted, two_peppers):
-    usage.record(ApiKey.objects.with_secret(restricted.secret))
+    usage.record(ApiKey.objects.authenticate(restricted.secret))
     settings.FINTA_KEYS_PEPPERS = [OLD, NEW]
-    usage.record(ApiKey.objects.with_secret(restricted.secret))
+    usage.record(ApiKey.objects.authenticate(restricted.secret))
     assert columns(restricted.key)["digest"] == under(OLD, restricted.secret)
 
 

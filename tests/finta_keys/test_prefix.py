@@ -27,7 +27,7 @@ def test_X1_a_new_secret_has_it_and_works(alice, accounts):
     assert re.fullmatch(SHOP, made)
     assert key.hint == f"shop_{made[5:9]}…{made[-4:]}"
     assert repr(made) == f"<Secret {key.hint}>"
-    assert ApiKey.objects.with_secret(made) == key
+    assert ApiKey.objects.authenticate(made) == key
     assert ApiClient(made).get("/v2/me").status_code == 200
 
 
@@ -43,7 +43,7 @@ def test_X1_a_secret_of_another_prefix_is_not_ours(alice):
     _, made = make_key(alice, "Till")
     assert not secret.is_wellformed(made)
     other = secret.generate()
-    assert ApiKey.objects.with_secret(other) is None
+    assert ApiKey.objects.authenticate(other) is None
     assert ApiClient(other).get("/v2/me").status_code == 401
 
 

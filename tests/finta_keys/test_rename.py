@@ -25,7 +25,7 @@ def test_K3_rename_shows_the_new_name_on_the_instance(restricted):
 
 def test_K3_rename_keeps_the_secret(restricted):
     restricted.key.rename("Laptop")
-    assert ApiKey.objects.with_secret(restricted.secret) == restricted.key
+    assert ApiKey.objects.authenticate(restricted.secret) == restricted.key
 
 
 def test_K3_renaming_touches_no_other_key(restricted, unrestricted, bob):
@@ -67,8 +67,8 @@ def test_K3_a_rename_loaded_before_a_rotation_keeps_the_new_digest(restricted):
     after_rotation = columns(restricted.key)
     stale.rename("Laptop")
     assert changed(after_rotation, columns(restricted.key)) == {"name", "name_key"}
-    assert ApiKey.objects.with_secret(fresh) == restricted.key
-    assert ApiKey.objects.with_secret(restricted.secret) is None
+    assert ApiKey.objects.authenticate(fresh) == restricted.key
+    assert ApiKey.objects.authenticate(restricted.secret) is None
 
 
 def test_K3_a_rename_loaded_before_a_scope_edit_keeps_the_new_scope(restricted, accounts):
@@ -96,7 +96,7 @@ def test_K3_named_columns_can_be_saved(restricted):
     fresh = restricted.key.rotate()
     stale.hint = "finta_…"
     stale.save(update_fields=["hint"])
-    assert ApiKey.objects.with_secret(fresh).hint == "finta_…"
+    assert ApiKey.objects.authenticate(fresh).hint == "finta_…"
 
 
 def test_K3_a_key_that_was_deleted_cannot_be_renamed_back_to_life(restricted):

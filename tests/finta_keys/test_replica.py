@@ -31,21 +31,21 @@ def test_a_read_from_the_replica_would_fail(replica):
 
 
 def test_K4_a_key_is_looked_up_where_it_is_written(replica, restricted):
-    assert ApiKey.objects.with_secret(restricted.secret) == restricted.key
-    assert ApiKey.objects.using("replica").with_secret(restricted.secret) == restricted.key
+    assert ApiKey.objects.authenticate(restricted.secret) == restricted.key
+    assert ApiKey.objects.db_manager("replica").authenticate(restricted.secret) == restricted.key
 
 
 def test_K4_the_scope_and_the_data_are_read_where_they_are_written(replica, restricted, unrestricted):
     for key in (restricted.key, unrestricted.key):
         for model, path in ((Account, ""), (Transaction, "account")):
             for rows in (model.objects.all(), model.objects.using("replica")):
-                queryset = key.narrow(rows, path)
+                queryset = key.scoped(rows, path)
                 assert queryset.db == "default"
                 list(queryset)
 
 
 def test_K4_every_change_of_a_key_reads_where_it_writes(replica, alice, restricted, accounts):
-    key, _ = ApiKey.objects.issue(
+    key, _ = ApiKey.objects.create_key(
         owner=alice, name="New", accounts=[accounts.cash], nonce=nonces.read(nonces.make(alice.pk), alice.pk)
     )
     key.rename("Newer")
@@ -59,16 +59,16 @@ def test_K4_every_change_of_a_key_reads_where_it_writes(replica, alice, restrict
     with pytest.raises(AlreadyDone):
         key.rotate(expected=0)
     with key.locked() as current:
-        current.admit(accounts.cash)
-    usage.record(ApiKey.objects.with_secret(secret))
+        current.add_to_scope(accounts.cash)
+    usage.record(ApiKey.objects.authenticate(secret))
     key.delete()
 
 
 def test_K4_a_nonce_is_spent_where_keys_are_written(replica, alice):
     nonce = nonces.read(nonces.make(alice.pk), alice.pk)
-    ApiKey.objects.issue(owner=alice, name="Once", nonce=nonce)
+    ApiKey.objects.create_key(owner=alice, name="Once", nonce=nonce)
     with pytest.raises(AlreadyDone) as done:
-        ApiKey.objects.issue(owner=alice, name="Twice", nonce=nonce)
+        ApiKey.objects.create_key(owner=alice, name="Twice", nonce=nonce)
     assert done.value.key.name == "Once"
 
 
@@ -113,12 +113,12 @@ def test_K4_the_pages_read_where_they_write(settings, alices_browser, restricted
 def test_K4_no_verdict_is_cached(restricted, django_assert_num_queries):
     for _ in range(2):
         with django_assert_num_queries(1):
-            ApiKey.objects.with_secret(restricted.secret)
+            ApiKey.objects.authenticate(restricted.secret)
 
 
 def test_K4_a_key_made_elsewhere_is_found_at_once(alice):
     _, secret = make_key(alice)
-    assert ApiKey.objects.with_secret(secret)
+    assert ApiKey.objects.authenticate(secret)
 
 
 PAGES_BESIDE_ANOTHER_DATABASE = """

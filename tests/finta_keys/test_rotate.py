@@ -14,7 +14,7 @@ ROTATED = {"digest", "hint", "rotation", "rotated_at"}
 
 
 def works(presented):
-    return ApiKey.objects.with_secret(presented) is not None
+    return ApiKey.objects.authenticate(presented) is not None
 
 
 def test_K3_rotate_changes_the_secret_only(restricted):
@@ -128,7 +128,7 @@ def test_K3_a_rotation_loaded_before_a_rename_and_a_scope_edit_keeps_both(restri
 
 def test_K3_a_key_that_is_rotated_by_the_instance_that_was_authenticated_keeps_its_new_digest(restricted):
     """What is written about the use of the old secret must not bring it back."""
-    authenticated = ApiKey.objects.with_secret(restricted.secret)
+    authenticated = ApiKey.objects.authenticate(restricted.secret)
     fresh = authenticated.rotate()
     usage.record(authenticated)
     assert works(fresh)
@@ -136,7 +136,7 @@ def test_K3_a_key_that_is_rotated_by_the_instance_that_was_authenticated_keeps_i
 
 
 def test_K3_so_does_one_that_is_read_again_after_another_rotated_it(restricted):
-    authenticated = ApiKey.objects.with_secret(restricted.secret)
+    authenticated = ApiKey.objects.authenticate(restricted.secret)
     fresh = restricted.key.rotate()
     authenticated.refresh_from_db()
     usage.record(authenticated)

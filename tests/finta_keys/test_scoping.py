@@ -1,4 +1,4 @@
-"""What a key can see: ``key.narrow()`` and ``AccountScopeMixin`` (rules S3 and S4)."""
+"""What a key can see: ``key.scoped()`` and ``AccountScopeMixin`` (rules S3 and S4)."""
 
 import re
 import uuid
@@ -34,7 +34,7 @@ from accounts_app.models import Account, Transaction, User
 from finta_keys import paths
 from finta_keys.authentication import ApiKeyAuthentication
 from finta_keys.models import ApiKey, KeyAccountScope
-from finta_keys.scoping import AccountScopeMixin, unscoped, visible
+from finta_keys.scoping import AccountScopeMixin, scoped, unscoped
 from finta_keys.testing import make_key
 from tests.conftest import ApiClient
 from tests.factories import AccountFactory, TransactionFactory, UserFactory
@@ -58,17 +58,17 @@ def summaries(queryset):
 
 
 def test_S3_a_restricted_key_sees_the_accounts_of_its_scope(restricted, bobs_account):
-    assert names(restricted.key.narrow(Account.objects.all())) == ["Checking"]
+    assert names(restricted.key.scoped(Account.objects.all())) == ["Checking"]
 
 
 def test_S3_an_unrestricted_key_sees_the_owners_accounts(unrestricted, bobs_account):
-    assert names(unrestricted.key.narrow(Account.objects.all())) == ["Cash", "Checking", "Savings"]
+    assert names(unrestricted.key.scoped(Account.objects.all())) == ["Cash", "Checking", "Savings"]
 
 
 def test_S3_a_model_that_reaches_the_account_is_narrowed_by_its_path(restricted, unrestricted, transactions):
     rows = Transaction.objects.all()
-    assert summaries(restricted.key.narrow(rows, "account")) == ["Checking 1", "Checking 2"]
-    assert summaries(unrestricted.key.narrow(rows, "account")) == [
+    assert summaries(restricted.key.scoped(rows, "account")) == ["Checking 1", "Checking 2"]
+    assert summaries(unrestricted.key.scoped(rows, "account")) == [
         f"{name} {n}" for name in ("Cash", "Checking", "Savings") for n in (1, 2)
     ]
 
@@ -76,7 +76,7 @@ def test_S3_a_model_that_reaches_the_account_is_narrowed_by_its_path(restricted,
 def test_S3_a_longer_path_and_a_primary_key_that_is_a_foreign_key_work(restricted, accounts, bobs_account):
     """The scope rows themselves lead to the account too."""
     row = KeyAccountScope.objects.get(key=restricted.key)
-    assert list(restricted.key.narrow(KeyAccountScope.objects.all(), "account")) == [row]
+    assert list(restricted.key.scoped(KeyAccountScope.objects.all(), "account")) == [row]
     assert paths.lookups(KeyAccountScope, "account") == ("account__owner", "account__key_scopes__key")
 
 
@@ -114,14 +114,14 @@ def test_S3_a_scope_of_several_accounts_and_several_keys_doubles_no_row(alice, a
     key, _ = make_key(alice, "Two", [accounts.checking, accounts.savings])
     for number in range(3):
         make_key(alice, f"Other {number}", [accounts.checking, accounts.savings, accounts.cash])
-    assert names(key.narrow(Account.objects.all())) == ["Checking", "Savings"]
-    assert key.narrow(Account.objects.all()).count() == 2
-    assert key.narrow(Transaction.objects.all(), "account").count() == 4
-    assert key.narrow(Transaction.objects.all(), "account").aggregate(sum=Sum("amount")) == {"sum": 6}
+    assert names(key.scoped(Account.objects.all())) == ["Checking", "Savings"]
+    assert key.scoped(Account.objects.all()).count() == 2
+    assert key.scoped(Transaction.objects.all(), "account").count() == 4
+    assert key.scoped(Transaction.objects.all(), "account").aggregate(sum=Sum("amount")) == {"sum": 6}
 
 
 def test_S3_filters_annotations_aggregates_and_orders_stay_inside_the_scope(restricted, transactions):
-    accounts = restricted.key.narrow(Account.objects.all())
+    accounts = restricted.key.scoped(Account.objects.all())
     assert names(accounts.filter(name="Savings")) == []
     assert names(accounts.filter(name__in=["Savings", "Checking"]).order_by("-name")) == ["Checking"]
     assert accounts.exclude(name="Checking").count() == 0
@@ -138,33 +138,33 @@ def test_S3_filters_annotations_aggregates_and_orders_stay_inside_the_scope(rest
 
 def test_S3_what_was_done_to_the_queryset_beforehand_stays_inside_the_scope(alice, restricted, accounts, transactions):
     make_key(alice, "Other", [accounts.checking, accounts.savings])
-    narrow = restricted.key.narrow
+    limit = restricted.key.scoped
     either = Account.objects.filter(name="Checking") | Account.objects.filter(name="Savings")
-    assert names(narrow(either)) == ["Checking"]
-    assert names(narrow(Account.objects.exclude(name="Checking"))) == []
-    assert names(narrow(Account.objects.filter(owner__isnull=False))) == ["Checking"]
-    assert names(narrow(Account.objects.filter(key_scopes__key__name="Other"))) == ["Checking"]
-    assert list(narrow(Account.objects.annotate(n=Count("transactions"))).values_list("name", "n")) == [("Checking", 2)]
-    assert narrow(Account.objects.values("name").annotate(n=Count("pk"))).get() == {"name": "Checking", "n": 1}
-    assert narrow(Account.objects.select_related("owner")).get().owner == alice
-    assert narrow(Account.objects.order_by(F("mask").desc())).get().name == "Checking"
-    assert summaries(narrow(Transaction.objects.filter(account__name__startswith="S"), "account")) == []
-    assert summaries(narrow(accounts.savings.transactions.all(), "account")) == []
+    assert names(limit(either)) == ["Checking"]
+    assert names(limit(Account.objects.exclude(name="Checking"))) == []
+    assert names(limit(Account.objects.filter(owner__isnull=False))) == ["Checking"]
+    assert names(limit(Account.objects.filter(key_scopes__key__name="Other"))) == ["Checking"]
+    assert list(limit(Account.objects.annotate(n=Count("transactions"))).values_list("name", "n")) == [("Checking", 2)]
+    assert limit(Account.objects.values("name").annotate(n=Count("pk"))).get() == {"name": "Checking", "n": 1}
+    assert limit(Account.objects.select_related("owner")).get().owner == alice
+    assert limit(Account.objects.order_by(F("mask").desc())).get().name == "Checking"
+    assert summaries(limit(Transaction.objects.filter(account__name__startswith="S"), "account")) == []
+    assert summaries(limit(accounts.savings.transactions.all(), "account")) == []
 
 
 def test_S3_a_slice_or_a_union_cannot_be_narrowed_and_fails_closed(restricted, unrestricted, accounts):
     for key in (restricted.key, unrestricted.key):
         with pytest.raises(TypeError, match="slice"):
-            key.narrow(Account.objects.all()[:1])
+            key.scoped(Account.objects.all()[:1])
         union = Account.objects.filter(name="Cash").union(Account.objects.filter(name="Savings"))
         with pytest.raises(NotSupportedError):
-            list(key.narrow(union))
+            list(key.scoped(union))
 
 
 def test_S3_a_queryset_that_was_read_already_is_read_again(restricted, accounts):
     everything = Account.objects.all()
     assert len(everything) == 3
-    assert names(restricted.key.narrow(everything)) == ["Checking"]
+    assert names(restricted.key.scoped(everything)) == ["Checking"]
 
 
 @pytest.mark.parametrize(
@@ -172,10 +172,10 @@ def test_S3_a_queryset_that_was_read_already_is_read_again(restricted, accounts)
 )
 def test_S3_being_staff_or_superuser_never_widens_a_key(alice, restricted, unrestricted, transactions, flags):
     User.objects.filter(pk=alice.pk).update(**flags)
-    key = ApiKey.objects.with_secret(restricted.secret)
+    key = ApiKey.objects.authenticate(restricted.secret)
     assert all(getattr(key.owner, flag) for flag in flags)
-    assert names(key.narrow(Account.objects.all())) == ["Checking"]
-    assert names(unrestricted.key.narrow(Account.objects.all())) == ["Cash", "Checking", "Savings"]
+    assert names(key.scoped(Account.objects.all())) == ["Checking"]
+    assert names(unrestricted.key.scoped(Account.objects.all())) == ["Cash", "Checking", "Savings"]
     assert len(restricted.client.get("/v2/accounts").json()["accounts"]) == 1
     assert len(unrestricted.client.get("/v2/accounts").json()["accounts"]) == 3
     bobs = Account.objects.get(name="Bob's")
@@ -212,7 +212,7 @@ def test_S3_being_staff_or_superuser_never_widens_a_key(alice, restricted, unres
 )
 def test_S3_a_path_that_does_not_lead_to_one_account_is_refused(restricted, model, path):
     with pytest.raises(ImproperlyConfigured) as error:
-        restricted.key.narrow(model._base_manager.all(), path)
+        restricted.key.scoped(model._base_manager.all(), path)
     assert f"The path {path!r} does not lead from {model._meta.label} to accounts_app.Account" in str(error.value)
     assert "Set account_path" in str(error.value)
 
@@ -223,24 +223,24 @@ def test_S3_a_proxy_of_the_account_is_the_account(restricted, accounts):
             proxy = True
             app_label = "tests"
 
-    assert names(restricted.key.narrow(ProxyOfAccount.objects.all())) == ["Checking"]
+    assert names(restricted.key.scoped(ProxyOfAccount.objects.all())) == ["Checking"]
 
 
 def test_S3_the_scope_is_one_join_to_the_scope_rows_and_none_to_the_owner(
     restricted, transactions, django_assert_num_queries
 ):
     for model, path in ((Account, ""), (Transaction, "account")):
-        sql = str(restricted.key.narrow(model.objects.all(), path).query)
+        sql = str(restricted.key.scoped(model.objects.all(), path).query)
         assert sql.count("JOIN") == (2 if path else 1)
         assert len(re.findall(r'JOIN "finta_keys_keyaccountscope"', sql)) == 1
         assert "accounts_app_user" not in sql
         assert 'JOIN "finta_keys_apikey"' not in sql
         with django_assert_num_queries(1):
-            list(restricted.key.narrow(model.objects.all(), path))
+            list(restricted.key.scoped(model.objects.all(), path))
 
 
 def test_S1_an_unrestricted_key_does_not_look_at_scope_rows(unrestricted):
-    sql = str(unrestricted.key.narrow(Transaction.objects.all(), "account").query)
+    sql = str(unrestricted.key.scoped(Transaction.objects.all(), "account").query)
     assert "finta_keys" not in sql
     assert '"accounts_app_account"."owner_id" = ' in sql
 
@@ -412,8 +412,8 @@ def test_S3_an_annotation_cannot_take_the_place_of_what_is_narrowed_by(restricte
     shadow = {name: Value(restricted.key.owner_id)}
     rows = Account.objects.values(called=F("name")).annotate(**shadow)
     with pytest.raises(ImproperlyConfigured, match=f"annotation '{name}', which is a name on the way"):
-        restricted.key.narrow(rows)
-    assert restricted.key.narrow(Account.objects.annotate(owner_email=F("owner__email"))).count() == 1
+        restricted.key.scoped(rows)
+    assert restricted.key.scoped(Account.objects.annotate(owner_email=F("owner__email"))).count() == 1
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -459,7 +459,7 @@ def test_a_class_without_get_queryset_may_carry_the_mixin(restricted):
         pass
 
     assert not hasattr(WithoutQueryset, "get_queryset")
-    assert names(called(WithoutQueryset, auth=restricted.key).narrow(Account.objects.all())) == ["Checking"]
+    assert names(called(WithoutQueryset, auth=restricted.key).scoped(Account.objects.all())) == ["Checking"]
 
 
 def test_S3_a_view_on_another_model_uses_its_account_path(restricted, unrestricted, transactions):
@@ -518,12 +518,12 @@ def test_S3_many_scope_rows_cost_no_more_queries(alice, django_assert_num_querie
     many = AccountFactory.create_batch(60, owner=alice)
     key, _ = make_key(alice, "Many", many)
     with django_assert_num_queries(1):
-        assert len(key.narrow(Account.objects.all())) == 60
+        assert len(key.scoped(Account.objects.all())) == 60
 
 
 def test_S3_another_owners_key_with_the_same_name_sees_nothing_of_it(restricted, accounts):
     other, _ = make_key(UserFactory(), "Restricted")
-    assert names(other.narrow(Account.objects.all())) == []
+    assert names(other.scoped(Account.objects.all())) == []
 
 
 def test_list_views_of_drf_are_inside_the_scope(restricted, accounts):
@@ -580,18 +580,18 @@ class AsksForItsModelOnly(AccountScopeMixin, GenericAPIView):
 
 class Narrows(Keyed):
     def get(self, request):
-        return Response([account.name for account in self.narrow(Account.objects.all())])
+        return Response([account.name for account in self.scoped(Account.objects.all())])
 
 
 class NarrowsAnotherModel(Keyed):
     def get(self, request):
-        rows = visible(request, Transaction.objects.all(), "account")
+        rows = scoped(request, Transaction.objects.all(), "account")
         return Response([row.account.name for row in rows])
 
 
 class NarrowsEarly(Keyed):
     def initial(self, request, *args, **kwargs):
-        self.rows = self.narrow(Account.objects.all())
+        self.rows = self.scoped(Account.objects.all())
         super().initial(request, *args, **kwargs)
 
     def get(self, request):
@@ -674,7 +674,7 @@ def test_S7_an_answer_that_nobody_narrowed_is_not_given(alice, restricted, view,
         ask(view, restricted.secret, method)
     message = str(error.value)
     assert message.startswith(f"tests.finta_keys.test_scoping.{view.__name__} answers a {method.upper()} of a key ")
-    assert "self.narrow(queryset)" in message
+    assert "self.scoped(queryset)" in message
     assert '@unscoped("' in message
 
 
@@ -753,7 +753,7 @@ def test_S7_an_action_that_posts_without_arguments_has_to_narrow(restricted):
 
         @action(detail=False, methods=["post"])
         def narrows(self, request):
-            return Response([self.narrow(Account.objects.all()).count()])
+            return Response([self.scoped(Account.objects.all()).count()])
 
         @unscoped("says hello")
         @action(detail=False, methods=["post"])
@@ -870,7 +870,7 @@ class NarrowsChoices(AsksForItsModelOnly):
     permission_classes = []
 
     def filter_queryset(self, queryset):
-        visible(self.request, Account.objects.all())
+        scoped(self.request, Account.objects.all())
         return queryset
 
     def get(self, request):
@@ -1032,14 +1032,14 @@ def test_a_key_that_its_authentication_declines_leaves_the_request_to_another(re
 
 def test_visible_is_what_the_caller_may_see(restricted, accounts, bobs_account):
     def seen(**request):
-        return names(visible(SimpleNamespace(**request), Account.objects.all()))
+        return names(scoped(SimpleNamespace(**request), Account.objects.all()))
 
     assert seen(auth=restricted.key, successful_authenticator=object()) == ["Checking"]
     assert len(seen(auth="a token", successful_authenticator=object())) == 4
     assert seen(auth=None, successful_authenticator=None) == []
-    assert names(visible(None, Account.objects.all())) == []
+    assert names(scoped(None, Account.objects.all())) == []
     with pytest.raises(ImproperlyConfigured):
-        visible(SimpleNamespace(auth=restricted.key), Account.objects.all(), "transactions")
+        scoped(SimpleNamespace(auth=restricted.key), Account.objects.all(), "transactions")
 
 
 def test_caches_keep_the_answers_of_keys_apart(restricted, unrestricted, settings):

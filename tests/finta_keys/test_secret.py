@@ -201,7 +201,7 @@ def test_K2_the_error_report_of_a_frame_that_holds_a_secret_does_not_show_it():
         assert made[10:-4] not in text
 
 
-@pytest.mark.parametrize("function", [models._new_secret, models.ApiKeyManager.issue, models.ApiKey.rotate])
+@pytest.mark.parametrize("function", [models._new_secret, models.ApiKeyManager.create_key, models.ApiKey.rotate])
 def test_K2_functions_that_hold_a_secret_hide_their_variables(function):
     assert inspect.unwrap(function) is not function
     assert function.__wrapped__ is inspect.unwrap(function)

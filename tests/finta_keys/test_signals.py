@@ -94,7 +94,7 @@ def test_a_receiver_of_a_scope_reads_the_new_one(alice, accounts):
         key.restrict_to([accounts.checking])
         with key.locked() as current:
             made = AccountFactory(owner=alice)
-            current.admit(made)
+            current.add_to_scope(made)
     finally:
         signals.key_scope_edited.disconnect(receive)
     assert seen == [{accounts.savings.pk}, None, {accounts.checking.pk}, {accounts.checking.pk, made.pk}]
@@ -103,7 +103,7 @@ def test_a_receiver_of_a_scope_reads_the_new_one(alice, accounts):
 def test_an_account_that_joins_no_scope_is_no_edit(told, alice, unrestricted):
     told.clear()
     with unrestricted.key.locked() as current:
-        current.admit(AccountFactory(owner=alice))
+        current.add_to_scope(AccountFactory(owner=alice))
     assert told == []
 
 
@@ -196,7 +196,7 @@ def test_T1_a_receiver_that_raises_undoes_the_change_on_the_instance_too(refusin
         CHANGES[name](key, accounts.savings)
     assert rows() == before
     assert vars(key) == shown
-    assert ApiKey.objects.with_secret(restricted.secret) == key
+    assert ApiKey.objects.authenticate(restricted.secret) == key
 
 
 def test_T1_a_receiver_that_raises_keeps_the_owner_and_all_that_would_have_gone_along(refusing, alice, restricted):
@@ -219,4 +219,4 @@ def test_T1_after_a_refusal_the_same_instance_can_be_rotated(refusing, restricte
         fresh = restricted.key.rotate()
     finally:
         signals.key_rotated.receivers = kept
-    assert ApiKey.objects.with_secret(fresh) == restricted.key
+    assert ApiKey.objects.authenticate(fresh) == restricted.key

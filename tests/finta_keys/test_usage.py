@@ -78,13 +78,13 @@ def test_T3_it_is_written_at_most_once_a_minute(restricted, clock, django_assert
         clock.shift(seconds)
         get("/v2/accounts", restricted.secret)
         assert last_used(restricted.key) == NOON + dt.timedelta(seconds=expected)
-    key = ApiKey.objects.with_secret(restricted.secret)
+    key = ApiKey.objects.authenticate(restricted.secret)
     with django_assert_num_queries(0):
         usage.record(key)
 
 
 def test_T3_of_two_processes_that_are_due_at_once_one_writes(restricted, clock):
-    one, other = (ApiKey.objects.with_secret(restricted.secret) for _ in range(2))
+    one, other = (ApiKey.objects.authenticate(restricted.secret) for _ in range(2))
     usage.record(one)
     clock.shift(MINUTE - dt.timedelta(seconds=1))
     usage.record(other)
@@ -92,7 +92,7 @@ def test_T3_of_two_processes_that_are_due_at_once_one_writes(restricted, clock):
 
 
 def test_T3_a_later_use_by_another_process_is_not_put_back(restricted, clock):
-    slow = ApiKey.objects.with_secret(restricted.secret)
+    slow = ApiKey.objects.authenticate(restricted.secret)
     ApiKey.objects.filter(pk=restricted.key.pk).update(last_used_at=NOON + 5 * MINUTE)
     usage.record(slow)
     assert last_used(restricted.key) == NOON + 5 * MINUTE
@@ -107,7 +107,7 @@ def test_T3_a_clock_that_was_years_ahead_does_not_stop_the_writing(restricted, c
 
 
 def test_T3_a_key_that_was_deleted_meanwhile_is_not_written(restricted):
-    used = ApiKey.objects.with_secret(restricted.secret)
+    used = ApiKey.objects.authenticate(restricted.secret)
     restricted.key.delete()
     usage.record(used)
     assert usage.failures == 0
@@ -163,7 +163,7 @@ def test_T3_so_it_is_in_any_hosts_api(restricted, clock, path, status):
 
 
 def test_T3_so_does_a_500(restricted, clock):
-    with mock.patch.object(ApiKey, "narrow", side_effect=RuntimeError("for the test")):
+    with mock.patch.object(ApiKey, "scoped", side_effect=RuntimeError("for the test")):
         assert get("/v2/accounts", restricted.secret).status_code == 500
     assert last_used(restricted.key) == NOON
 
@@ -234,7 +234,7 @@ def file_database(django_db_blocker, tmp_path, monkeypatch):
     connection = connections["file"]
     with django_db_blocker.unblock():
         presented = fill(connection)
-        yield connection, path, ApiKey.objects.with_secret(presented), presented
+        yield connection, path, ApiKey.objects.authenticate(presented), presented
         connection.close()
     del connections["file"]
     del connections.settings["file"]
@@ -295,7 +295,7 @@ def test_T3_when_the_lock_is_gone_the_next_use_is_written(file_database, locked)
     _, _, key, presented = file_database
     usage.record(key)
     locked.execute("COMMIT")
-    usage.record(ApiKey.objects.with_secret(presented))
+    usage.record(ApiKey.objects.authenticate(presented))
     assert usage.failures == 1
     assert stored(file_database) is not None
 
@@ -303,10 +303,10 @@ def test_T3_when_the_lock_is_gone_the_next_use_is_written(file_database, locked)
 def test_X3_a_move_to_the_first_pepper_waits_for_no_lock_either(settings, file_database, locked):
     settings.FINTA_KEYS_PEPPERS = ["aa" * 32, "11" * 32]
     connection, _, _, presented = file_database
-    usage.record(ApiKey.objects.with_secret(presented))
+    usage.record(ApiKey.objects.authenticate(presented))
     assert usage.failures == 1
     assert busy_timeout(connection) > 0
-    assert ApiKey.objects.with_secret(presented)
+    assert ApiKey.objects.authenticate(presented)
 
 
 def test_T3_the_timeout_is_restored_after_a_write_too(file_database):

@@ -22,7 +22,7 @@ from rest_framework_simplejwt.authentication import JWTAuthentication
 from accounts_app.models import Account, Transaction
 from finta_keys.authentication import ApiKeyAuthentication
 from finta_keys.fields import AccountRelatedField
-from finta_keys.scoping import AccountScopeMixin, unscoped, visible
+from finta_keys.scoping import AccountScopeMixin, scoped, unscoped
 from tests.finta_keys.urls_made_up import BearerTokens
 
 KEYS_FIRST = [ApiKeyAuthentication, SessionAuthentication, JWTAuthentication, BasicAuthentication]
@@ -94,7 +94,7 @@ class AnyAccount(TransactionViewSet):
 
 
 class TransactionFilter(FilterSet):
-    account = ModelChoiceFilter(queryset=lambda request: visible(request, Account.objects.all()))
+    account = ModelChoiceFilter(queryset=lambda request: scoped(request, Account.objects.all()))
 
     class Meta:
         model = Transaction
@@ -121,12 +121,12 @@ class ByOffset(LimitOffsetPagination):
 
 class Narrows(ByKey, APIView):
     def get(self, request, pk=None, format=None):
-        return Response([account.name for account in self.narrow(Account.objects.order_by("name"))])
+        return Response([account.name for account in self.scoped(Account.objects.order_by("name"))])
 
 
 class NarrowsInAViewSet(ByKey, ViewSet):
     def list(self, request):
-        return Response([account.name for account in visible(request, Account.objects.order_by("name"))])
+        return Response([account.name for account in scoped(request, Account.objects.order_by("name"))])
 
 
 @unscoped("says who calls")

@@ -26,15 +26,15 @@ from finta_keys import signals
 from finta_keys.authentication import ApiKeyAuthentication
 from finta_keys.fields import AccountRelatedField
 from finta_keys.models import AlreadyDone, ApiKey
-from finta_keys.scoping import AccountScopeMixin, unscoped, visible
+from finta_keys.scoping import AccountScopeMixin, scoped, unscoped
 from finta_keys.testing import assert_indistinguishable, assert_scope_covers, key_client, make_key
 
 
 def make_a_key(owner: User, shops: list[Shop]) -> str:
-    key, secret = ApiKey.objects.issue(owner=owner, name="Production", accounts=shops)
+    key, secret = ApiKey.objects.create_key(owner=owner, name="Production", accounts=shops)
     assert_type(key, ApiKey)
-    ApiKey.objects.issue(owner=owner)  # type: ignore[call-arg]
-    ApiKey.objects.issue(owner=owner, name=1)  # type: ignore[arg-type]
+    ApiKey.objects.create_key(owner=owner)  # type: ignore[call-arg]
+    ApiKey.objects.create_key(owner=owner, name=1)  # type: ignore[arg-type]
     return secret
 
 
@@ -46,7 +46,7 @@ def change_a_key(key: ApiKey, shops: list[Shop]) -> str:
     key.restrict_to([shop.pk for shop in shops])
     with key.locked() as current:
         assert_type(current, ApiKey)
-        current.admit(shops[0])
+        current.add_to_scope(shops[0])
     try:
         fresh: str = key.rotate(expected=1)
     except AlreadyDone as done:
@@ -61,7 +61,7 @@ def change_a_key(key: ApiKey, shops: list[Shop]) -> str:
 
 
 def orders(key: ApiKey) -> QuerySet[Any]:
-    return key.narrow(Order.objects.all(), "shop")
+    return key.scoped(Order.objects.all(), "shop")
 
 
 @receiver(signals.key_created)
@@ -112,7 +112,7 @@ class OrderCount(AccountScopeMixin, APIView):
     authentication_classes = [ApiKeyAuthentication]
 
     def get(self, request: Request) -> Response:
-        return Response({"orders": self.narrow(Order.objects.all()).count()})
+        return Response({"orders": self.scoped(Order.objects.all()).count()})
 
 
 @unscoped("shows who calls, and nothing of any shop")
@@ -120,11 +120,11 @@ class Caller(APIView):
     authentication_classes = [ApiKeyAuthentication]
 
 
-@unscoped("counts what visible() leaves")
+@unscoped("counts what scoped() leaves")
 @api_view(["GET"])
 @authentication_classes([ApiKeyAuthentication])
 def shop_count(request: Request) -> Response:
-    return Response({"shops": visible(request, Shop.objects.all()).count()})
+    return Response({"shops": scoped(request, Shop.objects.all()).count()})
 
 
 unscoped(1)  # type: ignore[arg-type]

@@ -65,7 +65,7 @@ class Command(BaseCommand):
         try:
             # Standard error has what a receiver of the host prints, too, such as a mail on the console.
             with database_answers(NOTHING_MADE, errors=AWAY, returncode=1), redirect_stdout(sys.stderr):
-                key, secret = ApiKey.objects.issue(owner=owner, name=name, accounts=options["accounts"])
+                key, secret = ApiKey.objects.create_key(owner=owner, name=name, accounts=options["accounts"])
         except ValidationError as refusal:
             # The look-up comes after the refusal, so that of two commands at once one makes the key and both succeed.
             namesake = _namesake(owner, name) if options["if_absent"] and _is_taken(refusal) else None
@@ -127,7 +127,7 @@ def _find_owner(username: str) -> AbstractBaseUser:
 
 def _namesake(owner: AbstractBaseUser, name: str) -> ApiKey | None:
     keys = ApiKey.objects.using(conf.database()).select_related("owner")
-    key: ApiKey | None = keys.filter(owner=owner.pk, name_key=names.key(names.clean(name))).first()
+    key: ApiKey | None = keys.filter(owner=owner.pk, name_key=names.normalize(names.clean(name))).first()
     return key
 
 
@@ -155,7 +155,7 @@ def _scope(key: ApiKey) -> str:
 def _seen(key: ApiKey) -> list[Any]:
     """Return the primary keys of the accounts that the key sees."""
     accounts = conf.account_model()._base_manager.order_by("pk")
-    return list(key.narrow(accounts).values_list("pk", flat=True))
+    return list(key.scoped(accounts).values_list("pk", flat=True))
 
 
 @sensitive_variables()

@@ -99,7 +99,7 @@ def test_E006_a_view_without_scope_and_mark_is_found(settings):
     assert messages == [f"tests.finta_keys.urls_made_up.Neither at 'rows' {NOT_SCOPED}"]
     (message,) = views.check_views_are_scoped(None)
     assert message.hint.startswith('Add AccountScopeMixin to its bases, or mark it @unscoped("')
-    assert message.hint.endswith("A function has no bases: let it show only what visible() returns, and mark it.")
+    assert message.hint.endswith("A function has no bases: let it show only what scoped() returns, and mark it.")
 
 
 def test_E006_it_is_found_below_nested_includes(settings):

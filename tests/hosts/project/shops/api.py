@@ -19,7 +19,7 @@ from rest_framework.viewsets import ModelViewSet
 from finta_keys.authentication import ApiKeyAuthentication
 from finta_keys.fields import AccountRelatedField
 from finta_keys.models import ApiKey
-from finta_keys.scoping import AccountScopeMixin, unscoped, visible
+from finta_keys.scoping import AccountScopeMixin, scoped, unscoped
 from shops.models import Order, OrderLine, Shop
 
 
@@ -57,7 +57,7 @@ class ShopViewSet(ByKey, AccountScopeMixin, ModelViewSet):
 
     def perform_create(self, serializer: Any) -> None:
         with self.request.auth.locked() as key:
-            key.admit(serializer.save(merchant=key.owner))
+            key.add_to_scope(serializer.save(merchant=key.owner))
 
 
 class OrderViewSet(ByKey, AccountScopeMixin, ModelViewSet):
@@ -82,7 +82,7 @@ class OrderCount(ByKey, AccountScopeMixin, APIView):
     account_path = "shop"
 
     def get(self, request: Request) -> Response:
-        return Response(self.narrow(Order.objects.order_by()).aggregate(orders=Count("pk")))
+        return Response(self.scoped(Order.objects.order_by()).aggregate(orders=Count("pk")))
 
 
 @unscoped("shows who calls, and nothing of any shop")
@@ -95,12 +95,12 @@ def caller(request: Request) -> Response:
     return Response({"user": request.user.get_username(), "key": key.name})
 
 
-@unscoped("counts what visible() leaves")
+@unscoped("counts what scoped() leaves")
 @api_view(["GET"])
 @authentication_classes([ApiKeyAuthentication])
 @permission_classes([IsAuthenticated])
 def shop_count(request: Request) -> Response:
-    return Response({"shops": visible(request, Shop.objects.all()).count()})
+    return Response({"shops": scoped(request, Shop.objects.all()).count()})
 
 
 router = SimpleRouter()
