@@ -87,7 +87,7 @@ class ApiKeyAdmin(admin.ModelAdmin):
         )
         return text % {"seen": key.seen_count, "total": key.account_count, **display.words()}
 
-    @admin.display(description=display.worded(gettext_lazy("%(account_words)s it can see")))
+    @admin.display(description=display.worded(gettext_lazy("%(account_words)s it can access")))
     def seen_accounts(self, key: ApiKey) -> str:
         accounts = key.scoped(conf.account_model()._default_manager.all())
         lines = [(str(account),) for account in accounts]

@@ -44,7 +44,7 @@ def name_field() -> forms.CharField:
         label=capfirst(gettext_lazy("name")),
         required=False,
         strip=False,
-        help_text=gettext_lazy("Where the key is used, such as Production or Personal scripts."),
+        help_text=gettext_lazy("Where you use the key, such as Production or Personal scripts."),
         # No maxlength: a browser would cut a pasted name off in silence.
         widget=forms.TextInput(attrs={"autocomplete": "off", "autofocus": True, "required": True}),
     )
@@ -68,7 +68,7 @@ class ScopeFields(KeyForm):
         initial=True,
         help_text=display.worded(
             gettext_lazy(
-                "Future %(account_words)s included. Turn it off to choose the %(account_words)s that the key can see."
+                "Includes %(account_words)s you add later. Turn off to select the %(account_words)s the key can access."
             )
         ),
         widget=forms.CheckboxInput(attrs={"role": "switch"}),
@@ -124,7 +124,7 @@ class CreateKeyForm(ScopeFields):
             typed: Any = self.data
             self.data = typed = typed.copy()
             typed[self.add_prefix("nonce")] = self.initial["nonce"]
-            self.add_error(None, _("This form was open for more than an hour. Check it and press Create Key again."))
+            self.add_error(None, _("This form expired after an hour. Check it and press Create Key again."))
 
     def _read_nonce(self, signed: str) -> str:
         try:

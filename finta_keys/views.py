@@ -242,7 +242,7 @@ class EditScopeView(OneKeyView):
 
     def change(self, form: EditScopeForm) -> HttpResponse:
         form.save(self.key)
-        return self.done(_("The scope of “%(name)s” is saved. It is in force now.") % {"name": self.key.name})
+        return self.done(_("Scope updated. Changes take effect immediately."))
 
 
 class ConfirmView(OneKeyView):
@@ -279,4 +279,4 @@ class DeleteKeyView(ConfirmView):
 
     def change(self, form: Form) -> HttpResponse:
         self.key.delete(expected=form.cleaned_data["rotation"])
-        return self.done(_("“%(name)s” is deleted.") % {"name": self.key.name})
+        return self.done(_("Deleted “%(name)s”.") % {"name": self.key.name})

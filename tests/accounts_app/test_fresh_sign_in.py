@@ -169,7 +169,7 @@ def test_K5_sending_the_password_twice_makes_one_key(browser, clock, accounts):
 def test_a_form_that_was_refused_after_the_password_keeps_what_was_typed(later, accounts):
     """Its nonce is older than an hour, or missing as here."""
     answer = confirm(later, later.post(url("create"), NEW), url("create"))
-    assert "open for more than an hour" in read(answer)
+    assert "expired after an hour" in read(answer)
     assert 'value="Laptop"' in answer.content.decode()
     assert not ApiKey.objects.exists()
     again = later.post(url("create"), {**NEW, **hidden_fields(answer)})

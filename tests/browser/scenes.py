@@ -231,7 +231,7 @@ def no_answer(stage: Stage) -> Page:
     tab = ApiSettings(delete(stage))
     tab.page.context.set_offline(True)
     tab.submit("Delete")
-    expect(tab.place.get_by_role("alert")).to_contain_text("nothing is known")
+    expect(tab.place.get_by_role("alert")).to_contain_text("did not respond")
     return tab.page
 
 

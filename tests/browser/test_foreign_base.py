@@ -132,7 +132,7 @@ def test_the_life_of_a_key(any_shop, api, accounts):
     any_shop.done()
     any_shop.click("Delete", "Phone")
     any_shop.submit("Delete")
-    any_shop.says("“Phone” is deleted.")
+    any_shop.says("Deleted “Phone”.")
     assert not api.accepts(fresh)
     expect(any_shop.page.get_by_role("heading", name="Corner Shop")).to_be_visible()
 
@@ -172,7 +172,7 @@ def test_what_changes_is_told_in_the_hosts_words(shop):
     mark = "label => getComputedStyle(label.querySelector('span'), '::after').content"
     assert place.locator("fieldset label", has_text="Savings").evaluate(mark) == '"gains"'
     place.get_by_label("Share all stores").check()
-    expect(place).to_contain_text("Sees every store that you add later.")
+    expect(place).to_contain_text("Includes stores you add later.")
     expect(place).not_to_contain_text("account")
 
 
@@ -324,7 +324,7 @@ def test_the_script_speaks_the_language_of_the_page(page, restricted, settings, 
     texts = {
         "Close": "Schließen",
         "Gains %(number)s: %(names)s.": "Sieht dann %(number)s mehr: %(names)s.",
-        "Sees every %(account_word)s that you add later.": "Sieht jede %(account_word)s, die dazukommt.",
+        "Includes %(account_words)s you add later.": "Sieht neue %(account_words)s, die dazukommen.",
     }
     (folder / "djangojs.mo").write_bytes(catalog(texts))
     settings.USE_I18N = True
@@ -337,5 +337,5 @@ def test_the_script_speaks_the_language_of_the_page(page, restricted, settings, 
     expect(place.get_by_role("button", name="Schließen")).to_be_visible()
     place.get_by_role("switch").check()
     expect(place).to_contain_text("Sieht dann 2 mehr: ")
-    expect(place).to_contain_text("Sieht jede Filiale, die dazukommt.")
+    expect(place).to_contain_text("Sieht neue Filialen, die dazukommen.")
     assert ApiKey.objects.count() == 1

@@ -95,7 +95,7 @@ def a_form_with_errors(keys: ApiSettings) -> None:
 def a_secret(keys: ApiSettings) -> None:
     create(keys)
     keys.page.get_by_role("button", name="Create Key").click()
-    expect(keys.page.get_by_role("heading", name=re.compile("The secret of"))).to_be_visible()
+    expect(keys.page.get_by_role("heading", name=re.compile("Save your secret for"))).to_be_visible()
 
 
 @pytest.mark.parametrize(

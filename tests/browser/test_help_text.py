@@ -74,7 +74,7 @@ def test_editing_scope_after_creation(any_settings, api, restricted, accounts):
     any_settings.open().click("Edit scope", "Restricted")
     any_settings.choose("Savings")
     any_settings.submit("Save")
-    any_settings.says("The scope of “Restricted” is saved")
+    any_settings.says("Scope updated. Changes take effect immediately.")
     any_settings.is_list()
     assert api.hides(accounts.checking, restricted.secret)
     assert api.accounts(restricted.secret) == {"Savings"}
@@ -113,7 +113,7 @@ def test_rotating_a_key(any_settings, api, restricted, accounts):
 def test_deleting_a_key(any_settings, api, restricted):
     any_settings.open().click("Delete", "Restricted")
     any_settings.submit("Delete")
-    any_settings.says("“Restricted” is deleted")
+    any_settings.says("Deleted “Restricted”.")
     any_settings.is_list()
     any_settings.lists()
     assert not api.accepts(restricted.secret)

@@ -121,7 +121,7 @@ def test_rotate_and_delete_by_keyboard(api_settings, keyboard, restricted, api):
     keyboard.press("Enter")
     keyboard.tab_to(api_settings.place.get_by_role("button", name="Delete"))
     keyboard.press("Enter")
-    api_settings.says("is deleted")
+    api_settings.says("Deleted")
     assert not api.accepts(secret)
 
 

@@ -75,7 +75,7 @@ def test_on_a_page_of_its_own_copy_has_the_focus_however_late_the_script_comes(p
 @pytest.mark.parametrize("way", ["Done", "Escape", "Close"])
 def test_closing_asks_once_if_nothing_was_copied(shown, way):
     close(shown, way)
-    expect(shown.place.get_by_role("alert")).to_contain_text("will not be shown again")
+    expect(shown.place.get_by_role("alert")).to_contain_text("You won’t see it again")
     shown.place.get_by_role("link", name="Close without copying").click()
     shown.is_list()
 
@@ -122,7 +122,7 @@ def test_the_page_asks_once_too_where_there_is_no_dialog(page, alice, verb):
     tab.submit(verb)
     tab.secret()
     tab.done_button.click()
-    expect(page.get_by_role("alert")).to_contain_text("will not be shown again")
+    expect(page.get_by_role("alert")).to_contain_text("You won’t see it again")
     page.get_by_role("link", name="Close without copying").click()
     tab.is_list()
 

@@ -65,7 +65,7 @@ def test_a_form_is_sent_to_the_key_that_it_names_whichever_dialog_answers_last(a
         api_settings.dialog.get_by_role("heading", level=1).inner_text().strip("?").removeprefix("Delete ").strip("“”")
     )
     api_settings.submit("Delete")
-    api_settings.says("is deleted")
+    api_settings.says("Deleted")
     assert not ApiKey.objects.filter(name=named).exists()
     assert ApiKey.objects.count() == 2
 
@@ -73,7 +73,7 @@ def test_a_form_is_sent_to_the_key_that_it_names_whichever_dialog_answers_last(a
 def test_delete_never_rotates(api_settings, three, held):
     api_settings.open().click("Delete", "C")
     held("**/rotate")
-    api_settings.dialog.get_by_role("link", name="rotate it").click()
+    api_settings.dialog.get_by_role("link", name="rotate the key").click()
     settle(api_settings.page)
     api_settings.submit("Delete")
     settle(api_settings.page)
@@ -105,7 +105,7 @@ def test_a_list_that_answers_late_does_not_close_the_dialog_over_it(api_settings
 def test_a_dialog_that_was_closed_does_not_open_again(api_settings, three, held):
     api_settings.open().click("Delete", "C")
     waiting = held("**/rotate")
-    api_settings.dialog.get_by_role("link", name="rotate it").click()
+    api_settings.dialog.get_by_role("link", name="rotate the key").click()
     settle(api_settings.page)
     api_settings.page.keyboard.press("Escape")
     first(waiting).continue_()
@@ -169,7 +169,7 @@ def test_closing_after_no_answer_shows_the_list_as_it_is(api_settings, accounts,
 
     api_settings.page.route("**/new", lose, times=1)
     api_settings.submit("Create Key")
-    expect(api_settings.dialog.get_by_role("alert")).to_contain_text("nothing is known to have changed")
+    expect(api_settings.dialog.get_by_role("alert")).to_contain_text("your change may not be saved")
     api_settings.dialog.get_by_role("button", name="Close", exact=True).click()
     expect(api_settings.row("Lost")).to_be_visible()
 
@@ -208,8 +208,8 @@ def test_an_error_of_the_whole_form_is_announced(api_settings, accounts):
     api_settings.name.fill("Old form")
     api_settings.page.locator("[name=nonce]").evaluate("each => { each.value = 'out of date' }")
     api_settings.submit("Create Key")
-    expect(api_settings.dialog.get_by_text("open for more than an hour")).to_be_visible()
-    expect(api_settings.dialog.get_by_role("alert")).to_contain_text("open for more than an hour")
+    expect(api_settings.dialog.get_by_text("expired after an hour")).to_be_visible()
+    expect(api_settings.dialog.get_by_role("alert")).to_contain_text("expired after an hour")
 
 
 def test_the_error_of_one_who_has_no_accounts_is_announced(api_settings):

@@ -54,7 +54,7 @@ def test_delete_of_a_key_rotated_meanwhile_deletes_nothing(two_tabs, api, expect
     first.submit("Rotate")
     secret = first.secret()
     second.submit("Delete")
-    expect(second.place).to_contain_text("was rotated meanwhile")
+    expect(second.place).to_contain_text("has been rotated")
     assert api.accepts(secret)
 
 

@@ -246,7 +246,7 @@ def test_a_key_that_is_not_there_is_never_a_500(superuser, pk):
         path = f"{url('changelist')}{pk}/{verb.replace('_', '-')}/"
         for response in (superuser.get(path), superuser.post(path, {"rotation": 0, "name": "New"})):
             assert response.status_code == 404
-            assert "There is no such key" in response.content.decode()
+            assert "Key not found" in response.content.decode()
     for page in ("change", "history"):
         assert superuser.get(f"{url('changelist')}{pk}/{page}/").headers["Location"] == reverse("admin:index")
 
@@ -256,4 +256,4 @@ def test_an_owner_who_is_not_there_is_a_404_that_says_so(superuser, pk):
     path = f"{url('add')}{pk}/"
     for response in (superuser.get(path), superuser.post(path, {"name": "New", "share_all_accounts": "on"})):
         assert response.status_code == 404
-        assert "There is no such user" in response.content.decode()
+        assert "User not found" in response.content.decode()

@@ -120,7 +120,7 @@ def test_K5_create_sent_twice_gives_one_key_and_says_so(superuser, alice):
     page = again.content.decode()
     assert again.status_code == 409
     assert key.created_at.strftime("%H:%M UTC") in page
-    assert "Its secret was in the first answer and cannot be shown again." in page
+    assert "Its secret was shown then and cannot be shown again." in page
     assert url("rotate", key.pk) in page
     assert not re.search(pattern(), page)
     assert list(ApiKey.objects.values("pk", "name")) == [{"pk": key.pk, "name": "Production"}]
@@ -134,7 +134,7 @@ def test_K5_create_delete_reload_does_not_bring_the_key_back(superuser, alice):
     submit(superuser, url("delete", ApiKey.objects.get().pk))
     again = superuser.post(address, data)
     assert again.status_code == 409
-    assert "has been deleted since" in again.content.decode()
+    assert "has since been deleted" in again.content.decode()
     assert not ApiKey.objects.exists()
 
 
@@ -294,7 +294,7 @@ def test_K2_the_secret_of_a_rotated_key_is_in_the_answer_and_nowhere_else(superu
 
 def test_rotate_asks_first(superuser, restricted):
     page = superuser.get(url("rotate", restricted.key.pk)).content.decode()
-    assert "stops working at once" in page
+    assert "stop working immediately" in page
     assert "It has never been used." in page
     assert restricted.key.hint in page
     assert ApiKey.objects.authenticate(restricted.secret) == restricted.key
@@ -320,7 +320,7 @@ def test_K5_rotate_sent_twice_gives_one_secret(superuser, restricted):
     secret = shown_secret(superuser.post(address, data))
     again = superuser.post(address, data)
     assert again.status_code == 409
-    assert "Its secret was in the first answer and cannot be shown again." in again.content.decode()
+    assert "Its new secret was shown then and cannot be shown again." in again.content.decode()
     assert ApiKey.objects.authenticate(secret) == restricted.key
 
 
@@ -350,7 +350,7 @@ def test_delete_removes_the_key_for_good(superuser, restricted):
 
 def test_opening_the_delete_page_deletes_nothing(superuser, restricted):
     page = superuser.get(url("delete", restricted.key.pk), {"rotation": 0}).content.decode()
-    assert "gone for good" in page
+    assert "This cannot be undone" in page
     assert ApiKey.objects.exists()
 
 

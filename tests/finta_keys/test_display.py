@@ -58,7 +58,7 @@ def test_from_ten_accounts_on_there_is_a_search(alice, alices_browser):
 
 
 def test_an_owner_without_accounts_is_told_that_there_is_none_to_choose(alices_browser):
-    assert "You have no accounts yet" in read(alices_browser.get(url("create")))
+    assert "You have no accounts to select yet" in read(alices_browser.get(url("create")))
 
 
 def test_edit_scope_marks_what_the_key_sees_now_whatever_was_typed(alices_browser, restricted, accounts):
@@ -67,25 +67,26 @@ def test_edit_scope_marks_what_the_key_sees_now_whatever_was_typed(alices_browse
         submit(alices_browser, url("edit_scope", restricted.key), accounts=["made-up", accounts.cash.pk]),
     ):
         assert answer.content.decode().count("data-seen") == 1
-        assert f"Gains 2: {accounts.cash.label}, {accounts.savings.label}; and every account" in read(answer)
+        gains = f"Gains 2: {accounts.cash.label}, {accounts.savings.label}. Includes accounts you add later."
+        assert gains in read(answer)
 
 
 def test_edit_scope_of_a_key_that_shares_all_marks_everything(alices_browser, unrestricted):
     answer = alices_browser.get(url("edit_scope", unrestricted.key))
     assert answer.content.decode().count("data-seen") == 4  # the switch and three accounts
-    assert "Loses every account that you do not choose" in read(answer)
+    assert "Loses every account that you do not select" in read(answer)
 
 
 @pytest.mark.parametrize("verb", ["rotate", "delete"])
 def test_a_confirmation_says_which_accounts_the_key_reads(alices_browser, restricted, accounts, verb):
     answer = alices_browser.get(url(verb, restricted.key))
-    assert f"It sees 1 of 3 accounts: First Bank {accounts.checking.label}" in read(answer)
+    assert f"It can access 1 of 3 accounts: First Bank {accounts.checking.label}" in read(answer)
     restricted.key.share_all()
     said = read(alices_browser.get(url(verb, restricted.key)))
-    assert "It sees all accounts, future ones included; now these 3 accounts:" in said
+    assert "It can access all accounts, including future ones. Currently 3 accounts:" in said
     restricted.key.restrict_to([accounts.checking])
     accounts.checking.delete()
-    assert "It sees nothing" in read(alices_browser.get(url(verb, restricted.key)))
+    assert "It can access nothing" in read(alices_browser.get(url(verb, restricted.key)))
 
 
 @pytest.mark.parametrize("setting", ["FINTA_KEYS_ACCOUNT_GROUP", "FINTA_KEYS_ACCOUNT_LABEL"])
@@ -109,4 +110,4 @@ def test_a_scope_of_hundreds_of_accounts_names_a_hundred(alice, alices_browser):
     make_key(alice, "Many", AccountFactory.create_batch(103, owner=alice))
     answer = alices_browser.get(url("list"))
     assert answer.content.decode().count("··") == 100
-    assert "and 3 more, as Edit scope shows" in read(answer)
+    assert "and 3 more, listed in Edit scope" in read(answer)

@@ -67,12 +67,12 @@ def test_S6_edit_scope_refuses_somebody_elses_account(alices_browser, restricted
 
 def test_rotate_shows_a_new_secret_once_and_kills_the_old(alices_browser, restricted):
     asked = alices_browser.get(url("rotate", restricted.key)).content.decode()
-    assert "stops working at once" in asked
+    assert "stop working immediately" in asked
     assert "never been used" in asked
     answer = submit(alices_browser, url("rotate", restricted.key))
     secret = shown_secret(answer)
     assert "no-store" in answer["Cache-Control"]
-    assert "Update the applications" in answer.content.decode()
+    assert "Update your applications" in answer.content.decode()
     assert restricted.client.get("/v2/me").status_code == 401
     assert ApiClient(secret).get("/v2/me").status_code == 200
 
@@ -93,17 +93,17 @@ def test_K5_rotate_and_delete_without_a_readable_rotation_ask_again(alices_brows
     before = columns(restricted.key)
     for verb in ("rotate", "delete"):
         answer = alices_browser.post(url(verb, restricted.key), {"rotation": rotation})
-        assert "Nothing was" in answer.content.decode()
+        assert "Check it and confirm again" in answer.content.decode()
         assert hidden_fields(answer) == {"rotation": "0"}
     assert columns(restricted.key) == before
 
 
 def test_delete_asks_first_and_then_the_key_is_gone(alices_browser, restricted):
     asked = alices_browser.get(url("delete", restricted.key)).content.decode()
-    assert "does not come back" in asked
+    assert "This cannot be undone" in asked
     assert url("rotate", restricted.key) in asked
     answer = submit(alices_browser, url("delete", restricted.key))
-    assert "“Restricted” is deleted" in alices_browser.get(answer.url).content.decode()
+    assert "Deleted “Restricted”" in alices_browser.get(answer.url).content.decode()
     assert restricted.client.get("/v2/me").status_code == 401
 
 
@@ -112,7 +112,7 @@ def test_K5_delete_after_a_rotation_in_another_tab_deletes_nothing(alices_browse
     submit(alices_browser, url("rotate", restricted.key))
     answer = alices_browser.post(url("delete", restricted.key), seen)
     assert answer.status_code == 409
-    assert "Nothing was deleted" in answer.content.decode()
+    assert "The key was not deleted" in answer.content.decode()
     assert ApiKey.objects.filter(pk=restricted.key.pk).exists()
 
 

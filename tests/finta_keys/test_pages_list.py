@@ -48,7 +48,7 @@ def test_each_key_shows_its_name_hint_and_scope_and_the_four_actions(
     said = read(alices_browser.get(url("list")))
     assert "1 of 3 accounts First Bank Checking ··" in said
     assert accounts.savings.label not in said
-    assert "All accounts, future ones included" in said
+    assert "All accounts, including future ones" in said
     for key in (restricted.key, unrestricted.key):
         assert key.hint in text
         assert all(url(verb, key) in text for verb in ("rename", "edit_scope", "rotate", "delete"))
@@ -68,7 +68,7 @@ def test_bobs_keys_are_not_listed(alices_browser, bob, bobs_account):
 
 def test_S1_a_restricted_key_whose_accounts_are_gone_says_so(alices_browser, restricted, accounts):
     accounts.checking.delete()
-    assert "Nothing: the accounts it could see are gone" in read(alices_browser.get(url("list")))
+    assert "Nothing: the accounts in its scope are gone" in read(alices_browser.get(url("list")))
 
 
 def test_S3_an_account_that_went_to_another_owner_is_not_named(alices_browser, restricted, accounts, bob):
@@ -160,7 +160,7 @@ def test_a_search_knows_no_account_of_another_owner(alices_browser, many, bob, a
 
 def test_a_search_without_a_hit_says_so_and_leads_back(alices_browser, many):
     said = read(alices_browser.get(url("list") + "?q=nothing"))
-    assert "No key matches" in said
+    assert "No matching keys" in said
     assert "Show all keys" in said
 
 

@@ -77,20 +77,20 @@ def test_every_page_calls_accounts_what_the_host_calls_them(settings, owner, own
     said |= {f"admin: {state}": texts(answer) for state, answer in spoken.admins_pages(another)}
     assert {state: each for state, each in said.items() if "account" in each.lower()} == {}
     for state, sentence in {
-        "list of none": f"You have no keys yet A key lets one script or integration see your {several}: all of them",
-        "create without accounts": f"You have no {several} yet, so there is none to choose.",
+        "list of none": f"You have no keys yet A key lets a script or integration access your {several}: all of them",
+        "create without accounts": f"You have no {several} to select yet.",
         "list of one": f"1 of 3 {several}",
         "no account": f"Choose at least one {one}, or turn on “Share all {several}”.",
         "somebody else's account": f"One of these {several} is not there any more, or is not this owner's.",
         "create with many accounts": f"Find a {one}",
-        "list of nothing found": f"can see a {one} of this name",
-        "list of many": f"All {several}, future ones included",
-        "edit_scope, of one account": f"and every {one} that you add later",
-        "rotate, of all accounts": f"It sees all {several}, future ones included; now these 3 {several}:",
-        "rotate, of accounts that are gone": f"It sees nothing: the {several} it could see are gone.",
-        "admin: whose?": f"It can see {several} of its owner only",
+        "list of nothing found": f"can access a {one} with this name",
+        "list of many": f"All {several}, including future ones",
+        "edit_scope, of one account": f"Includes {several} you add later.",
+        "rotate, of all accounts": f"It can access all {several}, including future ones. Currently 3 {several}:",
+        "rotate, of accounts that are gone": f"It can access nothing: the {several} in its scope are gone.",
+        "admin: whose?": f"It can access only its owner’s {several}.",
         "admin: list": f"By share all {several}",
-        "admin: change": f"{several.capitalize()} it can see",
+        "admin: change": f"{several.capitalize()} it can access",
         "admin: history": f"Edited scope: 1 {one}.",
     }.items():
         assert sentence in said[state], state
@@ -125,7 +125,7 @@ def test_without_words_of_its_own_a_host_has_those_of_its_model(settings):
 GERMAN = {
     "API settings": "API-Einstellungen",
     "Rename": "Umbenennen",
-    "“%(name)s” is deleted.": "„%(name)s“ ist gelöscht.",
+    "Deleted “%(name)s”.": "„%(name)s“ ist gelöscht.",
     "%(number)s of %(total)s %(account_word)s\0%(number)s of %(total)s %(account_words)s": (
         "%(number)s von %(total)s %(account_word)s\0%(number)s von %(total)s %(account_words)s"
     ),

@@ -174,8 +174,8 @@
       make("a", { class: "finta-button finta-quiet", "data-close": "", href: here() }, gettext("Close")),
     );
     panel.append(
-      make("h1", { id: "finta-keys-title" }, gettext("No answer")),
-      make("p", { role: "alert" }, gettext("The server could not be reached. Nothing was changed.")),
+      make("h1", { id: "finta-keys-title" }, gettext("No response")),
+      make("p", { role: "alert" }, gettext("The server did not respond. Check your connection and try again.")),
       ways,
     );
     return panel;
@@ -198,8 +198,8 @@
   function sayThatNoAnswerCame(form) {
     stale = true;
     const page = main.querySelector("h1").textContent;
-    const look = make("a", { href: here() }, filled(gettext("Look at %(page)s"), { page }));
-    const said = gettext("No answer came, so nothing is known to have changed. %(link)s to see, or try again: nothing is done twice.");
+    const look = make("a", { href: here() }, filled(gettext("Check %(page)s"), { page }));
+    const said = gettext("The server did not respond, so your change may not be saved. %(link)s, or try again. It will not be done twice.");
     const [before, after] = said.split("%(link)s");
     const alert = warning(before, "finta-fault");
     alert.append(look, after);
@@ -291,7 +291,7 @@
   }
 
   function sayThatItIsSelected(pressed) {
-    pressed.replaceWith(warning(gettext("This browser does not let a page copy. The text is selected: copy it with the keyboard.")));
+    pressed.replaceWith(warning(gettext("Your browser does not allow copying here. The text is selected: copy it with the keyboard.")));
   }
 
   document.addEventListener("copy", () => {
@@ -321,23 +321,23 @@
     const boxes = [...scope.querySelectorAll("fieldset input")];
     const count = scope.querySelector("[data-count]");
     const numbers = { chosen: boxes.filter((box) => box.checked).length, total: boxes.length };
-    if (count) count.textContent = filled(gettext("%(chosen)s of %(total)s chosen"), numbers);
+    if (count) count.textContent = filled(gettext("%(chosen)s of %(total)s selected"), numbers);
     const change = scope.closest("form").querySelector("[data-change]");
     if (!change) return;
     change.className = "finta-note";
     change.textContent = difference(scope.querySelector("[role=switch]"), boxes, scope.dataset);
   }
 
-  function difference(all, boxes, { accountWord, accountWords }) {
+  function difference(all, boxes, { accountWords }) {
     const seen = (box) => "seen" in box.closest("label").dataset;
     const sees = (box) => all.checked || box.checked;
     const gained = listing(gettext("Gains %(number)s: %(names)s."), boxes.filter((box) => sees(box) && !seen(box)));
     const lost = listing(gettext("Loses %(number)s: %(names)s."), boxes.filter((box) => !sees(box) && seen(box)));
     const future = all.checked
-      ? filled(gettext("Sees every %(account_word)s that you add later."), { account_word: accountWord })
-      : filled(gettext("Does not see %(account_words)s that you add later."), { account_words: accountWords });
+      ? filled(gettext("Includes %(account_words)s you add later."), { account_words: accountWords })
+      : filled(gettext("Excludes %(account_words)s you add later."), { account_words: accountWords });
     const told = [gained, lost, all.checked === seen(all) ? "" : future].filter(Boolean);
-    return told.join(" ") || gettext("Nothing changes yet.");
+    return told.join(" ") || gettext("No changes yet.");
   }
 
   function find(input) {
