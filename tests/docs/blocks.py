@@ -1,19 +1,20 @@
-"""The code blocks of the documents, and what is to be done with each.
+"""The code blocks of the documents and how to run each.
 
-A block opens with three backticks and its info string: a language, then options. What they mean:
+A block starts with three backticks and an info string: a language, then options.
 
 ``console``
-    Commands for a shell, one after another: lines that begin with ``$ `` (and those after them, while a line ends in a
-    backslash). What stands below a command is what it prints, ``…`` for anything; where nothing does, anything goes.
-    Each command has to succeed, the last one with the exit status that ``status=`` names. ``terminal=`` names another
-    terminal, in which the last command stays at work; ``paste=secret`` types the secret in that was copied in a
-    browser.
+    Shell commands. A command is a line that starts with ``$ ``, plus the lines after it while a line ends in a
+    backslash. Its expected output follows, with ``…`` for any text; without it, any output is accepted. Every command
+    must succeed, and the last must exit with ``status=``. ``terminal=`` names another terminal, in which the last
+    command keeps running. ``paste=secret`` pastes the secret that was copied in the browser.
 ``pycon``
-    A doctest for the shell of the project.
+    A doctest for the project's shell.
 any language with ``file=`` or ``append=``
-    The text of a file, or what is added at its end.
+    The contents of a file, or text to append to one.
+``mermaid``
+    A diagram. Not run.
 ``text``
-    Not run. Which of them there may be stands in ``test_blocks.py``.
+    Not run. ``test_blocks.py`` limits how many a document may have.
 """
 
 from __future__ import annotations
@@ -24,21 +25,22 @@ from itertools import takewhile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SITE = [ROOT / "README.md", ROOT / "docs/operations.md"]  # for those who run the site of this repository
-OPTIONS = {"console": {"status", "terminal", "paste"}, "pycon": set(), "text": set()}
-OF_FILES = ({"file"}, {"append"})
+# Documents about the site of this repository.
+SITE = [ROOT / "README.md", ROOT / "docs/operations.md", ROOT / "docs/how-to-change-something.md"]
+OPTIONS = {"console": {"status", "terminal", "paste"}, "pycon": set(), "mermaid": set(), "text": set()}
+FILE_OPTIONS = ({"file"}, {"append"})
 
 
 @dataclass(frozen=True)
 class Block:
-    """One code block, or a comment ``<!-- test: WORD -->``, at which a test does what the text tells people to do."""
+    """A code block, or a comment ``<!-- test: WORD -->`` that stands for steps the test performs."""
 
     document: str
-    line: int  # of the document, where it opens
-    language: str  # "test" of a comment
+    line: int  # of the document, where the block starts
+    language: str  # "test" for a comment
     options: dict[str, str]
-    text: str  # a comment's word
-    before: str = ""  # the paragraph above it
+    text: str  # the word of a comment
+    before: str = ""  # the paragraph above the block
 
     @property
     def place(self) -> str:
@@ -46,19 +48,20 @@ class Block:
 
     @property
     def path(self) -> str | None:
-        """The file that it writes or adds to."""
+        """The file that the block writes or appends to."""
         return self.options.get("file") or self.options.get("append")
 
 
 def documents() -> list[Path]:
-    """Return the documents whose blocks are run, all of them."""
-    named = [ROOT / name for name in ("docs/tutorial.md", "docs/reference.md", "docs/scope.md", "docs/index.md")]
-    named += [ROOT / name for name in ("docs/security-model.md", "CONTRIBUTING.md", "SECURITY.md")]
-    return [*named, *SITE, *sorted((ROOT / "docs/how-to").glob("*.md"))]
+    """Return the documents whose blocks are run."""
+    names = ["tutorial", "reference", "rules", "scope", "index", "security-model", "how-a-request-flows"]
+    paths = [ROOT / f"docs/{name}.md" for name in names]
+    paths += [ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"]
+    return [*paths, *SITE, *sorted((ROOT / "docs/how-to").glob("*.md"))]
 
 
 def read(document: Path) -> list[Block]:
-    """Return the blocks of a document in their order. Raises ``ValueError`` for one whose info string is not known."""
+    """Return the blocks of a document in order. Raise ``ValueError`` for an unknown info string."""
     name = str(document.relative_to(ROOT)) if document.is_relative_to(ROOT) else document.name
     blocks: list[Block] = []
     lines = iter(enumerate(document.read_text().splitlines(), start=1))
@@ -66,16 +69,17 @@ def read(document: Path) -> list[Block]:
     for number, line in lines:
         if line.startswith("```"):
             words = line[3:].split()
-            inner = "".join(f"{text}\n" for _, text in takewhile(lambda each: each[1] != "```", lines))
-            block = Block(name, number, words[0] if words else "", _options(words[1:]), inner, " ".join(paragraph))
-            _refuse_unknown(block)
+            content = "".join(f"{text}\n" for _, text in takewhile(lambda item: item[1] != "```", lines))
+            language = words[0] if words else ""
+            block = Block(name, number, language, _options(words[1:]), content, " ".join(paragraph))
+            _reject_unknown(block)
             blocks.append(block)
             paragraph = []
-        elif marked := re.fullmatch(r"<!-- test: (\w+) -->", line):
-            blocks.append(Block(name, number, "test", {}, marked[1]))
+        elif comment := re.fullmatch(r"<!-- test: (\w+) -->", line):
+            blocks.append(Block(name, number, "test", {}, comment[1]))
         elif line.strip():
             paragraph.append(line)
-        elif paragraph and not paragraph[-1].endswith(":"):  # A blank line between the sentence and its block.
+        elif paragraph and not paragraph[-1].endswith(":"):  # Keep a sentence that introduces the block.
             paragraph = []
     return blocks
 
@@ -84,9 +88,9 @@ def _options(words: list[str]) -> dict[str, str]:
     return dict(word.partition("=")[::2] for word in words)
 
 
-def _refuse_unknown(block: Block) -> None:
-    known = OPTIONS.get(block.language)
-    fits = set(block.options) in OF_FILES or (known is not None and set(block.options) <= known)
-    if fits and all(block.options.values()):
+def _reject_unknown(block: Block) -> None:
+    allowed = OPTIONS.get(block.language)
+    is_known = set(block.options) in FILE_OPTIONS or (allowed is not None and set(block.options) <= allowed)
+    if is_known and all(block.options.values()):
         return
-    raise ValueError(f"{block.place}: nobody knows what to do with a block of {block.language!r}, {block.options}.")
+    raise ValueError(f"{block.place}: unknown block {block.language!r} with options {block.options}.")

@@ -1,4 +1,4 @@
-"""What the tutorial has its reader do in a browser."""
+"""The tutorial's steps in a browser."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ NAME = "Stock script"
 SHOP = "Northgate"
 
 
-def in_a_browser(reader: Reader) -> None:
-    """Sign in, create a key for one shop, and copy its secret. Where there is no browser, the command makes the key."""
+def create_key_in_browser(reader: Reader) -> None:
+    """Sign in, create a key for one shop and copy its secret. Without a browser, use the command."""
     browser = _browser()
     if browser:
         _create_key(reader, browser)
@@ -47,7 +47,7 @@ def _create_key(reader: Reader, browser: str) -> None:
 def _browser() -> str | None:
     try:
         from tests.browser.conftest import find_browser
-    except ModuleNotFoundError:  # of requirements-browser.txt
+    except ModuleNotFoundError:  # requirements-browser.txt is not installed
         return None
     try:
         return find_browser()

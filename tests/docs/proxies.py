@@ -1,4 +1,4 @@
-"""The proxies of docs/operations.md, before the site that its reader has started."""
+"""Run the proxies of docs/operations.md in front of the site."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FORGED = ("-H", "X-Forwarded-Proto: http", "-H", "X-Forwarded-Host: elsewhere.ex
 
 
 class Proxy:
-    """Ports and a certificate for one of them: nobody has the domain, and 80 and 443 may be taken."""
+    """A proxy on free ports with a temporary certificate for the documented domain."""
 
     def __init__(self, reader: Reader, folder: Path) -> None:
         self.reader, self.folder = reader, folder
@@ -28,8 +28,8 @@ class Proxy:
         files = ["-out", str(self.certificate), "-keyout", str(self.key)]
         subprocess.run([program("openssl"), "req", *kind, *names, *files], check=True, capture_output=True)
 
-    def written(self, name: str, *changes: tuple[str, str]) -> str:
-        """Return the reader's file with what is different here. Each change has its one place in the file."""
+    def config(self, name: str, *changes: tuple[str, str]) -> str:
+        """Return the documented file with changes, each of which must match exactly once."""
         text = (self.reader.folder / name).read_text()
         for old, new in ((PORT, self.reader.port), *changes):
             assert text.count(old) == 1, f"{old!r} is in {name} {text.count(old)} times."
@@ -37,11 +37,11 @@ class Proxy:
         return text
 
     def status(self, path: str, *options: str, tls: bool = True) -> tuple[int, str]:
-        """Return the status of an answer, and its headers."""
+        """Return the status and the headers of a response."""
         scheme, port = ("https", self.tls) if tls else ("http", self.plain)
-        known = ["--resolve", f"{HOST}:{port}:127.0.0.1", "--cacert", str(self.certificate)]
-        asked = ["curl", "-s", "-o", os.devnull, "-D", "-", *known, *options, f"{scheme}://{HOST}:{port}{path}"]
-        headers = subprocess.run(asked, check=True, capture_output=True, text=True, timeout=30).stdout
+        connection = ["--resolve", f"{HOST}:{port}:127.0.0.1", "--cacert", str(self.certificate)]
+        command = ["curl", "-s", "-o", os.devnull, "-D", "-", *connection, *options, f"{scheme}://{HOST}:{port}{path}"]
+        headers = subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
         return int(headers.split()[1]), headers.lower()
 
     @contextmanager
@@ -51,7 +51,7 @@ class Proxy:
             process = subprocess.Popen(command, cwd=self.folder, env=environment, stdout=log, stderr=log)
         try:
             for port in (self.tls, self.plain):
-                wait_until(lambda port=port: process.poll() is not None or answers(port), "a proxy that answers")
+                wait_until(lambda port=port: process.poll() is not None or answers(port), "the proxy to respond")
             assert process.poll() is None, (self.folder / "log").read_text()
             yield
         finally:
@@ -59,49 +59,50 @@ class Proxy:
             process.wait()
 
 
-def through_caddy(reader: Reader) -> None:
+def call_through_caddy(reader: Reader) -> None:
     proxy = Proxy(reader, reader.folder.parent / "caddy")
     path = proxy.folder / "Caddyfile"
-    ours = f"{{\n\tadmin off\n\thttp_port {proxy.plain}\n\thttps_port {proxy.tls}\n\tservers {{"
+    global_options = f"{{\n\tadmin off\n\thttp_port {proxy.plain}\n\thttps_port {proxy.tls}\n\tservers {{"
     certificate = f"\n{HOST} {{\n\ttls {proxy.certificate.name} {proxy.key.name}"
-    path.write_text(proxy.written("Caddyfile", ("{\n\tservers {", ours), (f"\n{HOST} {{", certificate)))
+    path.write_text(proxy.config("Caddyfile", ("{\n\tservers {", global_options), (f"\n{HOST} {{", certificate)))
     with proxy.serving(program("caddy"), "run", "--config", str(path)):
-        check(proxy)
+        assert_documented_behavior(proxy)
 
 
-def through_nginx(reader: Reader) -> None:
+def call_through_nginx(reader: Reader) -> None:
     proxy = Proxy(reader, reader.folder.parent / "nginx")
-    theirs = proxy.written(
+    keys_conf = proxy.config(
         "keys.conf",
         ("listen 443", f"listen 127.0.0.1:{proxy.tls}"),
         ("listen 80;", f"listen 127.0.0.1:{proxy.plain};"),
         ("certificate /etc/ssl/", "certificate "),
         ("certificate_key /etc/ssl/", "certificate_key "),
     )
-    (proxy.folder / "keys.conf").write_text(theirs)
-    (proxy.folder / "nginx.conf").write_text(_around_it())
+    (proxy.folder / "keys.conf").write_text(keys_conf)
+    (proxy.folder / "nginx.conf").write_text(_nginx_conf())
     with proxy.serving(program("nginx"), "-p", str(proxy.folder), "-c", "nginx.conf", "-e", "stderr"):
-        check(proxy)
-        announced = ("-H", "Content-Length: 3200000", "-d", "x")  # The rest could meet a connection that is closed.
-        assert proxy.status("/v2/me", *announced)[0] == 413
+        assert_documented_behavior(proxy)
+        # Announce a large body without sending it: nginx may close the connection first.
+        large_body = ("-H", "Content-Length: 3200000", "-d", "x")
+        assert proxy.status("/v2/me", *large_body)[0] == 413
 
 
-def check(proxy: Proxy) -> None:
-    """Assert what the document says of a proxy."""
-    good = ("-H", f"Authorization: Bearer {proxy.reader.clipboard}")
-    status, headers = proxy.status("/v2/me", *good, *FORGED)
+def assert_documented_behavior(proxy: Proxy) -> None:
+    """Assert the proxy's behavior that the document promises."""
+    key = ("-H", f"Authorization: Bearer {proxy.reader.clipboard}")
+    status, headers = proxy.status("/v2/me", *key, *FORGED)
     assert status == 200
-    assert "strict-transport-security" in headers  # the site's, where it is told of TLS
-    assert proxy.status("/v2/me", *good, tls=False)[0] == 403
+    assert "strict-transport-security" in headers  # The site sends it only if it knows about TLS.
+    assert proxy.status("/v2/me", *key, tls=False)[0] == 403
     status, headers = proxy.status("/login", tls=False)
     assert status in (301, 302)
     assert f"\nlocation: https://{HOST}/login" in headers
 
 
-def _around_it() -> str:
-    """Return what nginx has around the files in its ``conf.d``."""
+def _nginx_conf() -> str:
+    """Return the main configuration that includes the documented file."""
     folders = "".join(
         f"{kind}_temp_path {kind}; " for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )  # those of the system belong to another user
+    )  # the system's folders belong to another user
     user = "user root; " if os.geteuid() == 0 else ""
     return f"{user}daemon off; pid pid; events {{}} http {{ access_log off; {folders} include keys.conf; }}"

@@ -1,6 +1,6 @@
-"""Somebody who follows the documents of the site, in a clone of this repository.
+"""Follow the documents of the site in a clone of this repository.
 
-Nothing is installed: the clone's ``.venv`` leads to the environment of the tests.
+Nothing is installed: the clone's ``.venv`` links to the test environment.
 """
 
 from __future__ import annotations
@@ -18,19 +18,20 @@ from pathlib import Path
 from shlex import quote
 
 from tests.docs.blocks import ROOT
-from tests.docs.runner import PATIENCE, Reader
+from tests.docs.runner import TIMEOUT, Reader
 
-# Commands that nobody types here, and why.
+# Commands that are not run, and why.
 LEFT_OUT = {
     "sudo apt-get install --yes git make python3-venv caddy": "It changes the machine.",
-    "sudo cp Caddyfile /etc/caddy/Caddyfile && sudo systemctl reload caddy": "It changes the machine. The test serves "
-    "the site through this Caddyfile, with a Caddy of its own.",
+    "make lint": "CI runs it before these tests.",
+    "sudo cp Caddyfile /etc/caddy/Caddyfile && sudo systemctl reload caddy": "It changes the machine. The test "
+    "serves the site through this Caddyfile with another Caddy.",
 }
-ADDRESS = "https://example.com/finta-keys.git"  # of the documents, for what is to be cloned
+ADDRESS = "https://example.com/finta-keys.git"  # of the repository in the documents
 OPERATOR = "olga@example.com"
-# What is asked by commands that ask, and what the reader types.
+# Prompts of interactive commands, and the input.
 PASSWORD = "a long walk by the sea"
-ANSWERS = {
+INPUTS = {
     ".venv/bin/python manage.py createsuperuser": [
         ("E-mail: ", OPERATOR),
         ("Password: ", PASSWORD),
@@ -41,7 +42,7 @@ SETTINGS = set(re.findall(r'env\w*\.\w+\("(\w+)"', (ROOT / "config/settings.py")
 
 
 class SiteReader(Reader):
-    """Begins in an empty folder, whose name has a space in it, and goes on in the clone as soon as there is one."""
+    """Starts in an empty folder whose name has a space, and continues in the clone once it exists."""
 
     reloads = False
     left_out = LEFT_OUT
@@ -52,27 +53,27 @@ class SiteReader(Reader):
         home = parent / "my sites"
         (home / "finta-keys").mkdir(parents=True)
         (home / ".gitconfig").write_text(f'[url "file://{origin}"]\n\tinsteadOf = {ADDRESS}\n')
-        super().__init__(home / "finta-keys", links, _habits(home), activities)
-        # The tests set the site's settings for themselves.
+        super().__init__(home / "finta-keys", links, _begin(home), activities)
+        # The tests set the site's settings in the environment; a reader does not.
         self.environment = {name: value for name, value in self.environment.items() if name not in SETTINGS}
-        # `make test` runs a part of the tests: all of them would take minutes, and CI has run them before these.
+        # `make test` runs one file: all tests take minutes, and CI has run them before these.
         self.environment |= {"HOME": str(home), "PORT": self.port, "ARGS": "tests/test_docs.py"}
-        self.stack = ExitStack()  # of what is to be stopped at the end
+        self.stack = ExitStack()  # of servers to stop at the end
 
     def run(self, command: str, typed: str = "", terminal: str = "") -> tuple[str, int]:
-        if command in ANSWERS:
-            return in_a_terminal(command, ANSWERS[command], self.folder, self.environment)
+        if command in INPUTS:
+            return run_interactively(command, INPUTS[command], self.folder, self.environment)
         return super().run(command, typed, terminal)
 
     def must(self, command: str) -> str:
-        """Run a command that no document has, and return what it printed. Raises ``AssertionError`` where it fails."""
+        """Run a command that is in no document and return its output. Raise ``AssertionError`` if it fails."""
         printed, status = self.run(command)
         assert status == 0, f"$ {command}\n{printed}"
         return printed.strip()
 
 
-def _habits(home: Path) -> list[str]:
-    """Return what a terminal is opened with: its folder, the environment of the tests in ``.venv``, and a ``pip``."""
+def _begin(home: Path) -> list[str]:
+    """Return the first commands of a terminal: they set the folder, ``make`` with the test environment, and ``pip``."""
     environment = " ".join(quote(f"{sys.prefix}/{name}") for name in ("bin", "lib", "pyvenv.cfg"))
     return [
         f"[ -e manage.py ] || cd {quote(str(home))}",
@@ -82,60 +83,57 @@ def _habits(home: Path) -> list[str]:
 
 
 def make_origin(folder: Path) -> None:
-    """Make a repository of the tree as it is now, what is not committed included."""
+    """Create a repository from the working tree, including uncommitted changes."""
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\0")
     for name in filter(None, names):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileNotFoundError):  # It has been deleted, and git has not been told.
+        with suppress(FileNotFoundError):  # deleted but still tracked
             shutil.copy(ROOT / name, folder / name)
-    git = ["git", "-c", "user.name=Somebody", "-c", "user.email=somebody@example.com"]
+    git = ["git", "-c", "user.name=Reader", "-c", "user.email=reader@example.com"]
     for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "All"]):
         subprocess.run([*git, *command], cwd=folder, check=True)
 
 
-def in_a_terminal(
-    command: str, answers: list[tuple[str, str]], folder: Path, environment: dict[str, str]
+def run_interactively(
+    command: str, inputs: list[tuple[str, str]], folder: Path, environment: dict[str, str]
 ) -> tuple[str, int]:
-    """Run a command that asks, and answer as soon as it does. Return what it printed, and its exit status.
-
-    Passwords are asked for only where there is a terminal.
-    """
-    ours, theirs = pty.openpty()
+    """Run a command in a pseudo-terminal, type the input at each prompt, and return its output and exit status."""
+    terminal, command_terminal = pty.openpty()
     process = subprocess.Popen(
         ["/bin/bash", "-c", command],
         cwd=folder,
         env=environment,
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        start_new_session=True,  # It is not to ask at the terminal of who runs the tests.
+        stdin=command_terminal,
+        stdout=command_terminal,
+        stderr=command_terminal,
+        start_new_session=True,  # so that it does not prompt at the terminal that runs the tests
     )
-    os.close(theirs)
-    said = ""
+    os.close(command_terminal)
+    output = ""
     try:
-        for question, answer in answers:
-            said += _read_until(ours, question)
-            os.write(ours, f"{answer}\n".encode())
-        said += _read_until(ours, None)
-        return said, process.wait()
+        for prompt, text in inputs:
+            output += _read_until(terminal, prompt)
+            os.write(terminal, f"{text}\n".encode())
+        output += _read_until(terminal, None)
+        return output, process.wait()
     finally:
-        os.close(ours)
+        os.close(terminal)
         process.kill()
 
 
-def _read_until(terminal: int, question: str | None) -> str:
-    """Return what is printed up to a question, or up to the end. Raises ``AssertionError`` where it is not in time."""
-    said = ""
-    while question is None or not re.search(question, said):
-        if not select.select([terminal], [], [], PATIENCE)[0]:
-            raise AssertionError(f"{question!r} was not asked, only:\n{said}")
+def _read_until(terminal: int, prompt: str | None) -> str:
+    """Return the output up to a prompt or the end. Raise ``AssertionError`` after a timeout."""
+    output = ""
+    while prompt is None or not re.search(prompt, output):
+        if not select.select([terminal], [], [], TIMEOUT)[0]:
+            raise AssertionError(f"No prompt {prompt!r}, only:\n{output}")
         try:
-            more = os.read(terminal, 1024).decode(errors="replace")
-        except OSError:  # as it ends on Linux where the other side is closed
-            more = ""
-        if not more:
-            assert question is None, f"{question!r} was not asked, only:\n{said}"
+            chunk = os.read(terminal, 1024).decode(errors="replace")
+        except OSError:  # Linux reports a closed terminal as an error.
+            chunk = ""
+        if not chunk:
+            assert prompt is None, f"No prompt {prompt!r}, only:\n{output}"
             break
-        said += more
-    return said
+        output += chunk
+    return output

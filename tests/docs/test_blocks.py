@@ -1,4 +1,4 @@
-"""What a document may contain, and that the runner notices what is not true."""
+"""Documents contain only blocks that run, and the runner finds false statements."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pytest
 
 from tests.docs.blocks import ROOT, SITE, documents, read
 from tests.docs.operations import ACTIVITIES
-from tests.docs.runner import Reader, commands, is_like
+from tests.docs.runner import Reader, commands, matches
 from tests.docs.site import LEFT_OUT
 
-NOT_RUN: dict[str, int] = {}  # how many blocks of ``text`` a document has
-# What was decided and measured
-FOLLOWED_BY_NOBODY = {"CHANGELOG.md"} | {
+NOT_RUN: dict[str, int] = {}  # number of ``text`` blocks that a document may have
+# Reports without instructions
+WITHOUT_BLOCKS = {"CHANGELOG.md"} | {
     f"docs/{name}.md" for name in ("benchmarks", "comparison", "decisions", "reliability", "security-tests")
 }
 
@@ -22,58 +22,63 @@ IDS = [str(document.relative_to(ROOT)) for document in documents()]
 
 
 @pytest.mark.parametrize("document", documents(), ids=IDS)
-def test_each_block_is_run(document: Path) -> None:
+def test_every_block_is_run(document: Path) -> None:
     blocks = read(document)
     not_run = [block.place for block in blocks if block.language == "text"]
     assert len(not_run) == NOT_RUN.get(str(document.relative_to(ROOT)), 0), not_run
-    assert not re.search(r"^(    \S|\t)", _prose(document), re.MULTILINE), "A block without a fence is not run."
+    assert not re.search(r"^(    \S|\t)", _prose(document), re.MULTILINE), "Indented blocks are not run."
 
 
-def test_no_document_is_forgotten() -> None:
-    there = {*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")}
-    assert {str(path.relative_to(ROOT)) for path in there - {*documents()}} == FOLLOWED_BY_NOBODY
+def test_every_document_is_listed() -> None:
+    paths = {*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")}
+    assert {str(path.relative_to(ROOT)) for path in paths - {*documents()}} == WITHOUT_BLOCKS
 
 
-def test_all_that_is_left_out_or_done_between_blocks_stands_in_a_document() -> None:
+@pytest.mark.parametrize("name", sorted(WITHOUT_BLOCKS))
+def test_reports_contain_no_blocks(name: str) -> None:
+    assert read(ROOT / name) == []
+
+
+def test_left_out_commands_and_activities_are_used() -> None:
     blocks = [block for document in SITE for block in read(document)]
-    there = {command for block in blocks if block.language == "console" for command, _ in commands(block.text)}
-    assert there >= {*LEFT_OUT}
+    used = {command for block in blocks if block.language == "console" for command, _ in commands(block.text)}
+    assert used >= {*LEFT_OUT}
     assert {block.text for block in blocks if block.language == "test"} == {*ACTIVITIES}
 
 
 @pytest.mark.parametrize("document", documents(), ids=IDS)
-def test_the_text_names_the_file_that_a_block_is_for(document: Path) -> None:
+def test_text_names_the_file_of_a_block(document: Path) -> None:
     for block in read(document):
         assert not block.path or f"`{block.path}`" in block.before, block.place
 
 
 @pytest.mark.parametrize("document", documents(), ids=IDS)
-def test_links_lead_somewhere(document: Path) -> None:
+def test_links_are_valid(document: Path) -> None:
     for target, anchor in re.findall(r"\]\(([\w./-]*)(?:#([\w-]+))?\)", document.read_text()):
-        there = (document.parent / target).resolve() if target else document
-        assert there.exists(), target
-        assert not anchor or anchor in _anchors(there), f"{target}#{anchor}"
+        path = (document.parent / target).resolve() if target else document
+        assert path.exists(), target
+        assert not anchor or anchor in _anchors(path), f"{target}#{anchor}"
 
 
 @pytest.mark.parametrize("document", documents(), ids=IDS)
-def test_the_make_targets_are_there(document: Path) -> None:
+def test_make_targets_exist(document: Path) -> None:
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"`make (\w+)", document.read_text())) <= targets
 
 
 @pytest.mark.parametrize("document", documents(), ids=IDS)
-def test_no_path_of_a_machine_is_named(document: Path) -> None:
+def test_no_path_of_a_machine(document: Path) -> None:
     assert not re.search(r"(?<![\w.])/(?:home|root|work|Users|tmp)/", document.read_text())
 
 
 @pytest.mark.parametrize("info", ["", "python", "bash", "text file=a append=a", "console shell=zsh", "pycon file"])
-def test_a_block_that_nobody_knows_is_refused(tmp_path: Path, info: str) -> None:
+def test_unknown_block_is_rejected(tmp_path: Path, info: str) -> None:
     (tmp_path / "a.md").write_text(f"```{info}\nx = 1\n```\n")
-    with pytest.raises(ValueError, match=r"a\.md:1: nobody knows"):
+    with pytest.raises(ValueError, match=r"a\.md:1: unknown block"):
         read(tmp_path / "a.md")
 
 
-def test_commands_and_what_they_print() -> None:
+def test_commands_have_expected_output() -> None:
     assert commands("$ one \\\n  two\n1\n$ three\n$ four\n4\n\n5\n") == [
         ("one \\\n  two", "1\n"),
         ("three", ""),
@@ -82,7 +87,7 @@ def test_commands_and_what_they_print() -> None:
 
 
 @pytest.mark.parametrize(
-    ("printed", "expected", "alike"),
+    ("printed", "expected", "is_match"),
     [
         ("a\nb\nc\n", "a\n…\nc\n", True),
         ("a b c", "a … c", True),
@@ -91,25 +96,25 @@ def test_commands_and_what_they_print() -> None:
         ("abc", "a.c", False),
     ],
 )
-def test_what_is_printed_is_compared(printed: str, expected: str, alike: bool) -> None:
-    assert is_like(printed, expected) is alike
+def test_output_is_compared(printed: str, expected: str, is_match: bool) -> None:
+    assert matches(printed, expected) is is_match
 
 
 @pytest.mark.parametrize(
-    ("text", "complaint"),
+    ("text", "message"),
     [
-        ("```console\n$ echo one\ntwo\n```\n", "It was to print"),
-        ("```console\n$ false\n$ true\n```\n", "It ended with 1, not with 0"),
-        ("```console status=2\n$ true\n```\n", "It ended with 0, not with 2"),
+        ("```console\n$ echo one\ntwo\n```\n", "Expected output"),
+        ("```console\n$ false\n$ true\n```\n", "Exit status 1 instead of 0"),
+        ("```console status=2\n$ true\n```\n", "Exit status 0 instead of 2"),
     ],
 )
-def test_what_is_not_true_is_noticed(tmp_path: Path, text: str, complaint: str) -> None:
+def test_false_statement_is_found(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "a.md").write_text(text)
-    with pytest.raises(AssertionError, match=complaint):
+    with pytest.raises(AssertionError, match=message):
         Reader(tmp_path, tmp_path).follow(read(tmp_path / "a.md"))
 
 
-def test_what_one_command_sets_the_next_one_has(tmp_path: Path) -> None:
+def test_commands_share_variables(tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text(
         "In `b.txt`:\n\n```text file=b.txt\none\n```\n\n```console\n$ export WORD=one\n```\n\n"
         '```console\n$ grep "$WORD" b.txt\none\n```\n'
@@ -118,7 +123,7 @@ def test_what_one_command_sets_the_next_one_has(tmp_path: Path) -> None:
 
 
 def _prose(document: Path) -> str:
-    """Return a document without its blocks and without what goes on below the item of a list."""
+    """Return a document without its blocks and its list items."""
     text = re.sub(r"^```.*?^```$", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
     return re.sub(r"^(?:\d+\.|-) .*\n(?: +\S.*\n)*", "", text, flags=re.MULTILINE)
 

@@ -1,4 +1,4 @@
-"""The documents are true: each is followed to the letter (`pytest tests/docs -m host`)."""
+"""Follow every document step by step (`pytest tests/docs -m host`)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OTHERS = [document for document in documents() if document not in FOLLOWED_ELSEW
 
 def test_tutorial(tutorial: Path) -> None:
     (installed,) = tutorial.glob(".venv/lib/*/site-packages/finta_keys/scoping.py")
-    assert installed.read_text() == (ROOT / "finta_keys/scoping.py").read_text()  # ours, and no other of that name
+    assert installed.read_text() == (ROOT / "finta_keys/scoping.py").read_text()  # not another package of that name
     assert (tutorial / "hidden.txt").read_bytes() == (tutorial / "missing.txt").read_bytes()
     assert b"404 Not Found" in (tutorial / "hidden.txt").read_bytes()
 

@@ -1,4 +1,4 @@
-"""What README.md and docs/operations.md name within a line is there: commands, settings, files, names, paths."""
+"""Commands, settings, files, names and paths in inline code of the site's documents exist."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from limits import parse_many
 from finta_keys.checks import views
 from tests.docs.blocks import ROOT, SITE
 from tests.docs.site import SETTINGS
-from tests.docs.test_reference import found
+from tests.docs.test_reference import resolve
 
 PROSE = "\n".join(re.sub(r"(?ms)^```.*?^```$", "", document.read_text()) for document in SITE)
 INLINE = sorted(set(re.findall(r"`([^`\n]+)`", PROSE)))
@@ -23,22 +23,22 @@ CODE = "".join(path.read_text() for package in PACKAGES for path in (ROOT / pack
 
 
 def matches(pattern: str) -> list[re.Match[str]]:
-    """Return the pieces of inline code that are like this. Fails where there are none: nothing would be looked at."""
-    there = [match for code in INLINE if (match := re.fullmatch(pattern, code))]
-    assert there, pattern
-    return there
+    """Return the inline code that matches. Fail if there is none, so that no test passes without checking."""
+    result = [match for code in INLINE if (match := re.fullmatch(pattern, code))]
+    assert result, pattern
+    return result
 
 
-def test_commands_have_their_options() -> None:
+def test_command_options_exist() -> None:
     for match in matches(r"(?:manage\.py )?(\w+)((?: --[\w-]+)*)"):
         name, options = match[1], set(match[2].split())
         if name in get_commands() or match[0].startswith("manage.py") or options:
             assert options <= options_of(name), match[0]
 
 
-def test_options_by_themselves_are_those_of_a_command_of_ours() -> None:
-    ours = set().union(*(options_of(name) for name in ("createkey", "peppers", "scankeys")))
-    assert {match[0] for match in matches(r"--[\w-]+")} <= ours
+def test_standalone_options_exist() -> None:
+    options = set().union(*(options_of(name) for name in ("createkey", "peppers", "scankeys")))
+    assert {match[0] for match in matches(r"--[\w-]+")} <= options
 
 
 def options_of(command: str) -> set[str]:
@@ -46,12 +46,12 @@ def options_of(command: str) -> set[str]:
     return {option for action in parser._actions for option in action.option_strings}
 
 
-def test_names_in_capitals_are_in_the_code() -> None:
-    there = set(re.findall(r"[A-Z][A-Z_]+", CODE + MAKEFILE)) | set(dir(global_settings))
-    assert [match[0] for match in matches("[A-Z][A-Z_]+") if match[0] not in there] == []
+def test_uppercase_names_exist_in_the_code() -> None:
+    names = set(re.findall(r"[A-Z][A-Z_]+", CODE + MAKEFILE)) | set(dir(global_settings))
+    assert [match[0] for match in matches("[A-Z][A-Z_]+") if match[0] not in names] == []
 
 
-def test_values_are_those_of_settings_or_of_make() -> None:
+def test_assignments_are_valid() -> None:
     for match in matches(r"([A-Z_]+)=(.*)"):
         assert match[1] in SETTINGS, match[0]
         (value,) = shlex.split(match[2])
@@ -60,29 +60,29 @@ def test_values_are_those_of_settings_or_of_make() -> None:
         assert f"\n{match[1]} ?= " in MAKEFILE, match[0]
 
 
-def test_defaults_are_those_of_the_settings() -> None:
+def test_documented_defaults_match_settings() -> None:
     settings = (ROOT / "config/settings.py").read_text()
     read = dict(re.findall(r'env\.\w+\("(\w+)", default="?([^")]+)"?\)', settings))
     read |= dict.fromkeys(re.findall(r'environment\.flag\("(\w+)"\)', settings), "false")
-    named = dict(re.findall(r"^\| `([A-Z_]+)` \| `([^`]+)` \|", PROSE, re.MULTILINE))
-    assert len(named) > 8
-    assert named == {name: read[name] for name in named}
+    documented = dict(re.findall(r"^\| `([A-Z_]+)` \| `([^`]+)` \|", PROSE, re.MULTILINE))
+    assert len(documented) > 8
+    assert documented == {name: read[name] for name in documented}
 
 
-def test_files_and_folders_are_there() -> None:
-    named = {match[0] for match in matches(r"(?![/~])[\w./-]*(?:\.(?:py|md|toml)|\w/)")}
-    assert {"gunicorn.conf.py", "finta_keys/", "tests/docs/"} <= named
-    # A bare name may be that of a file that each project has.
-    assert [path for path in named if not (ROOT / path).exists() and not [*ROOT.glob(f"*/{path}")]] == []
+def test_files_and_folders_exist() -> None:
+    paths = {match[0] for match in matches(r"(?![/~])[\w./-]*(?:\.(?:py|md|toml)|\w/)")}
+    assert {"gunicorn.conf.py", "finta_keys/", "tests/docs/"} <= paths
+    # A bare name may be a file inside a package, such as urls.py.
+    assert [path for path in paths if not (ROOT / path).exists() and not [*ROOT.glob(f"*/{path}")]] == []
 
 
-def test_dotted_names_lead_somewhere() -> None:
+def test_dotted_names_exist() -> None:
     for match in matches(r"(?:finta_keys|accounts_app)(?:\.\w+)+"):
-        assert found(match[0])
+        assert resolve(match[0])
 
 
-def test_paths_are_those_of_the_site() -> None:
-    there = {f"/{path}" for path, _ in views.callbacks(get_resolver())}
-    named = {match[2] for match in matches(r"([A-Z]+ )?(/v2/[\w./]+)")}
+def test_url_paths_exist() -> None:
+    routes = {f"/{path}" for path, _ in views.callbacks(get_resolver())}
+    paths = {match[2] for match in matches(r"([A-Z]+ )?(/v2/[\w./]+)")}
     called = set(re.findall(r"(?<=8000)/[\w/.]+", "".join(document.read_text() for document in SITE)))
-    assert named | called <= there
+    assert paths | called <= routes

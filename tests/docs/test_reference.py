@@ -1,4 +1,4 @@
-"""docs/reference.md names all that is there, and nothing else."""
+"""docs/reference.md lists exactly the public names of the app."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REFERENCE = (ROOT / "docs/reference.md").read_text()
 APP = Path(finta_keys.__file__).parent
 COMMANDS = sorted(path.stem for path in (APP / "management/commands").glob("[!_]*.py"))
 
-# Modules that are for others, and what stands in them for the app itself.
+# Public modules, each with its names for internal use.
 OPEN: dict[ModuleType, set[str]] = {
     authentication: set(),
     fields: set(),
@@ -34,7 +34,7 @@ ENTRIES = dict(re.findall(r"^### `(finta_keys\.[\w.]+)(\(.*\))?`$", REFERENCE, r
 
 
 def section(heading: str) -> str:
-    """Return what stands below a heading, up to the next one of its level or above."""
+    """Return the text below a heading, up to the next heading of its level or above."""
     level = heading.count("#")
     return re.split(rf"^#{{1,{level}}} ", REFERENCE.split(f"\n{heading}\n", 1)[1], flags=re.MULTILINE)[0]
 
@@ -43,8 +43,8 @@ def first_column(text: str) -> list[str]:
     return re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE)
 
 
-def found(path: str) -> Any:
-    """Return what a dotted path leads to."""
+def resolve(path: str) -> Any:
+    """Return the object at a dotted path."""
     module = ".".join(path.split(".")[:2])
     value: Any = import_module(module)
     for name in path.split(".")[2:]:
@@ -59,15 +59,15 @@ def test_settings() -> None:
 
 def test_checks() -> None:
     code = "".join(path.read_text() for path in APP.rglob("*.py"))
-    named = first_column(section("## System checks"))
-    assert sorted(named) == sorted(set(re.findall(r"finta_keys\.[EW]\d{3}", code)))
-    assert [name[-3:] for name in named] == sorted(name[-3:] for name in named)
-    assert {f"finta_keys.{each}" for each in re.findall(r"[EW]\d{3}", section("## Settings"))} <= set(named)
+    ids = first_column(section("## System checks"))
+    assert sorted(ids) == sorted(set(re.findall(r"finta_keys\.[EW]\d{3}", code)))
+    assert [name[-3:] for name in ids] == sorted(name[-3:] for name in ids)
+    assert {f"finta_keys.{name}" for name in re.findall(r"[EW]\d{3}", section("## Settings"))} <= set(ids)
 
 
 def test_signals() -> None:
-    there = [name for name, value in vars(signals).items() if isinstance(value, Signal)]
-    assert first_column(section("## Signals")) == there
+    names = [name for name, value in vars(signals).items() if isinstance(value, Signal)]
+    assert first_column(section("## Signals")) == names
 
 
 def test_commands() -> None:
@@ -82,35 +82,35 @@ def test_options(name: str) -> None:
         option
         for action in command.create_parser("manage.py", name)._actions
         for option in (action.option_strings or [str(action.metavar)])
-        if option not in everybodys_options()
+        if option not in common_options()
     }
     assert set(first_column(section(f"### `{name}`"))) == own
 
 
-def everybodys_options() -> set[str]:
+def common_options() -> set[str]:
     parser = BaseCommand().create_parser("manage.py", "any")
     return {option for action in parser._actions for option in action.option_strings}
 
 
 def test_urls() -> None:
     for patterns in (urls.urlpatterns, slash_urls.urlpatterns):
-        assert sorted(first_column(section("## URLs"))) == sorted(f"finta_keys:{each.name}" for each in patterns)
+        assert sorted(first_column(section("## URLs"))) == sorted(f"finta_keys:{pattern.name}" for pattern in patterns)
 
 
-def test_templates_are_there() -> None:
-    named = first_column(section("## Templates"))
-    assert named
-    assert all((APP / "templates" / name).is_file() for name in named)
+def test_templates_exist() -> None:
+    names = first_column(section("## Templates"))
+    assert names
+    assert all((APP / "templates" / name).is_file() for name in names)
 
 
 def test_public_names() -> None:
-    for module, inner in OPEN.items():
-        there = {
+    for module, internal in OPEN.items():
+        names = {
             name
             for name, value in vars(module).items()
             if not name.startswith("_") and callable(value) and is_of(module, value) and not is_deprecated(value)
         }
-        assert {path.split(".")[2] for path in ENTRIES if path.startswith(f"{module.__name__}.")} == there - inner
+        assert {path.split(".")[2] for path in ENTRIES if path.startswith(f"{module.__name__}.")} == names - internal
 
 
 def is_deprecated(value: Any) -> bool:
@@ -118,28 +118,28 @@ def is_deprecated(value: Any) -> bool:
 
 
 def is_of(module: Any, value: Any) -> bool:
-    """Tell whether a module, or one inside of it, is where this was written."""
+    """Return True if the module, or one of its submodules, defines the object."""
     return f"{getattr(value, '__module__', '')}.".startswith(f"{module.__name__}.")
 
 
 @pytest.mark.parametrize("path", [path for path, signature in ENTRIES.items() if signature])
 def test_signatures(path: str) -> None:
-    written = eval(f"lambda {ENTRIES[path][1:-1]}: None", vars(testing).copy())  # noqa: S307  # our own document
-    assert parameters(written) == parameters(found(path))
+    documented = eval(f"lambda {ENTRIES[path][1:-1]}: None", vars(testing).copy())  # noqa: S307  # our own document
+    assert parameters(documented) == parameters(resolve(path))
 
 
 def parameters(function: Any) -> list[tuple[str, Any, Any]]:
-    there = inspect.signature(function).parameters.values()
-    return [(each.name, each.kind, each.default) for each in there if each.name != "self"]
+    values = inspect.signature(function).parameters.values()
+    return [(value.name, value.kind, value.default) for value in values if value.name != "self"]
 
 
-def test_the_pattern_of_a_secret() -> None:
+def test_secret_pattern() -> None:
     from finta_keys import secret
 
     assert f"`{secret.pattern()}`" in REFERENCE
 
 
-def test_the_tests_that_the_security_model_names_are_there() -> None:
-    named = re.findall(r"`(tests/[\w/]+(?:\.py|/))`", (ROOT / "docs/security-model.md").read_text())
-    assert named
-    assert [path for path in named if not (ROOT / path).exists()] == []
+def test_security_model_names_existing_tests() -> None:
+    paths = re.findall(r"`(tests/[\w/]+(?:\.py|/))`", (ROOT / "docs/security-model.md").read_text())
+    assert paths
+    assert [path for path in paths if not (ROOT / path).exists()] == []

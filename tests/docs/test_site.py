@@ -1,4 +1,4 @@
-"""README.md and docs/operations.md are true: each is followed to the letter, in a clone."""
+"""Follow the documents of the site step by step, in a clone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.blocks import ROOT, read
-from tests.docs.conftest import made_once
+from tests.docs.conftest import create_once
 from tests.docs.operations import ACTIVITIES
 from tests.docs.site import ADDRESS, SiteReader, make_origin
 from tests.live.servers import program
@@ -19,22 +19,31 @@ PROGRAMS = ("caddy", "curl", "jq", "nginx", "openssl", "pg_dump", "pg_restore", 
 
 @pytest.fixture(scope="session")
 def origin(shared: Path) -> Path:
-    """A repository to clone from."""
-    return made_once(shared / "origin", make_origin)
+    """A repository to clone."""
+    return create_once(shared / "origin", make_origin)
+
+
+def clone(origin: Path, wheel: Path, folder: Path) -> SiteReader:
+    reader = SiteReader(folder, origin, wheel)
+    reader.must(f"git clone --quiet {ADDRESS} && cd finta-keys")
+    return reader
 
 
 def test_readme(origin: Path, wheel: Path, tmp_path: Path) -> None:
     program("curl")
-    reader = SiteReader(tmp_path, origin, wheel)
-    reader.must(f"git clone --quiet {ADDRESS} && cd finta-keys")
+    reader = clone(origin, wheel, tmp_path)
     reader.follow(read(ROOT / "README.md"))
     installed = reader.folder.parent / "packages/finta_keys/scoping.py"
-    assert installed.read_text() == (ROOT / "finta_keys/scoping.py").read_text()  # ours, and no other of that name
+    assert installed.read_text() == (ROOT / "finta_keys/scoping.py").read_text()  # not another package of that name
+
+
+def test_how_to_change_something(origin: Path, wheel: Path, tmp_path: Path) -> None:
+    clone(origin, wheel, tmp_path).follow(read(ROOT / "docs/how-to-change-something.md"))
 
 
 def test_operations(origin: Path, wheel: Path, tmp_path: Path) -> None:
-    for each in PROGRAMS:
-        program(each)
+    for name in PROGRAMS:
+        program(name)
     reader = SiteReader(tmp_path, origin, wheel, ACTIVITIES)
     with reader.stack:
         reader.follow(read(ROOT / "docs/operations.md"))
