@@ -1,1 +1,1 @@
-"""What a key check costs, beside the same view without one and beside other libraries: ``make bench``."""
+"""Compare the cost of API keys with the same view without authentication and with other libraries (``make bench``)."""

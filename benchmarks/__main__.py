@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: measure, and write ``docs/benchmarks.md`` and its plots."""
+"""``python -m benchmarks``: measure and write ``docs/benchmarks.md`` with its plots."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ def main() -> None:
         sqlite = running.measure(store, cases, options.rounds, options.requests)
         counted = not options.no_counts and running.count(store, cases, sqlite)
         postgresql = _on_postgresql(Path(name), cases, options)
-        alive = memory.measure(store) if options.full else {}
-    path = report.write(options, report.Measured(sqlite, postgresql, served, alive), counted)
+        memory_use = memory.measure(store) if options.full else {}
+    path = report.write(options, report.Measured(sqlite, postgresql, served, memory_use), counted)
     running.say(f"wrote {path}")
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
-    parser.add_argument("--full", action="store_true", help="a table of 1,000,000 keys and memory as well")
-    parser.add_argument("--server", action="store_true", help="requests a second under gunicorn as well")
-    parser.add_argument("--no-counts", action="store_true", help="no instruction counts")
+    parser.add_argument("--full", action="store_true", help="also measure a table of 1,000,000 keys, and memory")
+    parser.add_argument("--server", action="store_true", help="also measure requests per second under gunicorn")
+    parser.add_argument("--no-counts", action="store_true", help="do not count instructions")
     parser.add_argument("--rounds", type=int, default=12)
-    parser.add_argument("--requests", type=int, default=100, help="of each kind in each round")
-    parser.add_argument("--remark", default="", help="what a reader has to know of this run; printed at the top")
+    parser.add_argument("--requests", type=int, default=100, help="requests of each kind per round")
+    parser.add_argument("--remark", default="", help="a note on this run for the top of the page")
     return parser.parse_args()
 
 
 def _on_postgresql(folder: Path, cases: tuple[designs.Case, ...], options: argparse.Namespace) -> running.Results:
     server = os.environ.get("DATABASE_URL_PG", "") or _local()
     if not server:
-        running.say("no PostgreSQL: DATABASE_URL_PG is not set and no server answers on this machine")
+        running.say("PostgreSQL skipped: DATABASE_URL_PG is not set and no local server is running")
         return {}
     store = running.Store(folder, server)
     try:

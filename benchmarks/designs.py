@@ -1,4 +1,4 @@
-"""What is measured: the designs, and the cases, each of which is one design at one place in one process."""
+"""The designs, and the cases that are measured: one design in one process at one entry point."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ KEYS = 100_000
 MANY_OWNED = 10_001  # accounts of the owner whose keys are restricted: one more than the largest scope
 SCOPES = (1, 100, 10_000)
 OWNED_KEYS = (1, 100, 1_000)
-REFUSALS = ("unknown", "malformed", "elsewhere")
-KINDS = ("good", *REFUSALS)
+REJECTIONS = ("unknown", "malformed", "elsewhere")
+KINDS = ("valid", *REJECTIONS)
 
 
 @dataclass(frozen=True)
 class Design:
-    """One way to authenticate. ``package`` is its name on PyPI, ``app`` that of its Django app."""
+    """A library or class that authenticates. ``package`` is its name on PyPI, ``app`` its Django app."""
 
     name: str
     label: str
@@ -40,15 +40,15 @@ DESIGNS = {
             "djangorestframework-api-key",
             "djangorestframework-api-key",
             "rest_framework_api_key",
-            "a permission: it knows no user",
+            "a permission, without a user",
         ),
-        Design("knox", "django-rest-knox", "django-rest-knox", "knox", "reads all tokens of the owner each time"),
+        Design("knox", "django-rest-knox", "django-rest-knox", "knox", "reads all tokens of the owner per request"),
         Design(
             "simple",
             "drf-simple-apikey",
             "drf-simple-apikey",
             "drf_simple_apikey",
-            "sleeps 10 ms on purpose, which is time and no instructions",
+            "sleeps 10 ms on purpose, which costs time but no instructions",
         ),
     )
 }
@@ -56,21 +56,21 @@ DESIGNS = {
 
 @dataclass(frozen=True)
 class Case:
-    """One process: a design, the size of its table, the key that is presented, and where the request comes in.
+    """One process: a design, the size of its table, the caller's key, and the entry point of the request.
 
-    ``door`` is ``view`` (the view is called), ``wsgi`` (the whole handler with the site's middleware) or ``site`` (the
-    site's own ``GET /v2/accounts/{id}``, with rate limit, Storage Mode and serializer, through the whole handler).
+    ``entry`` is ``view`` (call the view), ``wsgi`` (the WSGI handler with the site's middleware) or ``site`` (the
+    site's own ``GET /v2/accounts/{id}``, with rate limit, Storage Mode and serializer, through the WSGI handler).
     """
 
     design: str
     caller: str = "all"
     keys: int = KEYS
-    door: str = "view"
-    kinds: tuple[str, ...] = field(default=("good",))
+    entry: str = "view"
+    kinds: tuple[str, ...] = field(default=("valid",))
 
     @property
     def name(self) -> str:
-        return f"{self.design}-{self.caller}-{self.keys}-{self.door}"
+        return f"{self.design}-{self.caller}-{self.keys}-{self.entry}"
 
     @property
     def label(self) -> str:
@@ -92,37 +92,37 @@ def caller_label(caller: str) -> str:
 
 
 FLOOR = Case("floor")
-BESIDE = (
+PEERS = (
     Case("finta", kinds=KINDS),
     Case("finta", "scope-100", kinds=KINDS),
     *(Case(peer, kinds=KINDS) for peer in ("token", "apikey", "knox", "simple")),
 )
 BY_SCOPE = tuple(Case("finta", f"scope-{size}") for size in SCOPES if size != 100)
 BY_OWNED = tuple(Case(design, f"owner-{count}") for design in ("finta", "knox") for count in OWNED_KEYS if count > 1)
-WSGI_FLOOR = Case("floor", door="wsgi")
+WSGI_FLOOR = Case("floor", entry="wsgi")
 WSGI = (
     WSGI_FLOOR,
-    Case("finta", door="wsgi"),
-    Case("finta", "scope-100", door="wsgi"),
-    Case("token", door="wsgi"),
-    Case("finta", door="site"),
-    Case("finta", "scope-100", door="site"),
+    Case("finta", entry="wsgi"),
+    Case("finta", "scope-100", entry="wsgi"),
+    Case("token", entry="wsgi"),
+    Case("finta", entry="site"),
+    Case("finta", "scope-100", entry="site"),
 )
 SERVED = (
     WSGI_FLOOR,
-    Case("finta", door="wsgi"),
-    Case("finta", "scope-100", door="wsgi"),
-    Case("token", door="wsgi"),
-    Case("knox", door="wsgi"),
+    Case("finta", entry="wsgi"),
+    Case("finta", "scope-100", entry="wsgi"),
+    Case("token", entry="wsgi"),
+    Case("knox", entry="wsgi"),
 )
 
 
 def by_size(full: bool) -> tuple[Case, ...]:
     sizes = (1_000, 1_000_000) if full else (1_000,)
     return tuple(
-        Case("finta", caller, size, kinds=("good", "unknown")) for size in sizes for caller in ("all", "scope-100")
+        Case("finta", caller, size, kinds=("valid", "unknown")) for size in sizes for caller in ("all", "scope-100")
     )
 
 
 def cases(full: bool) -> tuple[Case, ...]:
-    return (FLOOR, *BESIDE, *BY_SCOPE, *BY_OWNED, *by_size(full), *WSGI)
+    return (FLOOR, *PEERS, *BY_SCOPE, *BY_OWNED, *by_size(full), *WSGI)

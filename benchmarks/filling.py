@@ -1,6 +1,6 @@
-"""Fills the database of one design, and returns what its callers present.
+"""Fill the database of a design and return its callers.
 
-Every design gets the same owners and accounts, then ``keys`` keys: those of the callers, the rest random.
+Every design gets the same owners and accounts, then ``keys`` keys: one for each caller, and random ones.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from accounts_app.models import Account, User
 from benchmarks.designs import MANY_OWNED, OWNED_KEYS, SCOPES
 
 CHUNK = 5_000
-FEW_OWNED = 20  # accounts of every other owner that has any
-KEYS_PER_OWNER = 100  # of the owners that only fill the table
+FEW_OWNED = 20  # accounts of every other owner
+KEYS_PER_OWNER = 100  # for owners that only fill the table
 
 Callers = dict[str, dict[str, dict[str, str]]]
 
 
 class Owner:
-    """An owner and the primary keys of his accounts, in a fixed order."""
+    """An owner and the primary keys of their accounts in order."""
 
     def __init__(self, name: str, accounts: int) -> None:
         self.user = _users([name])[0]
@@ -39,17 +39,17 @@ class Owner:
 
 
 def fill(design: str, keys: int) -> Callers:
-    """Fill the migrated database. The result names for each caller and kind of request the header and the account."""
+    """Fill the migrated database. Return the header and the account id per caller and kind of request."""
     with transaction.atomic():
         callers = _FILLERS[design](keys)
     return {name: _by_kind(*caller) for name, caller in callers.items()}
 
 
-def _by_kind(scheme: str, presented: str, unknown: str, malformed: str, seen: Any, elsewhere: Any) -> Any:
+def _by_kind(scheme: str, presented: str, unknown: str, malformed: str, accessible: Any, elsewhere: Any) -> Any:
     return {
-        "good": {"header": f"{scheme} {presented}", "pk": str(seen)},
-        "unknown": {"header": f"{scheme} {unknown}", "pk": str(seen)},
-        "malformed": {"header": f"{scheme} {malformed}", "pk": str(seen)},
+        "valid": {"header": f"{scheme} {presented}", "pk": str(accessible)},
+        "unknown": {"header": f"{scheme} {unknown}", "pk": str(accessible)},
+        "malformed": {"header": f"{scheme} {malformed}", "pk": str(accessible)},
         "elsewhere": {"header": f"{scheme} {presented}", "pk": str(elsewhere)},
     }
 
@@ -61,7 +61,7 @@ def _floor(keys: int) -> dict[str, Any]:
 
 
 def _finta(keys: int) -> dict[str, Any]:
-    """A restricted caller asks for an account in the middle of its scope, and for one of the same owner outside."""
+    """A restricted caller requests an account in the middle of its scope, and one of the same owner outside it."""
     from finta_keys import secret
     from finta_keys.models import ApiKey
 
@@ -76,8 +76,8 @@ def _finta(keys: int) -> dict[str, Any]:
         callers[_owner_name(count)] = ("Bearer", presented, unknown, malformed, owner.accounts[0], other.accounts[0])
     for size in SCOPES:
         _, presented = ApiKey.objects.create_key(owner=many.user, name=f"{size}", accounts=many.accounts[:size])
-        seen, hidden = many.accounts[size // 2], many.accounts[-1]
-        callers[f"scope-{size}"] = ("Bearer", presented, unknown, malformed, seen, hidden)
+        accessible, hidden = many.accounts[size // 2], many.accounts[-1]
+        callers[f"scope-{size}"] = ("Bearer", presented, unknown, malformed, accessible, hidden)
     _insert(ApiKey, _finta_rows(_fillers(keys), keys - ApiKey.objects.count()))
     return callers
 
@@ -103,8 +103,8 @@ def _token(keys: int) -> dict[str, Any]:
     owner = _plain_owners()
     presented = Token.objects.create(user=owner.user).key
     names = (f"filler-{n}" for n in range(keys - 1))
-    while some := list(islice(names, CHUNK)):
-        _insert(Token, (Token(key=secrets.token_hex(20), user=user) for user in _users(some)))
+    while chunk := list(islice(names, CHUNK)):
+        _insert(Token, (Token(key=secrets.token_hex(20), user=user) for user in _users(chunk)))
     return {"all": ("Token", presented, secrets.token_hex(20), "short", owner.accounts[0], uuid.uuid4())}
 
 
@@ -133,8 +133,8 @@ def _knox(keys: int) -> dict[str, Any]:
         owner = Owner(_owner_name(count), FEW_OWNED)
         _, presented = AuthToken.objects.create(owner.user)
         _insert(AuthToken, _knox_rows([owner.user], count - 1))
-        seen = owner.accounts[0]
-        callers[_owner_name(count)] = ("Token", presented, secrets.token_hex(32), "short", seen, uuid.uuid4())
+        account = owner.accounts[0]
+        callers[_owner_name(count)] = ("Token", presented, secrets.token_hex(32), "short", account, uuid.uuid4())
     _insert(AuthToken, _knox_rows(_fillers(keys), keys - AuthToken.objects.count()))
     return callers
 
@@ -168,7 +168,7 @@ def _owner_name(count: int) -> str:
 
 
 def _plain_owners() -> Owner:
-    """The accounts that every design has; returns the owner that is asked for."""
+    """Create the accounts that every design has, and return the owner of the requested one."""
     Owner("many", MANY_OWNED)
     return Owner("all", FEW_OWNED)
 
@@ -187,5 +187,5 @@ def _users(names: Iterable[str]) -> list[User]:
 
 def _insert(model: Any, rows: Iterable[Any]) -> None:
     rows = iter(rows)
-    while some := list(islice(rows, CHUNK)):
-        model.objects.bulk_create(some)
+    while chunk := list(islice(rows, CHUNK)):
+        model.objects.bulk_create(chunk)

@@ -1,4 +1,4 @@
-"""The floor: what the request costs with no authentication. All ratios are to this view; do not change it."""
+"""The floor: the view without authentication. All ratios are relative to it; do not change it."""
 
 from typing import Any
 

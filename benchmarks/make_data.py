@@ -3,10 +3,10 @@
     DATABASE_URL=… python manage.py migrate
     DATABASE_URL=… python benchmarks/make_data.py --keys 1000000
 
-Rows are made inside the database, by one statement a table, and indexes are built after their table is full, so that
-a million keys with ten million scope rows take minutes. Ids are spread like random ones, but follow from the number of
-the row: ``pk("key", 17)`` is that of key 17. No secret has one of these digests; ``ApiKey.objects.create_key()`` adds
-a key that authenticates, for an owner such as ``pk("owner", 0)``.
+One statement per table creates the rows inside the database, and indexes are built afterwards, so a
+million keys with ten million scope rows take minutes. Ids are spread like random ones but depend on
+the row's number: ``pk("key", 17)`` is the id of key 17. No secret matches these digests. To get a key
+that authenticates, call ``ApiKey.objects.create_key()`` for an owner such as ``pk("owner", 0)``.
 """
 
 # ruff: noqa: S608  # every value in this SQL is a number or a name of our own
@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# n * SPREAD % SPACE repeats no value, for SPREAD is odd, and stays within 64 bits for n below a thousand million.
+# n * SPREAD % SPACE repeats no value, because SPREAD is odd, and fits into 64 bits for n below 10**9.
 SPREAD, SPACE = 5_851_457_623, 2**48
 KINDS = {"owner": "a", "account": "b", "key": "c", "transaction": "d"}
 
@@ -32,7 +32,7 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Size:
-    """How much there is of what. Each key is restricted to ``accounts_per_key`` of its owner's accounts."""
+    """The number of rows. Each key is restricted to ``accounts_per_key`` of its owner's accounts."""
 
     owners: int
     keys_per_owner: int = 10
@@ -58,12 +58,12 @@ class Size:
 
 
 def pk(kind: str, number: int) -> uuid.UUID:
-    """Return the primary key of a row that ``make()`` makes."""
+    """Return the primary key of a row that ``make()`` creates."""
     return uuid.UUID(f"{number * SPREAD % SPACE:012x}4000{KINDS[kind]}000{number:012x}")
 
 
 def make(connection: Any, size: Size, start: int = 0, report: Report = lambda line: None) -> None:
-    """Make everything of ``size``. Rows of each kind are numbered from ``start``, those of one owner in a row."""
+    """Create the rows. Rows of each kind are numbered from ``start``, consecutively per owner."""
     sql = SqliteSql(start) if connection.vendor == "sqlite" else PostgresSql(start)
     for table, count, columns in (
         ("accounts_app_user", size.owners, _owner(sql)),
@@ -72,13 +72,13 @@ def make(connection: Any, size: Size, start: int = 0, report: Report = lambda li
         ("finta_keys_keyaccountscope", size.scope_rows, _scope_row(sql, size)),
         ("accounts_app_transaction", size.transactions, _transaction(sql, size)),
     ):
-        began = time.monotonic()
+        started = time.monotonic()
         _insert(connection, table, columns, sql.numbers(count))
-        report(f"{table}: {count:,} rows in {time.monotonic() - began:.0f} s")
+        report(f"{table}: {count:,} rows in {time.monotonic() - started:.0f} s")
 
 
 class Sql:
-    """What the two databases say differently. ``n`` counts the rows of a statement from 0."""
+    """SQL that differs between the databases. ``n`` counts the rows of a statement from 0."""
 
     def __init__(self, start: int) -> None:
         self.start = start
@@ -120,7 +120,7 @@ class PostgresSql(Sql):
         return f"(lpad({spread}, 12, '0') || '{kind}' || lpad({tail}, 12, '0'))::uuid"
 
 
-# The columns of each table, as SQL. The first is the one by which rows are inserted in order.
+# The columns of each table, as SQL. Rows are inserted in the order of the first.
 
 
 def _owner(sql: Any) -> dict[str, str]:
@@ -173,7 +173,7 @@ def _key(sql: Any, size: Size) -> dict[str, str]:
 def _scope_row(sql: Any, size: Size) -> dict[str, str]:
     key = f"(n / {size.accounts_per_key})"
     owner = f"({key} / {size.keys_per_owner})"
-    # The first key of an owner sees the first accounts, the second those from the second on, and so round and round.
+    # The scope of an owner's n-th key starts at the n-th account and wraps around.
     account = f"({key} + n % {size.accounts_per_key}) % {size.accounts_per_owner}"
     return {
         "key_id": sql.pk("key", key),
@@ -182,7 +182,7 @@ def _scope_row(sql: Any, size: Size) -> dict[str, str]:
 
 
 def _transaction(sql: Any, size: Size) -> dict[str, str]:
-    """One a day on each account, the newest on 2026-01-01."""
+    """One per day and account, the newest on 2026-01-01."""
     empty = ("merchant_name", "fee_type", "sub_account", "payment_channel", "check_number", "source")
     return {
         "id": sql.pk("transaction", "n"),
@@ -205,7 +205,7 @@ def _insert(connection: Any, table: str, columns: dict[str, str], numbers: str) 
         cursor.execute(f"INSERT INTO {table} ({names}) SELECT {values} FROM {numbers} ORDER BY {columns[first]}")
 
 
-# Indexes are built when their table is full: at ten million rows that is several times faster.
+# Building indexes on a full table is several times faster for ten million rows.
 
 TABLES = ("accounts_app_user", "accounts_app_account", "finta_keys_apikey", "finta_keys_keyaccountscope")
 FAST_SQLITE = ("cache_size = -1000000", "temp_store = MEMORY", "synchronous = OFF", "foreign_keys = OFF")
@@ -215,7 +215,7 @@ OF_TABLE = f"IN {(*TABLES, 'accounts_app_transaction')}"
 
 @contextmanager
 def without_indexes(connection: Any, report: Report) -> Iterator[None]:
-    """Drop the secondary indexes and, on PostgreSQL, constraints of the tables; build them anew afterwards."""
+    """Drop the secondary indexes and, on PostgreSQL, constraints of the tables; rebuild them afterwards."""
     is_sqlite = connection.vendor == "sqlite"
     with connection.cursor() as cursor:
         for setting in FAST_SQLITE if is_sqlite else FAST_POSTGRES:
@@ -226,21 +226,21 @@ def without_indexes(connection: Any, report: Report) -> Iterator[None]:
         try:
             yield
         finally:
-            began = time.monotonic()
+            started = time.monotonic()
             for statement in building:
                 cursor.execute(statement)
-        report(f"{len(building)} indexes and constraints in {time.monotonic() - began:.0f} s")
+        report(f"{len(building)} indexes and constraints in {time.monotonic() - started:.0f} s")
 
 
 def _sqlite_indexes(cursor: Any) -> tuple[list[str], list[str]]:
     """Return the statements that drop the indexes and those that build them."""
     cursor.execute(f"SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND sql <> '' AND tbl_name {OF_TABLE}")
-    found = cursor.fetchall()
-    return [f'DROP INDEX "{name}"' for name, _ in found], [sql for _, sql in found]
+    indexes = cursor.fetchall()
+    return [f'DROP INDEX "{name}"' for name, _ in indexes], [sql for _, sql in indexes]
 
 
 def _postgres_indexes(cursor: Any) -> tuple[list[str], list[str]]:
-    # Foreign keys are checked together when they are added again, not row by row. Unique comes before foreign.
+    # Foreign keys are checked once when they are added again, not per row. Unique constraints come first.
     cursor.execute(
         "SELECT conrelid::regclass, quote_ident(conname), pg_get_constraintdef(oid) FROM pg_constraint "
         f"WHERE contype IN ('f', 'u') AND conrelid::regclass::text {OF_TABLE} ORDER BY contype DESC"
@@ -258,9 +258,9 @@ def _postgres_indexes(cursor: Any) -> tuple[list[str], list[str]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Fill an empty database with keys, ten scope rows for each.")
-    parser.add_argument("--keys", type=int, default=1_000_000, help="how many; rounded up to tens")
-    parser.add_argument("--transactions", type=int, default=0, help="how many on each account")
+    parser = argparse.ArgumentParser(description="Fill an empty database with keys that have ten scope rows each.")
+    parser.add_argument("--keys", type=int, default=1_000_000, help="number of keys, rounded up to a multiple of ten")
+    parser.add_argument("--transactions", type=int, default=0, help="transactions per account")
     options = parser.parse_args()
 
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -273,14 +273,14 @@ def main() -> None:
     from finta_keys.models import ApiKey
 
     if ApiKey.objects.exists():
-        parser.error("This database has keys already. Give an empty one in DATABASE_URL, and run manage.py migrate.")
+        parser.error("This database already has keys. Set DATABASE_URL to an empty one and run manage.py migrate.")
     size = Size(owners=-(-options.keys // Size.keys_per_owner), transactions_per_account=options.transactions)
-    began = time.monotonic()
+    started = time.monotonic()
     with without_indexes(connection, report=print):
         make(connection, size, report=print)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
-    print(f"{size.keys:,} keys and {size.scope_rows:,} scope rows in {time.monotonic() - began:.0f} s")
+    print(f"{size.keys:,} keys and {size.scope_rows:,} scope rows in {time.monotonic() - started:.0f} s")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""What stays in a worker of all the keys that it has seen: ``python -m benchmarks.memory COUNT``, in an empty database.
+"""Memory of a worker after many keys: ``python -m benchmarks.memory COUNT``, with an empty database.
 
-Each key is used once, through the whole handler, the write of its time of use included.
+Each key is used once, through the WSGI handler, including the update of ``last_used_at``.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ CHUNK = 1_000
 
 
 def measure(store: Store) -> dict[str, list[int]]:
-    """Return ``keys`` that were used, and ``bytes`` and ``objects`` that were alive after each of these numbers."""
+    """Return numbers of used ``keys``, and the ``bytes`` and ``objects`` in memory after each."""
     say(f"memory: {USED:,} different keys")
     command = [sys.executable, "-m", "benchmarks.memory", str(USED)]
     environment = store.environment("finta", 0)
-    done = subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603  # our own
-    found: dict[str, list[int]] = json.loads(done.stdout)
-    return found
+    process = subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603  # our own
+    result: dict[str, list[int]] = json.loads(process.stdout)
+    return result
 
 
 def main(count: int) -> dict[str, list[int]]:
@@ -35,27 +35,26 @@ def main(count: int) -> dict[str, list[int]]:
     django.setup()
     from django.core.management import call_command
 
-    from benchmarks.worker import answer, environ_of
+    from benchmarks.worker import environ_of, respond
     from benchmarks.wsgi import application
 
     call_command("migrate", verbosity=0, skip_checks=True)
     pk, presented = _keys(count)
-    found: dict[str, list[int]] = {"keys": [], "bytes": [], "objects": []}
+    result: dict[str, list[int]] = {"keys": [], "bytes": [], "objects": []}
     tracemalloc.start()
     for number, secret in enumerate(presented, 1):
-        if answer(application, environ_of(f"/bench/accounts/{pk}", f"Bearer {secret}")) != 200:
-            raise SystemExit(f"Key {number} was refused.")
+        if respond(application, environ_of(f"/bench/accounts/{pk}", f"Bearer {secret}")) != 200:
+            raise SystemExit(f"Key {number} was rejected.")
         if number in (WARM, 10 * WARM, count):
             gc.collect()
-            found["keys"].append(number)
-            found["bytes"].append(tracemalloc.get_traced_memory()[0])
-            found["objects"].append(len(gc.get_objects()))
-    return found
+            result["keys"].append(number)
+            result["bytes"].append(tracemalloc.get_traced_memory()[0])
+            result["objects"].append(len(gc.get_objects()))
+    return result
 
 
 def _keys(count: int) -> tuple[str, Iterator[str]]:
-    """Make an account and so many keys of its owner. Their secrets are made as they are asked for, a chunk at a time,
-    so that what is measured does not hold them."""
+    """Create an account and keys of its owner. Secrets are generated in chunks, so that they do not count."""
     from accounts_app.models import Account
     from benchmarks.filling import Owner
 
@@ -79,13 +78,13 @@ def _insert(owner: object, start: int) -> list[str]:
             owner=owner.user,  # type: ignore[attr-defined]
             name=f"{start + n}",
             name_key=f"{start + n}",
-            digest=secret.digest(each, pepper),
+            digest=secret.digest(text, pepper),
             pepper_id=secret.pepper_id(pepper),
-            hint=secret.hint(each),
+            hint=secret.hint(text),
         )
-        for n, each in enumerate(fresh)
+        for n, text in enumerate(fresh)
     )
-    return [str(each) for each in fresh]
+    return [str(text) for text in fresh]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Writes ``docs/benchmarks.md`` and its plots from the figures of one run."""
+"""Write ``docs/benchmarks.md`` and its plots."""
 
 from __future__ import annotations
 
@@ -13,53 +13,53 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import designs, svg
-from benchmarks.designs import BESIDE, BY_OWNED, BY_SCOPE, DESIGNS, FLOOR, KEYS, WSGI, WSGI_FLOOR, Case
+from benchmarks.designs import BY_OWNED, BY_SCOPE, DESIGNS, FLOOR, KEYS, PEERS, WSGI, WSGI_FLOOR, Case
 from benchmarks.running import COUNTED, ROOT, Results
 from benchmarks.serving import CONNECTIONS, ROUNDS, SECONDS, THREADS, WORKERS, Served
 
 PAGE, PLOTS = ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "benchmarks"
-ALL, SOME = BESIDE[:2]
+ALL, SOME = PEERS[:2]
 NONE = "–"
 KIND_LABELS = {
-    "good": "good key",
+    "valid": "valid key",
     "unknown": "unknown key, well formed",
     "malformed": "malformed key",
-    "elsewhere": "good key, hidden or missing account (404)",
+    "elsewhere": "valid key, hidden or missing account (404)",
 }
 
 
 @dataclass(frozen=True)
 class Measured:
-    """All that was measured in one run; what was not is empty."""
+    """The results of one run. Parts that were not measured are empty."""
 
     sqlite: Results
     postgresql: Results
     served: dict[Case, Served]
-    alive: dict[str, list[int]]
+    memory: dict[str, list[int]]
 
 
 class Figures:
-    """The results of one run, in the forms that the tables show."""
+    """The results of one run, formatted for the tables."""
 
     def __init__(self, sqlite: Results, postgresql: Results) -> None:
         self.sqlite, self.postgresql = sqlite, postgresql
 
-    def row(self, case: Case, kind: str = "good", floor: Case = FLOOR) -> list[str]:
+    def row(self, case: Case, kind: str = "valid", floor: Case = FLOOR) -> list[str]:
         result = self.sqlite[case][kind]
         return [
             str(result["queries"]),
             self.thousands(result),
-            self.above(result, self.sqlite[floor]["good"]),
+            self.above(result, self.sqlite[floor]["valid"]),
             self.ratio(self.sqlite, case, kind, floor, "instructions"),
             f"{result['us']:,.0f}",
             self.ratio(self.sqlite, case, kind, floor, "us"),
             self.ratio(self.postgresql, case, kind, floor, "us"),
         ]
 
-    def value(self, case: Case, kind: str = "good", floor: Case = FLOOR) -> float:
-        """Return the ratio to the floor: of instructions where they were counted, else of times."""
-        what = "instructions" if "instructions" in self.sqlite[floor]["good"] else "us"
-        return float(self.sqlite[case][kind][what] / self.sqlite[floor]["good"][what])
+    def value(self, case: Case, kind: str = "valid", floor: Case = FLOOR) -> float:
+        """Return the ratio to the floor: of instructions if they were counted, otherwise of times."""
+        unit = "instructions" if "instructions" in self.sqlite[floor]["valid"] else "us"
+        return float(self.sqlite[case][kind][unit] / self.sqlite[floor]["valid"][unit])
 
     @staticmethod
     def thousands(result: dict[str, Any]) -> str:
@@ -72,24 +72,24 @@ class Figures:
         return f"{(result['instructions'] - floor['instructions']) / 1000:+,.0f}".replace("-", "−")
 
     @staticmethod
-    def ratio(results: Results, case: Case, kind: str, floor: Case, what: str) -> str:
-        if not results or what not in results[case][kind]:
+    def ratio(results: Results, case: Case, kind: str, floor: Case, unit: str) -> str:
+        if not results or unit not in results[case][kind]:
             return NONE
-        return f"{results[case][kind][what] / results[floor]['good'][what]:.2f}"
+        return f"{results[case][kind][unit] / results[floor]['valid'][unit]:.2f}"
 
 
 def write(options: argparse.Namespace, measured: Measured, counted: bool) -> Path:
-    """Write the page and the plots, and return the path of the page."""
+    """Write the page and the plots. Return the path of the page."""
     PLOTS.mkdir(parents=True, exist_ok=True)
     figures = Figures(measured.sqlite, measured.postgresql)
     sections = (
         _head(options, measured.postgresql, counted),
-        _beside(figures),
-        _refusals(figures),
+        _peers(figures),
+        _rejections(figures),
         _sizes(figures, options.full),
         _handler(figures),
         _served(measured.served),
-        _alive(measured.alive),
+        _memory(measured.memory),
         _limits(),
     )
     PAGE.write_text("\n\n".join(sections) + "\n")
@@ -100,26 +100,26 @@ def _head(options: argparse.Namespace, postgresql: Results, counted: bool) -> st
     packages = sorted({"Django", "psycopg", "gunicorn"} | {d.package for d in DESIGNS.values() if d.package})
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
     instructions = (
-        f"Instructions are counted by callgrind: a run of {COUNTED} requests taken from a run of {2 * COUNTED}, all "
-        "caches warm. They hardly differ from run to run, so compare these first."
+        f"Instructions are counted by callgrind: the difference between runs of {COUNTED} and {2 * COUNTED} requests "
+        "with warm caches. They hardly differ between runs, so compare these first."
         if counted
-        else "Instructions were not counted in this run: that needs valgrind."
+        else "Instructions were not counted in this run: valgrind is not installed."
     )
-    elsewhere = "" if postgresql else " PostgreSQL was not measured: set DATABASE_URL_PG to a server."
-    return f"""# What a key check costs
+    postgresql_note = "" if postgresql else " PostgreSQL was not measured: set DATABASE_URL_PG to a server."
+    return f"""# Benchmarks
 
 Written by `make bench` on {datetime.now(UTC):%Y-%m-%d}; do not edit. `make bench ARGS="--full --server"` measures \
 a million keys and gunicorn as well.
 
-Every design guards the same view: one account by primary key, two of its fields as JSON. The *floor* is that view \
-with no authentication (`benchmarks/floor.py`); it reads all columns of the site's account. **Ratios are to the floor \
-in the same run**; 2.00 means that the request costs twice what it costs with no authentication. A view that does less \
-would have a lower floor and so higher ratios, which is why what is added above the floor has a column of its own. \
-Where nothing else is said, the view is called directly and there are {KEYS:,} keys in the table.
+Every design protects the same view: one account by primary key, two of its fields as JSON. The *floor* is that view \
+without authentication (`benchmarks/floor.py`); it reads all columns of the site's account. **Ratios are relative to \
+the floor in the same run**; 2.00 means that the request costs twice as much as without authentication. A smaller \
+view would have a lower floor and higher ratios, so the cost above the floor has its own column. Unless stated \
+otherwise, the view is called directly and the table has {KEYS:,} keys.
 
 {instructions} Times are medians of {options.rounds} rounds of {options.requests} requests of each kind \
-(a tenth of them where the library sleeps). All rows take turns in each round, every one in a process of its own; \
-each design has a database of its own.{elsewhere}
+(a tenth if the library sleeps). All rows take turns in every round, each in its own process; each design has its own \
+database.{postgresql_note}
 
 - Machine: {_processor()}, {platform.system()} {platform.machine()}, shared with other work
 - Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}
@@ -146,17 +146,17 @@ COLUMNS = (
 )
 
 
-def _beside(figures: Figures) -> str:
-    cases = (FLOOR, *BESIDE)
+def _peers(figures: Figures) -> str:
+    cases = (FLOOR, *PEERS)
     rows = [[_noted(case), *figures.row(case)] for case in cases]
     unit = _plot_unit(figures)
     bars = [(case.label, figures.value(case), case.design == "finta") for case in cases]
-    _plot("beside", svg.bars(f"Cost of a request with a good key ({unit})", bars, "", 1))
-    return f"""## A good key
+    _plot("beside", svg.bars(f"Cost of a request with a valid key ({unit})", bars, "", 1))
+    return f"""## Valid keys
 
 {_table(("design", *COLUMNS), rows)}
 
-![Cost of a request beside each library](benchmarks/beside.svg)"""
+![Cost of a request with each library](benchmarks/beside.svg)"""
 
 
 def _noted(case: Case) -> str:
@@ -164,16 +164,16 @@ def _noted(case: Case) -> str:
     return f"{case.label} ({note})" if note else case.label
 
 
-def _refusals(figures: Figures) -> str:
+def _rejections(figures: Figures) -> str:
     rows = [
         [KIND_LABELS[kind], case.label, str(figures.sqlite[case][kind]["status"]), *figures.row(case, kind)]
-        for kind in designs.REFUSALS
-        for case in BESIDE
+        for kind in designs.REJECTIONS
+        for case in PEERS
     ]
-    return f"""## Refusals
+    return f"""## Rejected requests
 
-For `finta_keys` the account of the 404 exists: with all accounts it is somebody else's, with a restricted scope \
-another one of the same owner. The others have no scope; for them it does not exist.
+For `finta_keys` the account of the 404 exists: with all accounts it belongs to another user, with a restricted scope \
+to the same owner. The other libraries have no scope; for them it does not exist.
 
 {_table(("request", "design", "status", *COLUMNS), rows)}"""
 
@@ -187,14 +187,14 @@ def _sizes(figures: Figures, full: bool) -> str:
         for caller in [designs.caller_label(case.caller)]
     ]
     scopes = [[designs.caller_label(case.caller), *figures.row(case)] for case in _in_order((SOME, *BY_SCOPE))]
-    knox = next(case for case in BESIDE if case.design == "knox")
+    knox = next(case for case in PEERS if case.design == "knox")
     owned = [[_owned_label(case), *figures.row(case)] for case in _in_order((ALL, knox, *BY_OWNED))]
     series = {
         f"{label}, {designs.caller_label(caller)}": [
             (case.keys, figures.value(case, kind)) for case in cases if case.caller == caller
         ]
-        for kind, label in (("good", "good key"), ("unknown", "unknown key"))
-        for caller in (("all", "scope-100") if kind == "good" else ("all",))
+        for kind, label in (("valid", "valid key"), ("unknown", "unknown key"))
+        for caller in (("all", "scope-100") if kind == "valid" else ("all",))
     }
     _plot("keys", svg.lines(f"Cost against keys in the table ({_plot_unit(figures)})", series, "keys in the table"))
     by_design = {
@@ -204,20 +204,20 @@ def _sizes(figures: Figures, full: bool) -> str:
         for design in ("finta", "knox")
     }
     _plot("owned", svg.lines(f"Cost against keys of one owner ({_plot_unit(figures)})", by_design, "keys of the owner"))
-    absent = "" if full else "\n\nA table of 1,000,000 keys was not measured in this run: `--full` does."
-    return f"""## Does it grow?
+    note = "" if full else "\n\nA table of 1,000,000 keys was not measured in this run; use `--full`."
+    return f"""## Scaling
 
-With the number of keys in the table:
+By number of keys in the table:
 
-{_table(("keys", "key", *COLUMNS), keys)}{absent}
+{_table(("keys", "key", *COLUMNS), keys)}{note}
 
 ![Cost against the number of keys](benchmarks/keys.svg)
 
-With the number of accounts in the scope:
+By number of accounts in the scope:
 
 {_table(("scope", *COLUMNS), scopes)}
 
-With the number of keys that the owner has:
+By number of keys of the owner:
 
 {_table(("design", *COLUMNS), owned)}
 
@@ -229,7 +229,7 @@ def _in_order(cases: Iterable[Case]) -> list[Case]:
 
 
 def _owned(case: Case) -> int:
-    """Return the number in the caller's name: accounts of a scope, or keys of an owner."""
+    """Return the number in the caller's name: accounts in a scope, or keys of an owner."""
     return int(case.caller.partition("-")[2] or 1)
 
 
@@ -238,80 +238,80 @@ def _owned_label(case: Case) -> str:
 
 
 def _handler(figures: Figures) -> str:
-    rows = [[_door_label(case), *figures.row(case, floor=WSGI_FLOOR)] for case in WSGI]
-    return f"""## Through the whole WSGI handler
+    rows = [[_entry_label(case), *figures.row(case, floor=WSGI_FLOOR)] for case in WSGI]
+    return f"""## Through the WSGI handler
 
-URL resolver and the site's middleware included, the same for all; ratios are to the floor through the same handler. \
-The last two rows are the site's own `GET /v2/accounts/{{id}}`, which also counts for the rate limit, looks at Storage \
-Mode and serializes all fields.
+Includes the URL resolver and the site's middleware, the same for all. Ratios are relative to the floor through the \
+same handler. The last two rows are the site's own `GET /v2/accounts/{{id}}`, which also applies the rate limit, \
+checks Storage Mode and serializes all fields.
 
 {_table(("design", *COLUMNS), rows)}"""
 
 
-def _door_label(case: Case) -> str:
-    return f"`GET /v2/accounts/{{id}}`, {designs.caller_label(case.caller)}" if case.door == "site" else case.label
+def _entry_label(case: Case) -> str:
+    return f"`GET /v2/accounts/{{id}}`, {designs.caller_label(case.caller)}" if case.entry == "site" else case.label
 
 
 def _served(served: dict[Case, Served]) -> str:
-    title = "## Requests a second under gunicorn"
+    title = "## Requests per second under gunicorn"
     if not served:
-        return f'{title}\n\nNot measured in this run: `make bench ARGS="--server"` does.'
+        return f'{title}\n\nNot measured in this run; use `make bench ARGS="--server"`.'
     floor = served[WSGI_FLOOR]
     rows = [
         [
             case.label,
-            f"{found.rate:,.0f}",
-            f"{found.rate / floor.rate:.2f}",
-            f"{found.per_cpu:,.0f}",
-            f"{found.per_cpu / floor.per_cpu:.2f}",
+            f"{result.rate:,.0f}",
+            f"{result.rate / floor.rate:.2f}",
+            f"{result.per_cpu:,.0f}",
+            f"{result.per_cpu / floor.per_cpu:.2f}",
         ]
-        for case, found in served.items()
+        for case, result in served.items()
     ]
-    bars = [(case.label, found.rate, case.design == "finta") for case, found in served.items()]
-    _plot("served", svg.bars("Requests a second under gunicorn", bars, ""))
+    bars = [(case.label, result.rate, case.design == "finta") for case, result in served.items()]
+    _plot("served", svg.bars("Requests per second under gunicorn", bars, ""))
     return f"""{title}
 
-{WORKERS} gthread workers of {THREADS} threads, SQLite, {CONNECTIONS} kept connections from one process on the same \
-machine, over the loopback; medians of {ROUNDS} rounds of {SECONDS:.0f} s, the designs taking turns. The load takes \
-processor time from the workers, so these are comparisons and not what a server can do; the requests for each second \
-of processor time of the workers do not contain it.
+{WORKERS} gthread workers with {THREADS} threads, SQLite, {CONNECTIONS} persistent connections from one process on the \
+same machine; medians of {ROUNDS} rounds of {SECONDS:.0f} s, the designs taking turns. The load generator competes for \
+processor time, so compare the rows and do not read them as a server's capacity. Requests per second of the workers' \
+processor time exclude the load generator.
 
-{_table(("design", "requests a second", "of the floor", "for each second of processor", "of the floor"), rows)}
+{_table(("design", "requests per second", "of the floor", "per second of processor time", "of the floor"), rows)}
 
-![Requests a second beside each library](benchmarks/served.svg)"""
+![Requests per second with each library](benchmarks/served.svg)"""
 
 
-def _alive(alive: dict[str, list[int]]) -> str:
-    title = "## What stays in a worker"
-    if not alive:
-        return f'{title}\n\nNot measured in this run: `make bench ARGS="--full"` does.'
-    rows = [[f"{cell:,}" for cell in row] for row in zip(*alive.values(), strict=True)]
+def _memory(memory: dict[str, list[int]]) -> str:
+    title = "## Memory of a worker"
+    if not memory:
+        return f'{title}\n\nNot measured in this run; use `make bench ARGS="--full"`.'
+    rows = [[f"{cell:,}" for cell in row] for row in zip(*memory.values(), strict=True)]
     return f"""{title}
 
-Memory that Python holds (tracemalloc, after a collection) when so many different keys of one owner were used, each \
-once, through the whole handler, its time of use written. Nothing is kept of a key.
+Python's memory (tracemalloc, after a garbage collection) after using this many different keys of one owner once each, \
+through the WSGI handler, including the update of `last_used_at`. Nothing is kept per key.
 
 {_table(("keys used", "bytes", "objects"), rows)}"""
 
 
 def _limits() -> str:
-    return """## What the numbers do not say
+    return """## Limits of these numbers
 
-- Instructions are those of one process. Waiting is not in them: for a disk, for the PostgreSQL server (whose own work \
-they do not contain either), for a lock, for a `sleep()`.
-- Times were taken on a machine that did other work as well. Differences of a few hundredths mean nothing.
-- Everything is warm and in memory, the database is on the same machine, and there is one request at a time (but under \
-gunicorn). A database across a network adds a round trip for each query, which makes the designs more alike.
+- Instructions are counted in one process. They exclude waiting for the disk, locks, `sleep()` and PostgreSQL, and the \
+work of the PostgreSQL server.
+- The machine was shared with other work. Differences of a few hundredths are noise.
+- All data is cached, the database is on the same machine, and requests run one at a time (except under gunicorn). A \
+database across a network adds a round trip per query, which makes the designs more alike.
 - The view is small. The more a view does, the less its authentication matters.
-- The designs do not do the same. `finta_keys` looks up the owner and the scope; djangorestframework-api-key knows no \
-user; DRF's tokens are stored as they are; the others have no scope. Each is set up as its documentation says, with \
-its defaults.
-- When a key was last used is written after the response and at most once a minute. Where the view is called directly \
-that is not in the figures; through the handler the look whether it is due is, and hardly ever the write."""
+- The designs do different things. `finta_keys` looks up the owner and the scope; djangorestframework-api-key has no \
+user; DRF stores its tokens in plain text; the others have no scope. Each is configured as its documentation says, \
+with its defaults.
+- `last_used_at` is updated after the response, at most once a minute. If the view is called directly, the figures \
+exclude it; through the handler they include the check whether an update is due, but hardly any updates."""
 
 
 def _plot_unit(figures: Figures) -> str:
-    counted = "instructions" in figures.sqlite[FLOOR]["good"]
+    counted = "instructions" in figures.sqlite[FLOOR]["valid"]
     return f"{'instructions' if counted else 'time'}, floor = 1"
 
 
@@ -321,6 +321,6 @@ def _plot(name: str, text: str) -> None:
 
 def _table(head: Iterable[str], rows: Iterable[list[str]]) -> str:
     head = list(head)
-    words = [cell for cell in head if cell in ("design", "request", "key", "keys", "scope")]
-    rule = ["---"] * len(words) + ["---:"] * (len(head) - len(words))
+    text_columns = [cell for cell in head if cell in ("design", "request", "key", "keys", "scope")]
+    rule = ["---"] * len(text_columns) + ["---:"] * (len(head) - len(text_columns))
     return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, rule, *rows])

@@ -1,4 +1,4 @@
-"""The parent's side: databases, worker processes, interleaved rounds, instruction counts."""
+"""Databases, worker processes, interleaved rounds and instruction counts."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ Results = dict[Case, dict[str, Any]]
 
 
 class Store:
-    """Where the databases of one run are: a folder of SQLite files, or a PostgreSQL server."""
+    """The databases of a run: SQLite files in a folder, or databases on a PostgreSQL server."""
 
     def __init__(self, folder: Path, server: str = "") -> None:
         self.folder, self.server = folder, server
-        self.made: list[str] = []
+        self.created: list[str] = []
 
     def url(self, design: str, keys: int) -> str:
         name = f"finta_bench_{os.getpid()}_{design}_{keys}"
@@ -46,19 +46,19 @@ class Store:
             "BENCH_DESIGN": design,
             "BENCH_DATABASE": self.url(design, keys),
             "PYTHONHASHSEED": "0",
-            "PYTHONWARNINGS": "ignore::UserWarning",  # static files that were not collected are not asked for
+            "PYTHONWARNINGS": "ignore::UserWarning",  # about static files, which are not used
         }
 
     def fill(self, design: str, keys: int) -> None:
         if self.server:
             self._administer(f'CREATE DATABASE "{self._database(design, keys)}"')
-            self.made.append(self._database(design, keys))
+            self.created.append(self._database(design, keys))
         command = [*_worker("fill", design), str(keys), str(self.callers(design, keys))]
         subprocess.run(command, cwd=ROOT, env=self.environment(design, keys), check=True)  # noqa: S603  # our own
 
     def remove(self) -> None:
-        """Drop the databases that were made on the server. The folder is its owner's to remove."""
-        for name in self.made:
+        """Drop the created databases. The caller removes the folder."""
+        for name in self.created:
             self._administer(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
     def _database(self, design: str, keys: int) -> str:
@@ -72,13 +72,13 @@ class Store:
 
 
 def maintenance(server: str) -> str:
-    """Return the address of the database on the server from which others are made."""
+    """Return the URL of the server's maintenance database."""
     address, _, query = server.partition("?")
     return f"{address.rpartition('/')[0]}/postgres" + (f"?{query}" if query else "")
 
 
 def fill_all(store: Store, cases: Iterable[Case]) -> None:
-    """Make the databases that these cases need and that are not there yet."""
+    """Create the databases of these cases that do not exist yet."""
     for design, keys in sorted({(case.design, case.keys) for case in cases}):
         if store.callers(design, keys).exists():
             continue
@@ -87,19 +87,19 @@ def fill_all(store: Store, cases: Iterable[Case]) -> None:
 
 
 def measure(store: Store, cases: tuple[Case, ...], rounds: int, requests: int) -> Results:
-    """Time every case in every round, and return per case and kind ``us``, ``queries`` and ``status``."""
-    with workers(store, cases) as ask:
+    """Time every case in every round. Return ``us``, ``queries`` and ``status`` per case and kind."""
+    with workers(store, cases) as send:
         results: Results = {case: {} for case in cases}
         for case in cases:
             for kind in case.kinds:
-                results[case][kind] = ask(case, do="look", kind=kind) | {"rounds": []}
+                results[case][kind] = send(case, do="inspect", kind=kind) | {"rounds": []}
         for number in range(rounds):
             say(f"round {number + 1} of {rounds}")
             for case in cases:
-                # The ones that sleep would take most of the time.
+                # It sleeps, which would take most of the time.
                 n = requests // 10 if case.design == "simple" else requests
                 for kind in case.kinds:
-                    results[case][kind]["rounds"].append(ask(case, do="time", kind=kind, n=n))
+                    results[case][kind]["rounds"].append(send(case, do="time", kind=kind, n=n))
     for kinds in results.values():
         for result in kinds.values():
             result["us"] = statistics.median(result.pop("rounds"))
@@ -108,12 +108,12 @@ def measure(store: Store, cases: tuple[Case, ...], rounds: int, requests: int) -
 
 @contextmanager
 def workers(store: Store, cases: tuple[Case, ...]) -> Iterator[Any]:
-    """Start a process for each case, and yield a function that gives one an order and waits for its answer."""
+    """Start a process per case. Yield a function that sends an order to a process and returns the result."""
     processes = {}
     try:
         for case in cases:
             processes[case] = subprocess.Popen(  # noqa: S603  # our own
-                [*_worker("serve", case.design), case.caller, case.door, str(store.callers(case.design, case.keys))],
+                [*_worker("serve", case.design), case.caller, case.entry, str(store.callers(case.design, case.keys))],
                 cwd=ROOT,
                 env=store.environment(case.design, case.keys),
                 stdin=subprocess.PIPE,
@@ -121,16 +121,16 @@ def workers(store: Store, cases: tuple[Case, ...]) -> Iterator[Any]:
                 text=True,
             )
 
-        def ask(case: Case, **order: Any) -> Any:
+        def send(case: Case, **order: Any) -> Any:
             process = processes[case]
             process.stdin.write(json.dumps(order) + "\n")
             process.stdin.flush()
-            answer = process.stdout.readline()
-            if not answer:
-                raise SystemExit(f"The process of {case.name} ended; what it wrote is above.")
-            return json.loads(answer)
+            line = process.stdout.readline()
+            if not line:
+                raise SystemExit(f"The process of {case.name} ended; see its output above.")
+            return json.loads(line)
 
-        yield ask
+        yield send
     finally:
         for process in processes.values():
             process.stdin.close()
@@ -138,9 +138,9 @@ def workers(store: Store, cases: tuple[Case, ...]) -> Iterator[Any]:
 
 
 def count(store: Store, cases: tuple[Case, ...], results: Results) -> bool:
-    """Add ``instructions`` per request. False, and nothing added, where there is no valgrind.
+    """Add ``instructions`` per request. Return False if valgrind is not installed.
 
-    Counts do not depend on what else the machine does, so as many run at a time as there are processors.
+    Counts do not depend on the load of the machine, so one run per processor is active.
     """
     if not shutil.which("valgrind"):
         say("valgrind is not installed: no instruction counts")
@@ -159,21 +159,21 @@ def _count(store: Store, case: Case) -> dict[str, float]:
     command = [
         *("valgrind", "-q", "--tool=callgrind", "--dump-before=getppid", f"--callgrind-out-file={folder / 'out'}"),
         *_worker("count", case.design),
-        *(case.caller, case.door, str(store.callers(case.design, case.keys)), ",".join(case.kinds), str(COUNTED)),
+        *(case.caller, case.entry, str(store.callers(case.design, case.keys)), ",".join(case.kinds), str(COUNTED)),
     ]
     environment = store.environment(case.design, case.keys)
     subprocess.run(command, cwd=ROOT, env=environment, check=True)  # noqa: S603  # our own
-    # A mark before and one after each of the two runs of a kind: of every four dumps, the 2nd and 4th are the runs.
+    # Each of the two runs per kind has a mark before and after it, so the 2nd and 4th of four dumps are the runs.
     dumps = [_total(folder / f"out.{number + 1}") for number in range(4 * len(case.kinds))]
     runs = {kind: dumps[4 * place : 4 * place + 4] for place, kind in enumerate(case.kinds)}
     return {kind: (run[3] - run[1]) / COUNTED for kind, run in runs.items()}
 
 
 def _total(dump: Path) -> int:
-    found = re.search(r"^totals: (\d+)", dump.read_text(), re.MULTILINE)
-    if not found:
-        raise SystemExit(f"{dump} holds no total.")
-    return int(found[1])
+    match = re.search(r"^totals: (\d+)", dump.read_text(), re.MULTILINE)
+    if not match:
+        raise SystemExit(f"{dump} contains no total.")
+    return int(match[1])
 
 
 def _worker(action: str, design: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Requests a second under gunicorn. The load comes from a process of its own, over the loopback only."""
+"""Requests per second under gunicorn. A separate process sends them over the loopback interface."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ ROUNDS, SECONDS = 5, 3.0
 
 @dataclass(frozen=True)
 class Served:
-    """Requests a second, and requests for each second of the workers' processor time, which the load does not touch."""
+    """Requests per second, and requests per second of the workers' processor time, without the load generator."""
 
     rate: float
     per_cpu: float
 
 
 def measure(store: Store, cases: tuple[Case, ...]) -> dict[Case, Served]:
-    """Return what came of each case, the medians of interleaved rounds."""
+    """Return the medians of interleaved rounds."""
     rates: dict[Case, list[Served]] = {case: [] for case in cases}
     fill_all(store, cases)
     with ExitStack() as stack:
@@ -43,8 +43,8 @@ def measure(store: Store, cases: tuple[Case, ...]) -> dict[Case, Served]:
             for case in cases:
                 rates[case].append(_load(store, case, *servers[case], SECONDS))
     return {
-        case: Served(statistics.median(one.rate for one in some), statistics.median(one.per_cpu for one in some))
-        for case, some in rates.items()
+        case: Served(statistics.median(r.rate for r in results), statistics.median(r.per_cpu for r in results))
+        for case, results in rates.items()
     }
 
 
@@ -81,67 +81,67 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
             time.sleep(0.1)
         else:
             return
-    raise SystemExit("gunicorn does not answer; what it wrote is above.")
+    raise SystemExit("gunicorn did not start; see its output above.")
 
 
 def _cpu_seconds(parent: int) -> float:
-    """Return the processor time that the workers of a gunicorn have used so far, as Linux counts it."""
+    """Return the processor time of gunicorn's workers so far (Linux only)."""
     pids = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    # Field 14 and 15 of proc(5), counted after the name, which is in brackets and may hold spaces.
+    # Fields 14 and 15 of proc(5), counted after the name, which is in brackets and may contain spaces.
     stats = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in pids]
     return sum(int(stat[11]) + int(stat[12]) for stat in stats) / os.sysconf("SC_CLK_TCK")
 
 
 def _load(store: Store, case: Case, port: int, parent: int, seconds: float) -> Served:
-    what = json.loads(store.callers(case.design, case.keys).read_text())[case.caller]["good"]
-    command = [sys.executable, "-m", "benchmarks.serving", str(port), what["pk"], what["header"], str(seconds)]
+    caller = json.loads(store.callers(case.design, case.keys).read_text())[case.caller]["valid"]
+    command = [sys.executable, "-m", "benchmarks.serving", str(port), caller["pk"], caller["header"], str(seconds)]
     before = _cpu_seconds(parent)
-    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603  # our own
-    rate, answered = map(float, done.stdout.split())
-    return Served(rate, answered / (_cpu_seconds(parent) - before))
+    process = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603  # our own
+    rate, total = map(float, process.stdout.split())
+    return Served(rate, total / (_cpu_seconds(parent) - before))
 
 
 def load(port: int, pk: str, header: str, seconds: float) -> tuple[float, int]:
-    """Ask for the account over a few kept connections, and return how many answers came a second, and in all."""
+    """Request the account over persistent connections. Return the responses per second and in total."""
     lines = (f"GET /bench/accounts/{pk} HTTP/1.1", f"Host: 127.0.0.1:{port}", f"Authorization: {header}")
     request = ("\r\n".join(lines) + "\r\n\r\n").encode()
     start = time.perf_counter()
-    answered: list[int] = []
+    counts: list[int] = []
     threads = [
-        threading.Thread(target=lambda: answered.append(_ask_until(port, request, start + seconds)))
+        threading.Thread(target=lambda: counts.append(_request_until(port, request, start + seconds)))
         for _ in range(CONNECTIONS)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    if len(answered) < CONNECTIONS:
-        raise SystemExit("A connection failed; what it raised is above.")
-    return sum(answered) / (time.perf_counter() - start), sum(answered)
+    if len(counts) < CONNECTIONS:
+        raise SystemExit("A connection failed; see the exception above.")
+    return sum(counts) / (time.perf_counter() - start), sum(counts)
 
 
-def _ask_until(port: int, request: bytes, end: float) -> int:
-    answered = 0
+def _request_until(port: int, request: bytes, end: float) -> int:
+    count = 0
     with socket.create_connection(("127.0.0.1", port), 10) as connection:
         while time.perf_counter() < end:
             connection.sendall(request)
-            _read_answer(connection)
-            answered += 1
-    return answered
+            _read_response(connection)
+            count += 1
+    return count
 
 
-def _read_answer(connection: socket.socket) -> None:
-    """Read one answer to its end. Raises ``ConnectionError`` for any but a 200."""
+def _read_response(connection: socket.socket) -> None:
+    """Read one response. Raise ``ConnectionError`` unless its status is 200."""
     read = b""
     while True:
-        some = connection.recv(65536)
-        read += some
-        head, found, body = read.partition(b"\r\n\r\n")
-        if found:
+        chunk = connection.recv(65536)
+        read += chunk
+        head, separator, body = read.partition(b"\r\n\r\n")
+        if separator:
             length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
             if len(body) >= length:
                 break
-        if not some:
+        if not chunk:
             raise ConnectionError("The server closed the connection.")
     if not head.startswith(b"HTTP/1.1 200"):
         raise ConnectionError(head.partition(b"\r\n")[0].decode())

@@ -1,4 +1,4 @@
-"""The site's settings with a fixed environment, one design's app and one database."""
+"""The site's settings with a fixed environment, the app of one design and its database."""
 
 import os
 
@@ -25,7 +25,7 @@ ROOT_URLCONF = "benchmarks.urls"
 STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"  # noqa: F405
 DATABASES["default"]["CONN_MAX_AGE"] = None  # noqa: F405
 
-# drf-simple-apikey: what it asks for. Over plain HTTP it would refuse everything.
+# Required by drf-simple-apikey, which rejects requests over plain HTTP by default.
 DRF_API_KEY = {"FERNET_SECRET": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "ENFORCE_HTTPS": False}
-# It warns of every refused key: nobody listens.
+# It logs a warning for every rejected key.
 LOGGING = {"version": 1, "handlers": {"none": {"class": "logging.NullHandler"}}, "root": {"handlers": ["none"]}}

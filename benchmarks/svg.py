@@ -1,4 +1,4 @@
-"""Two small plots, written by hand: bars and lines. Greys and colours that can be read on light and on dark."""
+"""Bar and line plots as SVG, readable on light and dark backgrounds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WIDTH, LEFT, TOP, BAR = 760, 290, 40, 28
 
 
 def bars(title: str, rows: list[tuple[str, float, bool]], unit: str, mark: float | None = None) -> str:
-    """Rows are label, value, and whether it is ours. ``mark`` draws a line, such as at the floor's 1."""
+    """Rows are a label, a value, and True for our own bar. ``mark`` draws a line, such as at the floor's 1."""
     high = max((value for _, value, _ in rows), default=1) * 1.02 or 1
     scale = (WIDTH - LEFT - 80) / high
     height = TOP + BAR * len(rows) + 12
@@ -35,8 +35,8 @@ def bars(title: str, rows: list[tuple[str, float, bool]], unit: str, mark: float
 
 
 def lines(title: str, series: dict[str, list[tuple[float, float]]], below: str) -> str:
-    """Each series is points, smallest x first; x is logarithmic, y starts at 0."""
-    points = [point for some in series.values() for point in some]
+    """Each series is a list of points in order of x; x is logarithmic, y starts at 0."""
+    points = [point for points in series.values() for point in points]
     low, high = (math.log10(f(x for x, _ in points)) for f in (min, max))
     step = _step(max(y for _, y in points) / 4)
     top = 5 * step
@@ -54,9 +54,9 @@ def lines(title: str, series: dict[str, list[tuple[float, float]]], below: str) 
     for x in sorted({x for x, _ in points}):
         parts.append(f'<text x="{place(x, 0)[0]:.1f}" y="{bottom + 20}" text-anchor="middle">{x:,.0f}</text>')
     parts.append(f'<text x="{(left + right) / 2:.0f}" y="{bottom + 42}" text-anchor="middle">{escape(below)}</text>')
-    for number, (label, some) in enumerate(series.items()):
+    for number, (label, series_points) in enumerate(series.items()):
         colour = COLOURS[number % len(COLOURS)]
-        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in some))
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in series_points))
         parts.append(f'<polyline class="line" stroke="{colour}" points="{path}"/>')
         parts += [
             f'<circle fill="{colour}" cx="{x.split(",")[0]}" cy="{x.split(",")[1]}" r="3"/>' for x in path.split()
@@ -77,7 +77,7 @@ def _document(title: str, height: int, parts: list[str]) -> str:
 
 
 def _step(least: float) -> float:
-    """Return the first of 1, 2, 2.5, 5 times a power of ten that is not below ``least``."""
+    """Return the smallest of 1, 2, 2.5, 5 times a power of ten that is at least ``least``."""
     power = 10 ** math.floor(math.log10(least))
     return next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= least)
 

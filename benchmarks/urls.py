@@ -1,4 +1,4 @@
-"""The measured view for the whole handler, and the site's own API."""
+"""The measured view and the site's own API."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""The floor's view behind each design's authentication, as its documentation says to write it."""
+"""The floor's view with the authentication of each design, as its documentation recommends."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from finta_keys.scoping import AccountScopeMixin
 
 
 class Finta(AccountScopeMixin, GenericAPIView[Any]):
-    """As the site's own views look an account up (``KeyView.find``)."""
+    """Looks up the account like the site's own views (``KeyView.find``)."""
 
     authentication_classes = [ApiKeyAuthentication]
     permission_classes = [IsAuthenticated]
@@ -37,19 +37,19 @@ class Finta(AccountScopeMixin, GenericAPIView[Any]):
 def token() -> type[Floor]:
     from rest_framework.authentication import TokenAuthentication
 
-    return _behind(TokenAuthentication)
+    return _authenticated(TokenAuthentication)
 
 
 def knox() -> type[Floor]:
     from knox.auth import TokenAuthentication
 
-    return _behind(TokenAuthentication)
+    return _authenticated(TokenAuthentication)
 
 
 def simple() -> type[Floor]:
     from drf_simple_apikey.backends import APIKeyAuthentication
 
-    return _behind(APIKeyAuthentication)
+    return _authenticated(APIKeyAuthentication)
 
 
 def apikey() -> type[Floor]:
@@ -59,11 +59,11 @@ def apikey() -> type[Floor]:
 
 
 def view_of(design: str) -> Any:
-    """Return the view of a design, to be called with a request and ``pk``."""
-    made = {"floor": lambda: Floor, "finta": lambda: Finta}.get(design) or globals()[design]
-    return made().as_view()
+    """Return the view function of a design. It takes a request and ``pk``."""
+    build = {"floor": lambda: Floor, "finta": lambda: Finta}.get(design) or globals()[design]
+    return build().as_view()
 
 
-def _behind(authentication: type) -> type[Floor]:
-    names = {"authentication_classes": [authentication], "permission_classes": [IsAuthenticated]}
-    return type("Peer", (Floor,), names)
+def _authenticated(authentication: type) -> type[Floor]:
+    attributes = {"authentication_classes": [authentication], "permission_classes": [IsAuthenticated]}
+    return type("Peer", (Floor,), attributes)

@@ -1,7 +1,7 @@
-"""One process that measures one case, or fills one database. Started by ``running.py``.
+"""A process that measures one case or fills one database. Started by ``running.py``.
 
-``fill`` fills; ``serve`` answers orders, a line of JSON each; ``count`` runs the requests between marks that
-callgrind sees.
+``fill`` fills the database. ``serve`` executes orders from standard input, one JSON object per line. ``count`` runs the
+requests between marks for callgrind.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-WARM_UP = 30  # requests before any that counts: caches, prepared statements, lazy imports
-STATUS = {"good": (200,), "elsewhere": (404,), "unknown": (401, 403), "malformed": (401, 403)}
+WARM_UP = 30  # first requests, not measured: caches, prepared statements, lazy imports
+STATUS = {"valid": (200,), "elsewhere": (404,), "unknown": (401, 403), "malformed": (401, 403)}
 
 
 def main(action: str, design: str, *arguments: str) -> None:
@@ -28,8 +28,8 @@ def main(action: str, design: str, *arguments: str) -> None:
     if action == "fill":
         _fill(design, int(arguments[0]), Path(arguments[1]))
         return
-    caller, door, callers = arguments[:3]
-    requests = _requests(design, door, json.loads(Path(callers).read_text())[caller])
+    caller, entry, callers = arguments[:3]
+    requests = _requests(design, entry, json.loads(Path(callers).read_text())[caller])
     if action == "serve":
         for line in sys.stdin:
             order = json.loads(line)
@@ -51,9 +51,9 @@ def _fill(design: str, keys: int, callers: Path) -> None:
         cursor.execute("ANALYZE")
 
 
-def _requests(design: str, door: str, kinds: dict[str, Any]) -> dict[str, Callable[[], int]]:
-    make = _direct(design) if door == "view" else _through_handler(door)
-    return {kind: make(**what) for kind, what in kinds.items()}
+def _requests(design: str, entry: str, kinds: dict[str, Any]) -> dict[str, Callable[[], int]]:
+    make = _direct(design) if entry == "view" else _through_handler(entry)
+    return {kind: make(**request) for kind, request in kinds.items()}
 
 
 def _direct(design: str) -> Callable[..., Callable[[], int]]:
@@ -70,14 +70,14 @@ def _direct(design: str) -> Callable[..., Callable[[], int]]:
     return make
 
 
-def _through_handler(door: str) -> Callable[..., Callable[[], int]]:
+def _through_handler(entry: str) -> Callable[..., Callable[[], int]]:
     from benchmarks.wsgi import application
 
-    base = "/v2/accounts/" if door == "site" else "/bench/accounts/"
+    base = "/v2/accounts/" if entry == "site" else "/bench/accounts/"
 
     def make(header: str, pk: str) -> Callable[[], int]:
         environ = environ_of(base + pk, header)
-        return lambda: answer(application, environ)
+        return lambda: respond(application, environ)
 
     return make
 
@@ -88,7 +88,7 @@ def environ_of(path: str, header: str) -> dict[str, Any]:
     return {**RequestFactory(SERVER_NAME="localhost").get(path).environ, "HTTP_AUTHORIZATION": header}
 
 
-def answer(application: Any, environ: dict[str, Any]) -> int:
+def respond(application: Any, environ: dict[str, Any]) -> int:
     started: list[str] = []
     response = application(environ.copy(), lambda status, headers: started.append(status))
     for _ in response:
@@ -107,26 +107,26 @@ def _time(request: Callable[[], int], order: dict[str, Any]) -> float:
     return statistics.median(times) / 1000
 
 
-def _look(request: Callable[[], int], order: dict[str, Any]) -> dict[str, int]:
-    """Return the status and the number of queries, after the first few requests."""
+def _inspect(request: Callable[[], int], order: dict[str, Any]) -> dict[str, int]:
+    """Return the status and number of queries after warming up."""
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 
     for _ in range(WARM_UP):
         status = request()
     if status not in STATUS[order["kind"]]:
-        raise SystemExit(f"{sys.argv} answered {status} to a request of the kind {order['kind']!r}")
+        raise SystemExit(f"{sys.argv}: status {status} for a request of the kind {order['kind']!r}")
     with CaptureQueriesContext(connection) as queries:
         request()
     return {"status": status, "queries": len(queries)}
 
 
-_ORDERS = {"time": _time, "look": _look}
+_ORDERS = {"time": _time, "inspect": _inspect}
 
 
 def _count(request: Callable[[], int], kind: str, n: int) -> None:
-    """Run ``n`` requests, then twice as many, each between two marks: the start of ``getppid()``."""
-    _look(request, {"kind": kind})
+    """Run ``n`` requests, then twice as many, between calls of ``getppid()``, which callgrind uses as marks."""
+    _inspect(request, {"kind": kind})
     for times in (n, 2 * n):
         gc.collect()
         os.getppid()

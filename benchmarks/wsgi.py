@@ -1,4 +1,4 @@
 import os
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.settings")
-from config.wsgi import application  # noqa: F401  # what gunicorn serves
+from config.wsgi import application  # noqa: F401  # served by gunicorn
