@@ -14,11 +14,10 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models
 from django.forms.fields import InvalidJSONInput
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from rest_framework.exceptions import ValidationError as ApiValidationError
 
-from accounts_app.api.serializers import Liability
-from accounts_app.fresh_sign_in import ask_for_password
 from accounts_app.models import Account, Transaction, User
+from accounts_app.sign_in.confirm_password import require_recent_password
+from accounts_app.validators import validate_liability
 
 
 class CarefulAdmin(admin.ModelAdmin):
@@ -81,21 +80,21 @@ class UserAdmin(CarefulAdmin, auth_admin.UserAdmin):
     # one is reset.
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
-        return ask_for_password(request) or super().user_change_password(request, id, form_url)
+        return require_recent_password(request) or super().user_change_password(request, id, form_url)
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        return ask_for_password(request) or super().changeform_view(request, *args, **kwargs)
+        return require_recent_password(request) or super().changeform_view(request, *args, **kwargs)
 
 
 class LiabilityField(forms.JSONField):
-    """A debt's details under the rules of the API. Text that Python's JSON reader gives up on is an error too."""
+    """JSON of a liability. JSON that Python cannot parse is a form error too."""
 
     def to_python(self, value: Any) -> Any:
         try:
             liability = super().to_python(value)
-            return None if liability is None else Liability().run_validation(liability)
-        except ApiValidationError as refused:
-            raise ValidationError([str(detail) for detail in refused.detail]) from None
+            if liability is not None:  # The model does not validate {}, which Django takes for empty.
+                validate_liability(liability)
+            return liability
         except (ValueError, RecursionError):  # A number of some thousand digits, or as many brackets.
             raise ValidationError(self.error_messages["invalid"], code="invalid") from None
 

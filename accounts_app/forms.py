@@ -11,8 +11,8 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from accounts_app.models import MONEY_DECIMALS, Account, User, currency_code, fits_a_json_number
-from accounts_app.text import one_line
+from accounts_app.models import Account, User
+from accounts_app.validators import MONEY_DECIMALS, validate_currency, validate_money, validate_single_line
 from finta_keys import conf
 
 # One comma alone is refused: 1,234 is a thousand to some, and little more than one to others.
@@ -44,7 +44,7 @@ class Line(forms.CharField):
         super().__init__(**options)
         self.limit = Account._meta.get_field(column).max_length or 0  # type: ignore[union-attr]  # it has one
         # In the place of Django's own: it would tell of a NUL twice, and have browsers cut pasted text off in silence.
-        self.validators = [one_line, self._check_length]
+        self.validators = [validate_single_line, self._check_length]
 
     def _check_length(self, text: str) -> None:
         if len(text) > self.limit:
@@ -54,7 +54,7 @@ class Line(forms.CharField):
 class CurrencyField(Line):
     def __init__(self, **options: Any) -> None:
         super().__init__("currency", **options)
-        self.validators = [currency_code]
+        self.validators = [validate_currency]
 
     def to_python(self, value: Any) -> str:
         text = str(super().to_python(value))
@@ -70,7 +70,7 @@ class MoneyField(forms.Field):
         "invalid": "Write the sum in digits, with a point before the decimals, such as 1234.50, 1,234.50 or -20.",
         "decimals": f"Give at most {MONEY_DECIMALS} decimals.",
     }
-    default_validators = [fits_a_json_number]
+    default_validators = [validate_money]
 
     def to_python(self, value: Any) -> Decimal | None:
         text = (value or "").strip().replace("−", "-")

@@ -1,8 +1,10 @@
-"""Counting what a caller does, by moving windows, in ``RATE_LIMIT_STORAGE``.
+"""Rate limits with moving windows, counted in ``RATE_LIMIT_STORAGE``.
 
-A rate is written as ``200/minute`` or ``10/5 minutes``. Several with ``;`` between them hold all at once: ``5/minute;
-9/15 minutes`` lets five through at once and makes who goes on wait longer and longer. All of it raises ``Unreachable``
-while the storage cannot be reached, after a second at most; whether to go on without it is for the caller to say.
+Write a rate as ``200/minute`` or ``10/5 minutes``. Several rates separated by ``;`` apply together:
+``5/minute; 9/15 minutes`` allows a burst of five and then makes callers wait longer and longer.
+
+All functions raise ``Unreachable`` if the storage cannot be reached, after one second at most. The
+caller decides whether to continue without a limit.
 """
 
 from __future__ import annotations
@@ -23,62 +25,62 @@ logger = logging.getLogger(__name__)
 
 Unreachable = StorageError
 
-TELL_EVERY = 60.0  # seconds
-_told: dict[str, float] = {}  # When each thing was last told, by this process.
-_building = threading.Lock()
+LOG_INTERVAL = 60.0  # seconds between two warnings with the same message
+_logged_at: dict[str, float] = {}
+_build_lock = threading.Lock()
 
 
-def has_room(rates: str, *counted: str) -> bool:
-    """Return whether ``hit()`` would count now. Nothing is counted."""
+def has_room(rates: str, *identifiers: str) -> bool:
+    """Return True if ``hit()`` would succeed now. Counts nothing."""
     limiter = _limiter(settings.RATE_LIMIT_STORAGE)
-    return all(limiter.test(rate, *counted) for rate in _parse(rates))
+    return all(limiter.test(rate, *identifiers) for rate in _parse(rates))
 
 
-def hit(rates: str, *counted: str) -> bool:
-    """Count once more what ``counted`` names, unless a window is full. Return whether none was."""
+def hit(rates: str, *identifiers: str) -> bool:
+    """Count one hit unless a window is full. Return True if it was counted."""
     limiter, windows = _limiter(settings.RATE_LIMIT_STORAGE), _parse(rates)
-    # What one window refuses is not to fill the others. Somebody may take the last place in between: then the windows
-    # before that one have counted once too often, and nothing got through.
-    if len(windows) > 1 and not has_room(rates, *counted):
+    # A hit that one window rejects must not count in the others. If another caller takes the last
+    # place in between, the earlier windows count one hit too many; nothing passes the limit.
+    if len(windows) > 1 and not has_room(rates, *identifiers):
         return False
-    return all(limiter.hit(rate, *counted) for rate in windows)
+    return all(limiter.hit(rate, *identifiers) for rate in windows)
 
 
-def wait(rates: str, *counted: str) -> int:
-    """Return after how many whole seconds the oldest has left every window that is full; 1 where none is any more."""
+def retry_after(rates: str, *identifiers: str) -> int:
+    """Return the whole seconds until every full window has room again; 1 if none is full any longer."""
     limiter = _limiter(settings.RATE_LIMIT_STORAGE)
-    windows = [limiter.get_window_stats(rate, *counted) for rate in _parse(rates)]
+    windows = [limiter.get_window_stats(rate, *identifiers) for rate in _parse(rates)]
     reset = max((window.reset_time for window in windows if window.remaining <= 0), default=0.0)
     return max(1, math.ceil(reset - time.time()))
 
 
-def forget(rates: str, *counted: str) -> None:
-    """Start to count anew."""
+def clear(rates: str, *identifiers: str) -> None:
+    """Set the count back to zero."""
     for rate in _parse(rates):
-        _limiter(settings.RATE_LIMIT_STORAGE).clear(rate, *counted)
+        _limiter(settings.RATE_LIMIT_STORAGE).clear(rate, *identifiers)
 
 
-def tell_unreachable(consequence: str) -> None:
-    """Log, at most once a minute, that the storage cannot be reached and what that means."""
+def log_unreachable(consequence: str) -> None:
+    """Log that the storage cannot be reached, and the consequence. At most once a minute for each."""
     now = time.monotonic()
-    if now - _told.get(consequence, -TELL_EVERY) >= TELL_EVERY:
-        _told[consequence] = now
+    if now - _logged_at.get(consequence, -LOG_INTERVAL) >= LOG_INTERVAL:
+        _logged_at[consequence] = now
         logger.warning("%s: RATE_LIMIT_STORAGE cannot be reached.", consequence, exc_info=True)
 
 
 def _limiter(storage: str) -> MovingWindowRateLimiter:
-    """Return the one limiter of this process: ``memory://`` counts in the object itself.
+    """Return the limiter of this process. There must be only one: ``memory://`` counts in the object itself.
 
-    Built by one thread at a time: ``limits`` imports the client of Redis when it first needs it, and fails in a second
-    thread that comes while it does.
+    The lock is for ``limits``: it imports the Redis client on first use, and a second thread that
+    arrives during the import fails.
     """
-    with _building:
-        return _built(storage)
+    with _build_lock:
+        return _build_limiter(storage)
 
 
 @cache
-def _built(storage: str) -> MovingWindowRateLimiter:
-    # A storage that takes packets and answers none must not hold up every request.
+def _build_limiter(storage: str) -> MovingWindowRateLimiter:
+    # Without timeouts, a storage that accepts connections but never replies would block every request.
     timeouts = {"socket_connect_timeout": 1, "socket_timeout": 1} if storage.startswith("redis") else {}
     return MovingWindowRateLimiter(storage_from_string(storage, wrap_exceptions=True, **timeouts))
 

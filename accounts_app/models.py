@@ -4,40 +4,34 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, date, datetime
-from decimal import Decimal
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.core.exceptions import ValidationError
-from django.core.validators import RegexValidator
 from django.db import models, transaction
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from accounts_app.validators import (
+    MONEY_DECIMALS,
+    MONEY_MAX_DIGITS,
+    validate_currency,
+    validate_liability,
+    validate_money,
+)
 from finta_keys.names import fold
 
 EMAIL_KEY_MAX_LENGTH = 320
-MONEY_MAX_DIGITS, MONEY_DECIMALS = 15, 4
 MANUAL = "manual"  # The provider of an account that its owner keeps up by hand.
 
-currency_code = RegexValidator(r"^[A-Z]{3}\Z", "Give a currency code of three capital letters, such as USD.")
 
-
-def fits_a_json_number(amount: Decimal) -> None:
-    """Refuse a sum of more than 15 digits: a double, which is what JSON readers make of a number, holds no more."""
-    _, digits, exponent = amount.normalize().as_tuple()
-    if len(digits) + max(int(exponent), 0) > MONEY_MAX_DIGITS:
-        raise ValidationError(f"Give at most {MONEY_MAX_DIGITS} digits.")
-
-
-def money(**options: Any) -> models.DecimalField[Any, Any]:
-    """A sum in the currency of its row: at most 15 digits in all, at most 4 of them decimals (the most that a currency
-    of ISO 4217 has)."""
+def money_field(**options: Any) -> models.DecimalField[Any, Any]:
+    """An amount in the currency of its row, with at most 15 digits. 4 decimals are the most in ISO 4217."""
     return models.DecimalField(
         max_digits=MONEY_MAX_DIGITS + MONEY_DECIMALS,
         decimal_places=MONEY_DECIMALS,
-        validators=[fits_a_json_number],
+        validators=[validate_money],
         **options,
     )
 
@@ -160,13 +154,13 @@ class Account(models.Model):
     mask = models.CharField("last digits", max_length=10, blank=True)
     type = models.CharField(max_length=50)
     subtype = models.CharField(max_length=50, blank=True)
-    currency = models.CharField(max_length=3, validators=[currency_code])
-    current_balance = money()
-    available_balance = money(null=True, blank=True)
+    currency = models.CharField(max_length=3, validators=[validate_currency])
+    current_balance = money_field()
+    available_balance = money_field(null=True, blank=True)
     balance_as_of = models.DateTimeField(null=True, blank=True)
     status = models.CharField(max_length=12, choices=Status.choices, default=Status.ACTIVE)
     closed_at = models.DateTimeField(null=True, blank=True)
-    liability = models.JSONField(null=True, blank=True)
+    liability = models.JSONField(null=True, blank=True, validators=[validate_liability])
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects: ClassVar[models.Manager[Account]] = models.Manager.from_queryset(AccountQuerySet)()
@@ -257,8 +251,8 @@ class Transaction(models.Model):
     provider_id = models.CharField(max_length=200)
     summary = models.CharField(max_length=500)
     status = models.CharField(max_length=7, choices=Status.choices, default=Status.POSTED)
-    amount = money()
-    currency = models.CharField(max_length=3, validators=[currency_code])
+    amount = money_field()
+    currency = models.CharField(max_length=3, validators=[validate_currency])
     authorized_date = models.DateField(null=True, blank=True)
     posted_date = models.DateField(null=True, blank=True)
     created_date = models.DateField(default=today, editable=False)
@@ -270,9 +264,9 @@ class Transaction(models.Model):
     )
     merchant_name = models.CharField(max_length=200, blank=True)
     category_id = models.UUIDField(null=True, blank=True)
-    fees = money(null=True, blank=True)
+    fees = money_field(null=True, blank=True)
     fee_type = models.CharField(max_length=50, blank=True)
-    net_amount = money(null=True, blank=True)
+    net_amount = money_field(null=True, blank=True)
     sub_account = models.CharField(max_length=200, blank=True)
     payment_channel = models.CharField(max_length=50, blank=True)
     check_number = models.CharField(max_length=50, blank=True)

@@ -3,7 +3,8 @@
 from django.contrib.auth import views as auth
 from django.urls import path
 
-from accounts_app import sign_in, views
+from accounts_app import views
+from accounts_app.sign_in import views as sign_in
 
 urlpatterns = [
     # Sign-in

@@ -53,10 +53,10 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     # It answers nothing itself: what all others do and log has the id that it gives.
-    "accounts_app.request_log.RequestLogMiddleware",
+    "config.request_log.RequestLogMiddleware",
     # What all answers have comes before all that may answer: static files, errors of those further down.
-    "accounts_app.middleware.SecurityHeadersMiddleware",
-    "accounts_app.middleware.ApiHeadersMiddleware",
+    "config.middleware.SecurityHeadersMiddleware",
+    "config.middleware.ApiHeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -122,15 +122,8 @@ LOGOUT_REDIRECT_URL = "login"
 PASSWORD_RESET_TIMEOUT = 60 * 60  # An hour: mailboxes are read by others long after. The pages name it.
 
 # No script needs to read a cookie: forms carry the token of their own.
-SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
-# Not Strict: a link in a mail or a chat would then open the sign-in page for one who is signed in. Nothing changes by
-# GET, and a POST from elsewhere comes without these cookies.
-SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
-X_FRAME_OPTIONS = "DENY"
-SECURE_CONTENT_TYPE_NOSNIFF = True
-SECURE_REFERRER_POLICY = "same-origin"  # A site that a link leads to does not learn which page it was on.
-SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 # One year. Django sends it on requests over TLS only; subdomains are for the operator of the domain to decide on.
 SECURE_HSTS_SECONDS = 0 if DEBUG else 365 * 24 * 60 * 60
 # Off at first: a proxy does it better, and whether there is one is not known here. Never for the API: a client that
@@ -145,7 +138,7 @@ FINTA_KEYS_ACCOUNT_MODEL = "accounts_app.Account"
 FINTA_KEYS_ACCOUNT_GROUP = "institution_name"
 FINTA_KEYS_ACCOUNT_LABEL = "label"
 FINTA_KEYS_BASE_TEMPLATE = "base.html"
-FINTA_KEYS_FRESH_SIGN_IN = "accounts_app.fresh_sign_in.ask_for_password"
+FINTA_KEYS_FRESH_SIGN_IN = "accounts_app.sign_in.confirm_password.require_recent_password"
 
 API_RATE_LIMIT = env.str("API_RATE_LIMIT", default="200/minute")
 # Growing delays: five attempts at once, then two for which to wait a minute, two for five, and none for more than 15.
@@ -176,12 +169,12 @@ if LOG_LEVEL not in _levels:
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"()": f"accounts_app.logs.{'LineFormatter' if DEBUG else 'JsonFormatter'}"}},
+    "formatters": {"line": {"()": f"config.log_formatters.{'LineFormatter' if DEBUG else 'JsonFormatter'}"}},
     "filters": {"debug_is_off": {"()": "django.utils.log.RequireDebugFalse"}},
     "handlers": {
         "console": {"class": "logging.StreamHandler", "formatter": "line"},
         "mail": {
-            "class": "accounts_app.logs.ReportByMail",
+            "class": "config.error_reports.RedactingAdminEmailHandler",
             "formatter": "line",
             "level": "ERROR",
             "filters": ["debug_is_off"],
@@ -201,17 +194,16 @@ LOGGING = {
         "django.db.backends": {"level": "INFO"},
     },
 }
-DEFAULT_EXCEPTION_REPORTER = "accounts_app.reports.Reporter"
-DEFAULT_EXCEPTION_REPORTER_FILTER = "accounts_app.reports.ReportFilter"
+DEFAULT_EXCEPTION_REPORTER = "config.error_reports.RedactingReporter"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "config.error_reports.RedactingReporterFilter"
 
-FILE_UPLOAD_HANDLERS = ["accounts_app.uploads.NoFiles"]
+FILE_UPLOAD_HANDLERS = ["config.upload_handlers.DiscardFiles"]
 # A scope form sends a field for each account that is checked; Django's limit is 1,000.
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_I18N = False  # Messages of the API are the same for everybody.
-USE_TZ = True
 
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"

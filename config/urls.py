@@ -7,9 +7,9 @@ from django.urls import include, path
 from django.views.decorators.cache import cache_control
 from django.views.generic import RedirectView
 
-from accounts_app.sign_in import limit_guesses
+from accounts_app.sign_in.limits import limit_attempts
 
-handler500 = "accounts_app.unavailable.server_error"
+handler500 = "config.error_views.server_error"
 
 
 @cache_control(public=True, max_age=24 * 60 * 60)
@@ -26,7 +26,7 @@ urlpatterns = [
     # The operator
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
     # In the place of the admin's own, which have no limit.
-    path("admin/login/", limit_guesses(admin.site.login)),
+    path("admin/login/", limit_attempts(admin.site.login)),
     path("admin/password_change/", RedirectView.as_view(pattern_name="password_change")),
     path("admin/", admin.site.urls),
     # Integrations; the last entry there answers all that is left below it

@@ -8,7 +8,7 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django_application = get_wsgi_application()
 
-from accounts_app.request_log import log_start  # noqa: E402  # needs what the line before has set up
+from config.request_log import log_start  # noqa: E402  # needs what the line before has set up
 
 log_start()
 

@@ -91,7 +91,7 @@ def alices_browser(alice: User) -> Client:
 @pytest.fixture(autouse=True)
 def _mail_is_sent_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """In the thread of the test, whose transaction no other one sees."""
-    monkeypatch.setattr("accounts_app.sign_in.apart", lambda job: job())
+    monkeypatch.setattr("accounts_app.sign_in.background.run_in_thread", lambda job: job())
 
 
 @pytest.fixture
@@ -104,5 +104,5 @@ def other_threads_close_connections(monkeypatch: pytest.MonkeyPatch) -> None:
 def _rate_limit_starts_anew() -> None:
     from accounts_app import limiter
 
-    limiter._built.cache_clear()
-    limiter._told.clear()
+    limiter._build_limiter.cache_clear()
+    limiter._logged_at.clear()

@@ -22,8 +22,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from accounts_app import sign_in
 from accounts_app.models import User
+from accounts_app.sign_in import background
 from config.wsgi import application
 from finta_keys import secret
 from finta_keys.models import ApiKey
@@ -36,7 +36,7 @@ from tests.test_secret_is_nowhere import dump_of_all_tables
 from tests.test_settings import GOOD, start
 
 ROOT = Path(__file__).parent.parent
-APART = sign_in.apart  # the real one, which tests have done at once
+RUN_IN_THREAD = background.run_in_thread  # the real one, which tests have done at once
 SURROGATE = r"\ud800"  # half of a pair, where the charset is unicode_escape
 FORM = "multipart/form-data; boundary=B"
 NEW_PASSWORD = "battery horse staple correct"
@@ -233,7 +233,7 @@ def test_the_next_answer_on_a_connection_does_not_tell_whether_a_mail_was_sent(
     monkeypatch, other_threads_close_connections
 ):
     """The mail server does not answer until the next request on the connection has been: nothing waits for it."""
-    monkeypatch.setattr(sign_in, "apart", APART)
+    monkeypatch.setattr(background, "run_in_thread", RUN_IN_THREAD)
     user, goes_on = UserFactory(), threading.Event()
     sent = mock.Mock(side_effect=lambda *args, **kwargs: goes_on.wait(30))
     monkeypatch.setattr("django.contrib.auth.forms.PasswordResetForm.send_mail", sent)
@@ -241,7 +241,7 @@ def test_the_next_answer_on_a_connection_does_not_tell_whether_a_mail_was_sent(
         assert Client().post("/password/reset", {"email": user.email}).status_code == 302
         assert Client().get("/login").status_code == 200
     goes_on.set()
-    for thread in [each for each in threading.enumerate() if each.name == "apart"]:
+    for thread in [each for each in threading.enumerate() if each.name == "background"]:
         thread.join(30)
     assert sent.call_count == 1
     assert not [query["sql"] for query in queries if User._meta.db_table in query["sql"]]

@@ -23,11 +23,11 @@ from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 from django.utils.log import RequireDebugFalse
 
-from accounts_app.logs import JsonFormatter, LineFormatter, ReportByMail
-from accounts_app.redaction import redact
-from accounts_app.reports import Shown
-from accounts_app.request_log import RequestLogMiddleware
+from config.error_reports import RedactedRepr, RedactingAdminEmailHandler
+from config.log_formatters import JsonFormatter, LineFormatter
+from config.request_log import RequestLogMiddleware
 from finta_keys import secret as format_of_secrets
+from finta_keys.redaction import redact
 from tests.conftest import ApiClient
 from tests.factories import PASSWORD, UserFactory
 from tests.finta_keys.pages import hidden_fields, url
@@ -47,7 +47,7 @@ def log(settings):
     machine, person = (logging.StreamHandler(io.StringIO()) for _ in range(2))
     machine.setFormatter(JsonFormatter())
     person.setFormatter(LineFormatter())
-    by_mail = ReportByMail(include_html=True)
+    by_mail = RedactingAdminEmailHandler(include_html=True)
     by_mail.setLevel(logging.ERROR)
     by_mail.addFilter(RequireDebugFalse())
     by_mail.setFormatter(LineFormatter())
@@ -512,7 +512,7 @@ def test_wherever_a_look_up_fails_no_report_has_the_secret(restricted, log, sett
     settings.DEBUG = debug
     # As if the handler of errors failed too: so Django reports.
     monkeypatch.setattr("accounts_app.api.errors._status", lambda _: 1 / 0)
-    monkeypatch.setattr("accounts_app.middleware.is_api", lambda _: False)
+    monkeypatch.setattr("config.middleware.is_api", lambda _: False)
     answers = fail_everywhere(lambda: restricted.client.post("/v2/accounts", {"name": str(restricted.secret)}))
     answers += fail_everywhere(lambda: restricted.client.get("/v2/accounts"))
     failed = [answer for answer in answers if answer.status_code == 500]
@@ -589,8 +589,8 @@ def test_no_text_keeps_the_log_busy():
 
 
 def test_a_value_is_redacted_before_a_report_breaks_or_cuts_it():
-    assert SECRET[6:20] not in repr(Shown({"body": b"x" * 70 + SECRET.encode()}))
-    assert repr(Shown(["plain", 1])) == "['plain', 1]"
+    assert SECRET[6:20] not in repr(RedactedRepr({"body": b"x" * 70 + SECRET.encode()}))
+    assert repr(RedactedRepr(["plain", 1])) == "['plain', 1]"
 
 
 # Set-up

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from datetime import date
 from decimal import Decimal
@@ -14,21 +13,17 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts_app.api import errors
-from accounts_app.api.base import encoded_size
-from accounts_app.models import (
+from accounts_app.models import Account, Transaction
+from accounts_app.validators import (
+    LIABILITY_TYPES,
     MONEY_DECIMALS,
     MONEY_MAX_DIGITS,
-    Account,
-    Transaction,
-    currency_code,
-    fits_a_json_number,
+    validate_currency,
+    validate_liability,
+    validate_money,
 )
-from accounts_app.text import cannot_be_stored
 
 MONEY_LIMIT = 10**MONEY_MAX_DIGITS - 1
-LIABILITY_TYPES = ("credit", "student", "mortgage")
-LIABILITY_MAX_SIZE = 8 * 1024  # bytes of compact JSON
-LIABILITY_MAX_DEPTH = 8
 LIABILITY_SCHEMA = {
     "type": "object",
     "nullable": True,
@@ -44,7 +39,7 @@ ALL = "all"
 
 
 @extend_schema_field({"type": "string", "nullable": True})
-class NullableText(serializers.CharField):
+class NullableTextField(serializers.CharField):
     """Text that is null in the answer where it is unknown; the database has it empty."""
 
     def to_representation(self, value: str) -> str | None:  # type: ignore[override]  # null is the contract's
@@ -52,7 +47,7 @@ class NullableText(serializers.CharField):
 
 
 @extend_schema_field(OpenApiTypes.DOUBLE)
-class MoneyOut(serializers.Field[Decimal, Decimal, float, Any]):
+class MoneyOutputField(serializers.Field[Decimal, Decimal, float, Any]):
     """A sum as a JSON number. At most 15 digits, which a double holds exactly."""
 
     def to_representation(self, value: Decimal) -> float:
@@ -60,11 +55,11 @@ class MoneyOut(serializers.Field[Decimal, Decimal, float, Any]):
 
 
 @extend_schema_field(LIABILITY_SCHEMA)
-class LiabilityOut(serializers.DictField):
+class LiabilityOutputField(serializers.DictField):
     """A debt's details, as they were given."""
 
 
-class Out(serializers.ModelSerializer[Any]):
+class OutputSerializer(serializers.ModelSerializer[Any]):
     """An answer: every field is always there. (Those with a default in the model would be told to be optional.)"""
 
     def build_standard_field(self, field_name: str, model_field: Any) -> tuple[type[Any], dict[str, Any]]:
@@ -78,22 +73,22 @@ class Out(serializers.ModelSerializer[Any]):
 
 
 @cache
-def _ready(serializer: type[Out]) -> Out:
+def _ready(serializer: type[OutputSerializer]) -> OutputSerializer:
     """Build the fields once: DRF does for each serializer, which takes longer than to authenticate and to look up."""
     return serializer()
 
 
-class AccountOut(Out):
-    providerAccountId = NullableText(source="provider_account_id")
+class AccountOut(OutputSerializer):
+    providerAccountId = NullableTextField(source="provider_account_id")
     bankConnectionId = serializers.UUIDField(source="bank_connection_id", allow_null=True)
-    institutionName = NullableText(source="institution_name")
-    mask = NullableText()
-    subtype = NullableText()
-    currentBalance = MoneyOut(source="current_balance")
-    availableBalance = MoneyOut(source="available_balance", allow_null=True)
+    institutionName = NullableTextField(source="institution_name")
+    mask = NullableTextField()
+    subtype = NullableTextField()
+    currentBalance = MoneyOutputField(source="current_balance")
+    availableBalance = MoneyOutputField(source="available_balance", allow_null=True)
     balanceAsOf = serializers.DateTimeField(source="balance_as_of", allow_null=True)
     closedAt = serializers.DateTimeField(source="closed_at", allow_null=True)
-    liability = LiabilityOut(allow_null=True)
+    liability = LiabilityOutputField(allow_null=True)
 
     class Meta:
         model = Account
@@ -117,23 +112,23 @@ class AccountOut(Out):
         )
 
 
-class TransactionOut(Out):
+class TransactionOut(OutputSerializer):
     bankConnectionId = serializers.UUIDField(source="account.bank_connection_id", allow_null=True)
     bankAccountId = serializers.UUIDField(source="account_id")
     providerId = serializers.CharField(source="provider_id")
-    amount = MoneyOut()
+    amount = MoneyOutputField()
     authorizedDate = serializers.DateField(source="authorized_date", allow_null=True)
     postedDate = serializers.DateField(source="posted_date", allow_null=True)
-    merchantName = NullableText(source="merchant_name")
+    merchantName = NullableTextField(source="merchant_name")
     categoryId = serializers.UUIDField(source="category_id", allow_null=True)
-    fees = MoneyOut(allow_null=True)
-    feeType = NullableText(source="fee_type")
-    netAmount = MoneyOut(source="net_amount", allow_null=True)
-    subAccount = NullableText(source="sub_account")
-    paymentChannel = NullableText(source="payment_channel")
-    checkNumber = NullableText(source="check_number")
-    originalDescription = NullableText(source="original_description")
-    source = NullableText()  # type: ignore[assignment]  # declared fields do not become attributes
+    fees = MoneyOutputField(allow_null=True)
+    feeType = NullableTextField(source="fee_type")
+    netAmount = MoneyOutputField(source="net_amount", allow_null=True)
+    subAccount = NullableTextField(source="sub_account")
+    paymentChannel = NullableTextField(source="payment_channel")
+    checkNumber = NullableTextField(source="check_number")
+    originalDescription = NullableTextField(source="original_description")
+    source = NullableTextField()  # type: ignore[assignment]  # declared fields do not become attributes
 
     class Meta:
         model = Transaction
@@ -165,7 +160,7 @@ class TransactionOut(Out):
 # What is accepted
 
 
-class Text(serializers.CharField):
+class StrictTextField(serializers.CharField):
     """A JSON string: a number is not taken for one. Null means unknown, where that is allowed."""
 
     def validate_empty_values(self, data: Any) -> tuple[bool, Any]:
@@ -177,20 +172,20 @@ class Text(serializers.CharField):
         return super().to_internal_value(data)
 
 
-class OptionalText(Text):
+class OptionalTextField(StrictTextField):
     def __init__(self, **options: Any) -> None:
         super().__init__(required=False, allow_null=True, allow_blank=True, **options)
 
 
 @extend_schema_field({"type": "number", "format": "double", "minimum": -MONEY_LIMIT, "maximum": MONEY_LIMIT})
-class Money(serializers.DecimalField):
+class MoneyInputField(serializers.DecimalField):
     """A JSON number of at most 15 digits in all, at most 4 of them decimals."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(
             max_digits=MONEY_MAX_DIGITS + MONEY_DECIMALS,
             decimal_places=MONEY_DECIMALS,
-            validators=[fits_a_json_number],
+            validators=[validate_money],
             **options,
         )
 
@@ -205,53 +200,28 @@ class Money(serializers.DecimalField):
 
 
 @extend_schema_field(LIABILITY_SCHEMA)
-class Liability(serializers.Field[Any, Any, Any, Any]):
+class LiabilityInputField(serializers.Field[Any, Any, Any, Any]):
     """A debt's details: its ``type``, and further fields that are kept as given."""
 
-    default_error_messages = {
-        "object": "Give an object, or null.",
-        "type": f"Its type must be one of {', '.join(LIABILITY_TYPES)}.",
-        "size": f"Its JSON may have {LIABILITY_MAX_SIZE // 1024} kB at most.",
-        "depth": f"It may nest {LIABILITY_MAX_DEPTH} levels at most.",
-        "content": "It contains a number or a character that cannot be stored.",
-    }
+    def __init__(self, **options: Any) -> None:
+        super().__init__(validators=[validate_liability], **options)
 
-    def to_internal_value(self, data: Any) -> dict[str, Any]:
-        if not isinstance(data, dict):
-            self.fail("object")
-        if data.get("type") not in LIABILITY_TYPES:
-            self.fail("type")
-        self._check(data, LIABILITY_MAX_DEPTH)
-        if encoded_size(data) > LIABILITY_MAX_SIZE:
-            self.fail("size")
+    def to_internal_value(self, data: Any) -> Any:
         return data
-
-    def _check(self, value: Any, levels: int) -> None:
-        if isinstance(value, str) and cannot_be_stored(value):
-            self.fail("content")
-        if isinstance(value, float) and not math.isfinite(value):
-            self.fail("content")
-        if isinstance(value, dict | list) and not levels:
-            self.fail("depth")
-        if isinstance(value, dict):
-            value = [*value.keys(), *value.values()]
-        if isinstance(value, list):
-            for each in value:
-                self._check(each, levels - 1)
 
 
 class AccountIn(serializers.Serializer[Account]):
     """The writable fields of a manual account. Unknown ones are refused: a typo must not look like success."""
 
-    name = Text(max_length=200)
-    type = Text(max_length=50)
-    currency = Text(validators=[currency_code])
-    currentBalance = Money(source="current_balance")
-    subtype = OptionalText(max_length=50)
-    institutionName = OptionalText(max_length=200, source="institution_name")
-    mask = OptionalText(max_length=10)
-    availableBalance = Money(source="available_balance", required=False, allow_null=True)
-    liability = Liability(required=False, allow_null=True)
+    name = StrictTextField(max_length=200)
+    type = StrictTextField(max_length=50)
+    currency = StrictTextField(validators=[validate_currency])
+    currentBalance = MoneyInputField(source="current_balance")
+    subtype = OptionalTextField(max_length=50)
+    institutionName = OptionalTextField(max_length=200, source="institution_name")
+    mask = OptionalTextField(max_length=10)
+    availableBalance = MoneyInputField(source="available_balance", required=False, allow_null=True)
+    liability = LiabilityInputField(required=False, allow_null=True)
 
     def to_internal_value(self, data: Any) -> Any:
         unknown = sorted(set(data) - set(self.fields))
@@ -268,7 +238,7 @@ class AccountIn(serializers.Serializer[Account]):
         return attrs
 
 
-class Day(serializers.DateField):
+class IsoDateField(serializers.DateField):
     """``YYYY-MM-DD`` and nothing else; ``strptime`` would take ``2026-1-5`` and digits of other scripts."""
 
     def to_internal_value(self, value: Any) -> date:
@@ -277,7 +247,7 @@ class Day(serializers.DateField):
         return super().to_internal_value(value)
 
 
-class Limit(serializers.IntegerField):
+class PageSizeField(serializers.IntegerField):
     """How many rows a page has, in plain digits."""
 
     def to_internal_value(self, data: Any) -> int:
@@ -287,7 +257,7 @@ class Limit(serializers.IntegerField):
 
 
 @extend_schema_field(OpenApiTypes.UUID)
-class AccountId(serializers.CharField):
+class AccountIdField(serializers.CharField):
     """The id of an account, which the view has found before: a malformed one is 404, not 400."""
 
 
@@ -298,12 +268,12 @@ class AccountQuery(serializers.Serializer[Any]):
 
 
 class TransactionQuery(serializers.Serializer[Any]):
-    bankAccountId = AccountId(required=False, help_text="An account's id.")
+    bankAccountId = AccountIdField(required=False, help_text="An account's id.")
     bankConnectionId = serializers.UUIDField(required=False)
     status = serializers.ChoiceField([*Transaction.Status.values, ALL], default=Transaction.Status.POSTED)
-    startDate = Day(required=False, input_formats=["%Y-%m-%d"], help_text="The first posted date.")
-    endDate = Day(required=False, input_formats=["%Y-%m-%d"], help_text="The last posted date.")
-    limit = Limit(default=50, min_value=1, max_value=250)
+    startDate = IsoDateField(required=False, input_formats=["%Y-%m-%d"], help_text="The first posted date.")
+    endDate = IsoDateField(required=False, input_formats=["%Y-%m-%d"], help_text="The last posted date.")
+    limit = PageSizeField(default=50, min_value=1, max_value=250)
     cursor = serializers.CharField(required=False, help_text="`nextCursor` of the page before.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

@@ -19,8 +19,8 @@ class OwnerRateThrottle(BaseThrottle):
             return limiter.hit(*self.counted)
         except limiter.Unreachable:
             # Callers with a good key are no danger to anybody; turning all of them away would be.
-            limiter.tell_unreachable("The API is not limited")
+            limiter.log_unreachable("The API is not limited")
             return True
 
     def wait(self) -> float:
-        return limiter.wait(*self.counted)
+        return limiter.retry_after(*self.counted)

@@ -14,8 +14,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts_app.api import pagination
-from accounts_app.api import serializers as fields
+from accounts_app.api import pagination, serializers
 from accounts_app.api.base import JsonView, KeyView
 from accounts_app.api.schema import ACCOUNT_ID, WITH_BODY, answers, error_answer
 from accounts_app.models import Account, Transaction
@@ -30,7 +29,7 @@ class HealthView(JsonView):
     @extend_schema(
         operation_id="getHealth",
         auth=[],
-        responses={200: fields.HealthAnswer, **{c: error_answer(c) for c in (405, 503)}},
+        responses={200: serializers.HealthAnswer, **{c: error_answer(c) for c in (405, 503)}},
     )
     def get(self, request: Request) -> Response:
         with connections[conf.database()].cursor() as cursor:
@@ -56,7 +55,7 @@ def _openapi() -> Any:
 class MeView(KeyView):
     """The owner of the key."""
 
-    @extend_schema(operation_id="getMe", responses=answers({200: fields.MeAnswer}))
+    @extend_schema(operation_id="getMe", responses=answers({200: serializers.MeAnswer}))
     def get(self, request: Request) -> Response:
         owner = self.request.user
         return Response({"userId": owner.pk, "email": owner.email, "storageMode": owner.storage_mode})
@@ -69,35 +68,35 @@ class AccountsView(AccountScopeMixin, KeyView):
 
     @extend_schema(
         operation_id="listAccounts",
-        parameters=[fields.AccountQuery],
-        responses=answers({200: fields.AccountsAnswer}, 400),
+        parameters=[serializers.AccountQuery],
+        responses=answers({200: serializers.AccountsAnswer}, 400),
     )
     def get(self, request: Request) -> Response:
-        query = _valid_query(fields.AccountQuery, request)
+        query = _valid_query(serializers.AccountQuery, request)
         accounts = self.get_queryset()
-        if query["status"] != fields.ALL:
+        if query["status"] != serializers.ALL:
             accounts = accounts.filter(status=query["status"])
         if "type" in query:
             accounts = accounts.filter(type=query["type"])
         if "bankConnectionId" in query:
             accounts = accounts.filter(bank_connection_id=query["bankConnectionId"])
-        return Response({"accounts": [fields.AccountOut.shown(account) for account in accounts]})
+        return Response({"accounts": [serializers.AccountOut.shown(account) for account in accounts]})
 
     @extend_schema(
         operation_id="createAccount",
-        request=fields.AccountIn,
-        responses=answers({201: fields.AccountAnswer}, *WITH_BODY),
+        request=serializers.AccountIn,
+        responses=answers({201: serializers.AccountAnswer}, *WITH_BODY),
     )
     def post(self, request: Request) -> Response:
         """Create a manual account. A restricted key sees it from then on; no other restricted key does."""
-        values = _valid(fields.AccountIn(data=self.body()))
+        values = _valid(serializers.AccountIn(data=self.body()))
         try:
             with self.request.auth.locked() as key:
                 account = Account.objects.create_manual(owner_id=key.owner_id, **values)
                 key.add_to_scope(account)
         except ApiKey.DoesNotExist:
             raise AuthenticationFailed from None
-        return Response({"account": fields.AccountOut.shown(account)}, status=201)
+        return Response({"account": serializers.AccountOut.shown(account)}, status=201)
 
 
 class AccountView(AccountScopeMixin, KeyView):
@@ -109,21 +108,21 @@ class AccountView(AccountScopeMixin, KeyView):
         self.account = self.find(self.get_queryset(), self.kwargs["accountId"])
 
     @extend_schema(
-        operation_id="getAccount", parameters=[ACCOUNT_ID], responses=answers({200: fields.AccountAnswer}, 404)
+        operation_id="getAccount", parameters=[ACCOUNT_ID], responses=answers({200: serializers.AccountAnswer}, 404)
     )
     def get(self, request: Request, accountId: str) -> Response:
-        return Response({"account": fields.AccountOut.shown(self.account)})
+        return Response({"account": serializers.AccountOut.shown(self.account)})
 
     @extend_schema(
         operation_id="updateAccount",
         parameters=[ACCOUNT_ID],
-        request=fields.AccountIn(partial=True),
-        responses=answers({200: fields.AccountAnswer}, 404, *WITH_BODY),
+        request=serializers.AccountIn(partial=True),
+        responses=answers({200: serializers.AccountAnswer}, 404, *WITH_BODY),
     )
     def patch(self, request: Request, accountId: str) -> Response:
         """Change fields of an open manual account."""
-        values = _valid(fields.AccountIn(data=self.body(), partial=True))
-        return Response({"account": fields.AccountOut.shown(self._change(Account.edit, **values))})
+        values = _valid(serializers.AccountIn(data=self.body(), partial=True))
+        return Response({"account": serializers.AccountOut.shown(self._change(Account.edit, **values))})
 
     @extend_schema(operation_id="closeAccount", parameters=[ACCOUNT_ID], responses=answers({204: None}, 400, 404))
     def delete(self, request: Request, accountId: str) -> Response:
@@ -152,15 +151,15 @@ class TransactionsView(AccountScopeMixin, KeyView):
 
     @extend_schema(
         operation_id="listTransactions",
-        parameters=[fields.TransactionQuery],
-        responses=answers({200: fields.TransactionsAnswer}, 400, 404),
+        parameters=[serializers.TransactionQuery],
+        responses=answers({200: serializers.TransactionsAnswer}, 400, 404),
     )
     def get(self, request: Request) -> Response:
-        query = _valid_query(fields.TransactionQuery, request)
+        query = _valid_query(serializers.TransactionQuery, request)
         found, cursor = pagination.page(self._filtered(query), query)
         return Response(
             {
-                "transactions": [fields.TransactionOut.shown(each) for each in found],
+                "transactions": [serializers.TransactionOut.shown(each) for each in found],
                 "pageInfo": {"nextCursor": cursor, "hasMore": cursor is not None},
             }
         )
@@ -171,7 +170,7 @@ class TransactionsView(AccountScopeMixin, KeyView):
 
     def _filtered(self, query: dict[str, Any]) -> QuerySet[Transaction]:
         rows: QuerySet[Transaction] = self.get_queryset()
-        if query["status"] != fields.ALL:
+        if query["status"] != serializers.ALL:
             rows = rows.filter(status=query["status"])
         if self.account:
             rows = rows.filter(account=self.account)

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import migrations, models
 
 import accounts_app.models
+import accounts_app.validators
 
 
 class Migration(migrations.Migration):
@@ -104,7 +105,7 @@ class Migration(migrations.Migration):
                 (
                     "current_balance",
                     models.DecimalField(
-                        decimal_places=4, max_digits=19, validators=[accounts_app.models.fits_a_json_number]
+                        decimal_places=4, max_digits=19, validators=[accounts_app.validators.validate_money]
                     ),
                 ),
                 (
@@ -114,7 +115,7 @@ class Migration(migrations.Migration):
                         decimal_places=4,
                         max_digits=19,
                         null=True,
-                        validators=[accounts_app.models.fits_a_json_number],
+                        validators=[accounts_app.validators.validate_money],
                     ),
                 ),
                 ("balance_as_of", models.DateTimeField(blank=True, null=True)),
@@ -160,7 +161,7 @@ class Migration(migrations.Migration):
                 (
                     "amount",
                     models.DecimalField(
-                        decimal_places=4, max_digits=19, validators=[accounts_app.models.fits_a_json_number]
+                        decimal_places=4, max_digits=19, validators=[accounts_app.validators.validate_money]
                     ),
                 ),
                 (
@@ -196,7 +197,7 @@ class Migration(migrations.Migration):
                         decimal_places=4,
                         max_digits=19,
                         null=True,
-                        validators=[accounts_app.models.fits_a_json_number],
+                        validators=[accounts_app.validators.validate_money],
                     ),
                 ),
                 ("fee_type", models.CharField(blank=True, max_length=50)),
@@ -207,7 +208,7 @@ class Migration(migrations.Migration):
                         decimal_places=4,
                         max_digits=19,
                         null=True,
-                        validators=[accounts_app.models.fits_a_json_number],
+                        validators=[accounts_app.validators.validate_money],
                     ),
                 ),
                 ("sub_account", models.CharField(blank=True, max_length=200)),

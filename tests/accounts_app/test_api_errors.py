@@ -240,7 +240,7 @@ def test_while_the_rate_limit_storage_cannot_be_reached_the_api_goes_on_and_says
     assert [record.getMessage() for record in caplog.records if record.name == "accounts_app.limiter"] == [
         "The API is not limited: RATE_LIMIT_STORAGE cannot be reached."
     ]
-    limiter._told["The API is not limited"] -= 61
+    limiter._logged_at["The API is not limited"] -= 61
     client.get("/v2/me")
     assert len([record for record in caplog.records if record.name == "accounts_app.limiter"]) == 2
 
@@ -337,7 +337,7 @@ def answers(client, accounts, settings):
         yield f"a host that is no host, DEBUG {debug}", client.get("/v2/me", HTTP_HOST="a b/../\r\n")
     settings.DEBUG = False
     settings.API_RATE_LIMIT = "1/minute"
-    limiter._built.cache_clear()
+    limiter._build_limiter.cache_clear()
     client.get("/v2/me")
     yield "429", client.get("/v2/me")
 

@@ -120,7 +120,7 @@ def test_a_clock_that_goes_back_makes_no_sign_in_fresh(browser, clock):
 
 def test_signing_in_counts_from_the_first_request_of_the_process_on(db):
     told = "import django; django.setup(); from django.contrib.auth.signals import user_logged_in as each; "
-    told += "print('accounts_app.fresh_sign_in' in repr(each.receivers))"
+    told += "print('accounts_app.sign_in.confirm_password' in repr(each.receivers))"
     run = subprocess.run(  # noqa: S603
         [sys.executable, "-c", told], env={"DJANGO_SETTINGS_MODULE": "tests.settings"}, capture_output=True, check=True
     )

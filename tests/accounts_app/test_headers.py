@@ -9,8 +9,8 @@ from django.conf import settings as django_settings
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
 
-from accounts_app.middleware import SecurityHeadersMiddleware
-from accounts_app.request_log import RequestLogMiddleware
+from config.middleware import SecurityHeadersMiddleware
+from config.request_log import RequestLogMiddleware
 from finta_keys.testing import make_key
 from tests.conftest import ApiClient
 from tests.factories import PASSWORD, UserFactory

@@ -5,7 +5,7 @@ import re
 import pytest
 from django.test import Client, RequestFactory
 
-from accounts_app.proxies import client_address
+from accounts_app.sign_in.client_address import client_address
 from tests.factories import PASSWORD
 from tests.test_settings import GOOD, start
 

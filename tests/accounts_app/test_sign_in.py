@@ -18,8 +18,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from limits.errors import StorageError
 
-from accounts_app import limiter, sign_in
+from accounts_app import limiter
 from accounts_app.models import User
+from accounts_app.sign_in import background
+from accounts_app.sign_in.forms import SignInForm
 from tests.conftest import ApiClient
 from tests.factories import PASSWORD, UserFactory
 
@@ -235,7 +237,7 @@ def test_guesses_sent_at_once_are_counted_each(alice, monkeypatch):
             attempt()
         return False
 
-    monkeypatch.setattr(sign_in.SignInForm, "is_valid", check_while_the_next_comes)
+    monkeypatch.setattr(SignInForm, "is_valid", check_while_the_next_comes)
     attempt()
     assert len(checked) == 10
 
@@ -598,7 +600,7 @@ def test_what_is_no_address_is_not_counted(alice):
 def test_the_answer_to_who_asks_for_a_link_waits_for_no_mail(alice, monkeypatch):
     """By the time it takes one could tell who is here: what is done for somebody is done apart."""
     jobs = []
-    monkeypatch.setattr(sign_in, "apart", jobs.append)
+    monkeypatch.setattr(background, "run_in_thread", jobs.append)
     with CaptureQueriesContext(connection) as queries:
         response = reset()
     assert (response.status_code, len(queries), mail.outbox) == (302, 0, [])
@@ -701,7 +703,7 @@ def test_files_are_not_kept(db, settings, tmp_path):
     request = RequestFactory().post("/login", {"username": ALICE, "file": BytesIO(b"a" * 1000)})
     assert request.POST["username"] == ALICE
     assert not request.FILES
-    assert settings.FILE_UPLOAD_HANDLERS == ["accounts_app.uploads.NoFiles"]
+    assert settings.FILE_UPLOAD_HANDLERS == ["config.upload_handlers.DiscardFiles"]
 
 
 def test_without_a_limit_on_bodies_files_are_dropped_too(db, settings):

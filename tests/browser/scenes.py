@@ -14,9 +14,9 @@ from django.db import OperationalError, transaction
 from django.utils import timezone
 from playwright.sync_api import BrowserContext, Page, expect
 
-from accounts_app import demo
-from accounts_app.fresh_sign_in import GIVEN_AT
+from accounts_app.demo import seed as demo
 from accounts_app.models import Account, User
+from accounts_app.sign_in.confirm_password import SESSION_KEY
 from finta_keys import views
 from finta_keys.models import ApiKey
 from tests.browser.pages import PATH, ApiSettings
@@ -398,7 +398,7 @@ def forget_when_the_password_was_given(context: BrowserContext) -> None:
     """Make the session of this window one of long ago."""
     keys = [cookie["value"] for cookie in context.cookies() if cookie["name"] == settings.SESSION_COOKIE_NAME]
     session = SessionStore(keys[0])
-    session[GIVEN_AT] = 0
+    session[SESSION_KEY] = 0
     session.save()
 
 
@@ -446,7 +446,7 @@ def error_404_nobody(stage: Stage) -> Page:
 def error_429(stage: Stage) -> Page:
     stage.expected(429)
     full, wait = {"return_value": False}, {"return_value": 240}
-    with mock.patch("accounts_app.limiter.hit", **full), mock.patch("accounts_app.limiter.wait", **wait):
+    with mock.patch("accounts_app.limiter.hit", **full), mock.patch("accounts_app.limiter.retry_after", **wait):
         page = sign_in(stage)
         page.get_by_role("button", name="Sign in").click()
         expect(page.get_by_role("main")).to_contain_text("Too many attempts")

@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from accounts_app import demo
+from accounts_app.demo import seed as demo
 from accounts_app.models import Transaction, User, today
 
 

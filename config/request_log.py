@@ -1,7 +1,7 @@
-"""One line in the log for each request, and one for the start of a process.
+"""The request log, with one line per request, and the line that a process logs at its start.
 
-A request's id is made here and is in its answer as ``X-Request-Id``: who reports an error can name it. What a client
-sends under that name is not looked at, so nobody can make two requests look like one.
+Each request gets a new id, which its response carries as ``X-Request-Id``. An id sent by the client
+is ignored, so clients cannot make two requests look like one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.functional import LazyObject, empty
 
 import finta_keys
-from accounts_app import logs
+from config import log_formatters
 from finta_keys import conf
 from finta_keys.models import ApiKey
 
@@ -32,27 +32,27 @@ start = logging.getLogger("finta.start")
 
 
 class RequestLogMiddleware:
-    """Give each request an id, tell it in the answer, and write the request's line when the answer is made.
+    """Give each request an id and log one line when the response is complete.
 
-    First in the list: all other middleware, and what they log, is inside. No query is made for a line: whose key or
-    session it was is told where the answer had to find that out.
+    Must be the first middleware, so that every log line of a request has its id. Logging makes no
+    queries: the line names the key or user only if the view loaded them.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        # Never reset: Django logs errors, and the use of a key is written, after this has returned. The next request
-        # of the thread sets its own.
+        # Not reset afterwards: Django logs errors, and usage is written, after this has returned.
+        # The next request of the thread sets its own id.
         request_id = uuid.uuid4().hex
-        logs.request_id.set(request_id)
-        began = time.monotonic()
+        log_formatters.request_id.set(request_id)
+        started = time.monotonic()
         status = 500
         try:
             response = self.get_response(request)
             status = response.status_code
         finally:
-            _log_request(request, status, time.monotonic() - began)
+            _log_request(request, status, time.monotonic() - started)
         response[HEADER] = request_id
         return response
 
@@ -64,20 +64,20 @@ def _log_request(request: HttpRequest, status: int, seconds: float) -> None:
     key = key if isinstance(key, ApiKey) else None
     fields = {
         "method": request.method,
-        "path": request.path,  # never with the query: somebody may have pasted a secret into a search
+        "path": request.path,  # without the query, which can contain a secret that the user searched for
         "status": status,
         "ms": round(seconds * 1000, 1),
         "key_id": str(key.pk) if key else None,
         "owner_id": str(key.owner_id) if key else None,
-        "user_id": None if key else _known_user_id(request),
+        "user_id": None if key else _loaded_user_id(request),
     }
-    # Quoted: a line break in a path must not begin a line in the log.
+    # Quoted, because a line break in the path must not start a new log line.
     path = quote(request.path, safe="/:@!$&'()*+,;=~", errors="replace")
     requests.info("%s %s %d in %.1f ms", request.method, path, status, fields["ms"], extra=fields)
 
 
-def _known_user_id(request: HttpRequest) -> str | None:
-    """Return the id of the person who is signed in, if the answer needed it: looking now would cost a query."""
+def _loaded_user_id(request: HttpRequest) -> str | None:
+    """Return the id of the signed-in user if the user was loaded. Loading it now would cost a query."""
     user = getattr(request, "user", None)
     if isinstance(user, LazyObject) and user._wrapped is empty:
         return None
@@ -86,7 +86,7 @@ def _known_user_id(request: HttpRequest) -> str | None:
 
 
 def log_start() -> None:
-    """Write what this process is and what it works with, without passwords."""
+    """Log the versions and settings that this process runs with, without passwords."""
     database = connections[conf.database()]
     start.info(
         "Finta keys %s on Django %s, Python %s; database %s %s; rate limits in %s; DEBUG %s; peppers: %d",
@@ -95,14 +95,14 @@ def log_start() -> None:
         sys.version.partition(" ")[0],
         database.vendor,
         database.settings_dict["NAME"],
-        _without_user(settings.RATE_LIMIT_STORAGE),
+        _scheme_and_host(settings.RATE_LIMIT_STORAGE),
         "on" if settings.DEBUG else "off",
         len(settings.FINTA_KEYS_PEPPERS),
     )
 
 
-def _without_user(address: str) -> str:
-    """Return scheme and host of an address: the rest may be a password too, or hold one."""
-    scheme, _, rest = address.partition("://")
+def _scheme_and_host(url: str) -> str:
+    """Return only the scheme and host: the user, path and query can contain a password."""
+    scheme, _, rest = url.partition("://")
     host = re.split("[/?#]", rest.rpartition("@")[2])[0]
     return f"{scheme}://{host}"

@@ -1,4 +1,4 @@
-"""What becomes of files that are sent: nothing. No page takes one, signed in or not."""
+"""Discard uploaded files. No page accepts any."""
 
 from typing import Any
 
@@ -7,12 +7,15 @@ from django.core.exceptions import RequestDataTooBig
 from django.core.files.uploadhandler import FileUploadHandler
 
 
-class NoFiles(FileUploadHandler):
-    """Drop files. Django's own handlers would keep them, of any size, before anybody asks who sent them: Django's limit
-    on the size of a body leaves files out, and here it does not."""
+class DiscardFiles(FileUploadHandler):
+    """Discards files and applies Django's limit on the body to them.
+
+    Django's own handlers store files of any size, also for anonymous requests:
+    ``DATA_UPLOAD_MAX_MEMORY_SIZE`` does not count files.
+    """
 
     def handle_raw_input(self, input_data: Any, META: dict[str, Any], content_length: int, *args: Any) -> None:
-        """Raise ``RequestDataTooBig``, before any of it is read, for a body larger than Django takes without files."""
+        """Raise ``RequestDataTooBig`` before reading a body that is over the limit."""
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         if limit is not None and content_length > limit:
             raise RequestDataTooBig("The body is larger than DATA_UPLOAD_MAX_MEMORY_SIZE.")

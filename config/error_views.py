@@ -1,4 +1,4 @@
-"""The page for what went wrong on our side."""
+"""The error page for failures on our side."""
 
 import sys
 
@@ -10,9 +10,9 @@ from accounts_app.api.errors import RETRY_AFTER
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer 503 where the database cannot be reached, which passes, and 500 for all else: Django's ``handler500``.
+    """Return 503 if the database is unavailable, otherwise 500. This is the ``handler500`` of the site.
 
-    The pages are rendered without a request: whatever it would add to them may be what failed.
+    Rendered without the request, because a context processor may be the part that failed.
     """
     if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
         page = render_to_string("500.html", {"unavailable": True})

@@ -18,7 +18,7 @@ from django.contrib.auth.hashers import check_password
 from django.db import transaction
 from django.utils.crypto import salted_hmac
 
-from accounts_app.demo_data import IN_STORE, ONLINE, OTHER, OWNERS, DemoAccount, Payee
+from accounts_app.demo.data import IN_STORE, ONLINE, OTHER, OWNERS, DemoAccount, Payee
 from accounts_app.models import MANUAL, Account, Transaction, User
 from finta_keys.names import fold
 

@@ -1,3 +1,5 @@
+"""Response headers of the whole site and of the API."""
+
 from collections.abc import Callable
 
 from django.conf import settings
@@ -11,8 +13,7 @@ from finta_keys.leaks import without_secrets
 API_PREFIX = "/v2"
 JSON = "application/json"
 
-
-# What a page may load and do: what is from here. Nothing inline: a script that gets into a page is dead text.
+# Pages load everything from this site, and nothing inline: an injected script does not run.
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -25,7 +26,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-# Not clipboard-write, which Copy needs.
+# clipboard-write is missing because the Copy button uses it.
 UNUSED_FEATURES = (
     "accelerometer",
     "camera",
@@ -48,11 +49,9 @@ SECURITY_HEADERS = {
 
 
 class SecurityHeadersMiddleware:
-    """What every answer has, whoever gives it: views, the admin, the API, static files, Django's own errors.
+    """Add the security headers to every response, including static files and Django's own errors.
 
-    Before all in the list that may answer, so that all answers pass it. Django's own two for further headers come right
-    after.
-    A header that a view has set stays as it is.
+    Must come before all middleware that can respond. A header that a view has set is kept.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -63,28 +62,29 @@ class SecurityHeadersMiddleware:
         for name, value in SECURITY_HEADERS.items():
             response.headers.setdefault(name, value)
         if "Location" in response:
-            # The way to sign-in carries the address that was asked for, and somebody may have searched for a secret.
+            # A redirect to the login page repeats the requested URL. That can contain a secret that
+            # the user searched for.
             response["Location"] = iri_to_uri(without_secrets(response["Location"]))
-        if settings.DEBUG and _brings_its_own_style(response):
+        if settings.DEBUG and _has_inline_style(response):
             del response.headers["Content-Security-Policy"]
         return response
 
 
-def _brings_its_own_style(response: HttpResponse) -> bool:
-    """Tell Django's error pages for developers, unreadable under the policy, from our own, which never have any."""
+def _has_inline_style(response: HttpResponse) -> bool:
+    """Return True for Django's debug pages, which the policy makes unreadable. Our pages have no inline styles."""
     return response.status_code >= 400 and not response.streaming and b"<style" in response.content
 
 
 def is_api(request: HttpRequest) -> bool:
-    """Tell whether a request is for the API, whatever becomes of it."""
+    """Return True if the request is for the API, whether or not the path exists."""
     return request.path_info == API_PREFIX or request.path_info.startswith(f"{API_PREFIX}/")
 
 
 class ApiHeadersMiddleware:
-    """What every answer below ``/v2`` has, those of Django itself and of other middleware included.
+    """Turn every error below ``/v2`` into JSON and keep its responses out of caches.
 
-    It depends on the key and belongs to nobody else, so no cache may keep it; and errors are JSON, without details
-    even where ``DEBUG`` is on. Before all in the list that may answer or fail, so that all answers pass it.
+    This includes errors raised by Django and by other middleware, so it must come before all
+    middleware that can respond or fail. The JSON has no details, even if ``DEBUG`` is on.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -101,9 +101,9 @@ class ApiHeadersMiddleware:
 
 
 def _make_json(response: HttpResponse) -> None:
-    """Put our error in the place of a page, and leave the other headers as they are."""
-    answer = errors.plain_response(response.status_code)
-    response.status_code = answer.status_code
-    response.content = answer.content
+    """Replace the body with our JSON error. The other headers stay."""
+    error = errors.plain_response(response.status_code)
+    response.status_code = error.status_code
+    response.content = error.content
     response["Content-Type"] = JSON
-    response["Content-Length"] = str(len(answer.content))
+    response["Content-Length"] = str(len(error.content))

@@ -1,0 +1,1 @@
+"""Demo data: two owners with accounts and transactions."""

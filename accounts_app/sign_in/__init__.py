@@ -1,0 +1,1 @@
+"""Sign-in: its pages, the limits on guessing passwords, and password confirmation."""
