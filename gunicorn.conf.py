@@ -1,4 +1,5 @@
-"""What gunicorn reads by itself where it is started beside this file; its command line says the rest."""
+"""Settings that gunicorn reads if it starts in this directory. The command line sets the rest."""
 
-# No client moves the paths of the site by a header. gunicorn would take SCRIPT_NAME from whoever connects from here.
+# By default gunicorn takes SCRIPT_NAME from a header of local connections, which would let clients
+# change the site's URLs.
 forwarder_headers = ""

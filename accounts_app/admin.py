@@ -1,4 +1,4 @@
-"""Users, their accounts and transactions in the admin. Keys have their own, in ``finta_keys.admin``."""
+"""Users, accounts and transactions in the admin. ``finta_keys.admin`` has the keys."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from accounts_app.sign_in.confirm_password import require_recent_password
 from accounts_app.validators import validate_liability
 
 
-class CarefulAdmin(admin.ModelAdmin):
-    """Saves what was changed and nothing else, and deletes one by one, by the model's own ``delete()``.
+class ChangedColumnsAdmin(admin.ModelAdmin):
+    """Saves only the changed columns, and deletes with the model's ``delete()``.
 
-    Otherwise a user who is edited while a key is created could lose Storage Mode again, and a deletion would take
-    its locks in another order than everybody else.
+    Saving all columns would switch Storage Mode off again if a key was created since the form was
+    opened. Deleting in bulk would take locks in a different order from the rest of the project.
     """
 
     def save_model(self, request: HttpRequest, obj: models.Model, form: Any, change: bool) -> None:
         rows = type(obj)._base_manager.select_for_update(no_key=True)
         if change and not rows.filter(pk=obj.pk).exists():
-            raise IntegrityError("It was deleted meanwhile.")
+            raise IntegrityError("The row was deleted after the form was opened.")
         columns = {field.name for field in obj._meta.concrete_fields}
         obj.save(update_fields=columns.intersection(form.changed_data) if change else None)
 
@@ -41,8 +41,8 @@ class CarefulAdmin(admin.ModelAdmin):
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         try:
             return super().changeform_view(request, *args, **kwargs)
-        except IntegrityError:  # The form was right when it was checked; somebody else was faster.
-            message = "Somebody else has just saved a change that rules yours out. Look at it, and try again."
+        except IntegrityError:  # Another request saved a conflicting row after the form was validated.
+            message = "Not saved: another change was saved at the same time. Check the current values, then try again."
             self.message_user(request, message, messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
 
@@ -60,7 +60,7 @@ class UserForm(UserChangeForm):
 
 
 @admin.register(User)
-class UserAdmin(CarefulAdmin, auth_admin.UserAdmin):
+class UserAdmin(ChangedColumnsAdmin, auth_admin.UserAdmin):
     form = UserForm
     add_form = NewUserForm
     fieldsets = (
@@ -76,8 +76,8 @@ class UserAdmin(CarefulAdmin, auth_admin.UserAdmin):
     search_fields = ("email",)
     ordering = ("email",)
 
-    # A session that was left open must not get at a secret by a password that it sets, or by the address to which
-    # one is reset.
+    # Without confirmation, anyone at an open session could set a user's password, or change the
+    # e-mail and reset it, and then sign in as that user and create a key.
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
         return require_recent_password(request) or super().user_change_password(request, id, form_url)
@@ -92,14 +92,15 @@ class LiabilityField(forms.JSONField):
     def to_python(self, value: Any) -> Any:
         try:
             liability = super().to_python(value)
-            if liability is not None:  # The model does not validate {}, which Django takes for empty.
+            # The model does not validate {}, which Django takes for empty.
+            if liability is not None:
                 validate_liability(liability)
             return liability
-        except (ValueError, RecursionError):  # A number of some thousand digits, or as many brackets.
+        except (ValueError, RecursionError):  # Thousands of digits or brackets.
             raise ValidationError(self.error_messages["invalid"], code="invalid") from None
 
     def bound_data(self, data: Any, initial: Any) -> Any:
-        # Shown again as it was typed: read and written anew, it can be text that no page can hold.
+        # The submitted text, unchanged: parsing and dumping it can produce text that has no UTF-8.
         return InvalidJSONInput(data) if isinstance(data, str) else initial
 
 
@@ -107,13 +108,13 @@ class OwnerSelect(AutocompleteSelect):
     def optgroups(self, name: str, value: Sequence[str], attr: dict[str, Any] | None = None) -> Any:
         try:
             return super().optgroups(name, value, attr)
-        except ValidationError:  # Django looks a refused value up as it came, even a malformed id.
+        except ValidationError:  # Django looks up the submitted value even if it is not a valid id.
             return super().optgroups(name, [], attr)
 
 
 @admin.register(Account)
-class AccountAdmin(CarefulAdmin):
-    """Changing the owner is a transfer: the account is out of the old owner's keys at once."""
+class AccountAdmin(ChangedColumnsAdmin):
+    """Changing the owner removes the account from the old owner's keys at once."""
 
     formfield_overrides = {models.JSONField: {"form_class": LiabilityField}}
     autocomplete_fields = ("owner",)
@@ -129,11 +130,11 @@ class AccountAdmin(CarefulAdmin):
 
 
 @admin.register(Transaction)
-class TransactionAdmin(CarefulAdmin):
+class TransactionAdmin(ChangedColumnsAdmin):
     raw_id_fields = ("account",)
     readonly_fields = ("created_date",)
     list_display = ("summary", "account", "amount", "currency", "status", "sort_date")
     list_filter = ("status", "provider")
     list_select_related = ("account",)
     search_fields = ("summary", "merchant_name", "provider_id")
-    show_full_result_count = False  # Counting all of them is slow.
+    show_full_result_count = False  # slow

@@ -1,4 +1,4 @@
-"""The form of a manual account. It refuses what the API refuses, in sentences for a person who types."""
+"""Forms to add and edit manual accounts. The rules are those of the API."""
 
 from __future__ import annotations
 
@@ -15,60 +15,63 @@ from accounts_app.models import Account, User
 from accounts_app.validators import MONEY_DECIMALS, validate_currency, validate_money, validate_single_line
 from finta_keys import conf
 
-# One comma alone is refused: 1,234 is a thousand to some, and little more than one to others.
-SUM = re.compile(r"-?([0-9]+(\.[0-9]+)?|[0-9]{1,3}(,[0-9]{3})+\.[0-9]+|[0-9]{1,3}(,[0-9]{3}){2,})")
+# A single comma is rejected: 1,234 is one thousand in some countries and a little over one in
+# others.
+AMOUNT = re.compile(r"-?([0-9]+(\.[0-9]+)?|[0-9]{1,3}(,[0-9]{3})+\.[0-9]+|[0-9]{1,3}(,[0-9]{3}){2,})")
 
 
-class Printable(forms.Widget):
-    """Shows what was typed again, as far as a page can hold it: half of a surrogate pair has no UTF-8."""
+class Utf8Widget(forms.Widget):
+    """Replaces halves of surrogate pairs, which cannot be encoded as UTF-8, when the value is shown
+    again."""
 
     def format_value(self, value: Any) -> Any:
         return value.encode("utf-8", "replace").decode() if isinstance(value, str) else super().format_value(value)
 
 
-class LineInput(Printable, forms.TextInput):
+class TextInput(Utf8Widget, forms.TextInput):
     pass
 
 
-class HiddenLine(Printable, forms.HiddenInput):
+class HiddenInput(Utf8Widget, forms.HiddenInput):
     pass
 
 
-class Line(forms.CharField):
-    """One line of text for a column of the account, trimmed."""
+class LineField(forms.CharField):
+    """One trimmed line of text with the maximum length of a column."""
 
-    widget = LineInput
-    hidden_widget = HiddenLine
+    widget = TextInput
+    hidden_widget = HiddenInput
 
     def __init__(self, column: str, **options: Any) -> None:
         super().__init__(**options)
-        self.limit = Account._meta.get_field(column).max_length or 0  # type: ignore[union-attr]  # it has one
-        # In the place of Django's own: it would tell of a NUL twice, and have browsers cut pasted text off in silence.
+        self.column_length = Account._meta.get_field(column).max_length or 0  # type: ignore[union-attr]  # it has one
+        # Replaces Django's validators and max_length: they would report a NUL twice, and make
+        # browsers truncate pasted text without a message.
         self.validators = [validate_single_line, self._check_length]
 
     def _check_length(self, text: str) -> None:
-        if len(text) > self.limit:
-            raise ValidationError(f"This has {len(text)} characters. Shorten it to {self.limit} at most.")
+        if len(text) > self.column_length:
+            raise ValidationError(f"This has {len(text)} characters. Shorten it to {self.column_length} at most.")
 
 
-class CurrencyField(Line):
+class CurrencyField(LineField):
     def __init__(self, **options: Any) -> None:
         super().__init__("currency", **options)
         self.validators = [validate_currency]
 
     def to_python(self, value: Any) -> str:
         text = str(super().to_python(value))
-        return text.upper() if text.isascii() else text  # Of others, one letter could become two.
+        return text.upper() if text.isascii() else text  # Other letters can become two.
 
 
 class MoneyField(forms.Field):
-    """A sum, typed with a point before its decimals and, if one likes, commas between its thousands."""
+    """An amount with a decimal point and optional thousands separators."""
 
-    widget = LineInput
-    hidden_widget = HiddenLine
+    widget = TextInput
+    hidden_widget = HiddenInput
     default_error_messages = {
-        "invalid": "Write the sum in digits, with a point before the decimals, such as 1234.50, 1,234.50 or -20.",
-        "decimals": f"Give at most {MONEY_DECIMALS} decimals.",
+        "invalid": "Enter an amount such as 1234.50, 1,234.50 or -20.",
+        "decimals": f"Enter at most {MONEY_DECIMALS} decimals.",
     }
     default_validators = [validate_money]
 
@@ -76,7 +79,7 @@ class MoneyField(forms.Field):
         text = (value or "").strip().replace("−", "-")
         if not text:
             return None
-        if not SUM.fullmatch(text):
+        if not AMOUNT.fullmatch(text):
             raise ValidationError(self.error_messages["invalid"], code="invalid")
         if len(text.partition(".")[2]) > MONEY_DECIMALS:
             raise ValidationError(self.error_messages["decimals"], code="decimals")
@@ -85,44 +88,46 @@ class MoneyField(forms.Field):
     def prepare_value(self, value: Any) -> Any:
         if not isinstance(value, Decimal):
             return value
-        whole, decimals = f"{value:.{MONEY_DECIMALS}f}".split(".")
-        return f"{whole}.{decimals.rstrip('0'):0<2}"
+        integer, decimals = f"{value:.{MONEY_DECIMALS}f}".split(".")
+        return f"{integer}.{decimals.rstrip('0'):0<2}"
 
     def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
         return {"inputmode": "decimal"}
 
 
 class AccountForm(forms.Form):
-    """What an owner can tell of a manual account."""
+    """The fields of a manual account."""
 
-    institution_name = Line(
-        "institution_name", label="Institution", required=False, help_text="The bank or company, if there is one."
+    institution_name = LineField(
+        "institution_name", label="Institution", required=False, help_text="The bank or company, if any."
     )
-    name = Line("name", label="Name", error_messages={"required": "Give the account a name, such as Cash."})
-    mask = Line("mask", label="Last digits", required=False, help_text="Of its number, to tell it from others.")
-    type = Line(
+    name = LineField("name", label="Name", error_messages={"required": "Enter a name, such as Cash."})
+    mask = LineField("mask", label="Last digits", required=False, help_text="Of the account number.")
+    type = LineField(
         "type",
         label="Type",
         help_text="Choose a suggestion, or type your own.",
-        widget=LineInput(attrs={"list": "account-types"}),
-        error_messages={"required": "Give the account a type, such as depository or other."},
+        widget=TextInput(attrs={"list": "account-types"}),
+        error_messages={"required": "Enter a type, such as depository or other."},
     )
-    subtype = Line("subtype", label="Subtype", required=False, help_text="Such as checking, savings or mortgage.")
+    subtype = LineField(
+        "subtype", label="Subtype", required=False, help_text="For example checking, savings or mortgage."
+    )
     currency = CurrencyField(
         label="Currency",
         help_text="Three letters, such as USD.",
-        widget=LineInput(attrs={"autocapitalize": "characters", "spellcheck": "false"}),
-        error_messages={"required": "Give a currency code of three letters, such as USD."},
+        widget=TextInput(attrs={"autocapitalize": "characters", "spellcheck": "false"}),
+        error_messages={"required": "Enter a currency code of three letters, such as USD."},
     )
     current_balance = MoneyField(
         label="Balance",
-        help_text="Such as 1234.50, or -20 for a debt.",
-        error_messages={"required": "Give the balance: 0 if there is nothing."},
+        help_text="For example 1234.50, or -20 for a debt.",
+        error_messages={"required": "Enter the balance. It can be 0."},
     )
     available_balance = MoneyField(
         label="Available balance",
         required=False,
-        help_text="What can be spent of it. Leave it empty where that is unknown.",
+        help_text="The amount that can be spent. Leave it empty if you do not know it.",
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -131,18 +136,21 @@ class AccountForm(forms.Form):
             field.widget.attrs["autocomplete"] = "off"
 
     def values(self) -> dict[str, Any]:
-        """Return what was typed, by column."""
+        """Return the submitted values by column."""
         return {column: self.cleaned_data[column] for column in AccountForm.base_fields}
 
 
 class AddAccountForm(AccountForm):
-    """Adds one account, however often it is sent: the account's id follows from the owner and the form's nonce, so
-    that it can neither be added twice nor be anybody else's."""
+    """Adds one account, even if it is submitted twice.
+
+    The account's id is derived from the owner and the form's nonce, so it cannot collide with an
+    account of another owner.
+    """
 
     nonce = forms.UUIDField(
-        widget=HiddenLine,
+        widget=HiddenInput,
         error_messages=dict.fromkeys(
-            ("required", "invalid"), "This form was incomplete. Check it and press Add account again."
+            ("required", "invalid"), "This form was incomplete. Check it and click Add account again."
         ),
     )
 
@@ -152,37 +160,43 @@ class AddAccountForm(AccountForm):
 
     def clean(self) -> None:
         if "nonce" in self.errors:
-            self._renew()
+            self._renew_nonce()
 
     def save(self, owner: User) -> Account | None:
-        """Return the account, added now or by the same form before. None, with an error on the form, where the form
-        has added another one before. Raises ``User.DoesNotExist``."""
+        """Return the account, which this form may have added before with the same values.
+
+        If it has added one with other values, return None and add an error to the form. Raise
+        ``User.DoesNotExist`` if the owner has been deleted.
+        """
         pk = uuid.uuid5(owner.pk, self.cleaned_data["nonce"].hex)
         with transaction.atomic(using=conf.database()):
-            # The owner's row first (T2): a repeated submit waits here, and then finds the account.
+            # Locks the owner first (T2). A second submission waits here, and then gets the account.
             User.objects.using(conf.database()).select_for_update(no_key=True).get(pk=owner.pk)
             accounts = Account.objects.using(conf.database())
-            added = accounts.filter(pk=pk).first()
-            if added is None:
+            existing = accounts.filter(pk=pk).first()
+            if existing is None:
                 return accounts.create_manual(id=pk, owner_id=owner.pk, **self.values())
-        if added.owner_id == owner.pk and all(getattr(added, each) == typed for each, typed in self.values().items()):
-            return added
-        self._renew()
-        message = "This form has added an account before, with other details. Press Add account to add another one."
+        is_same = all(getattr(existing, column) == value for column, value in self.values().items())
+        if is_same and existing.owner_id == owner.pk:
+            return existing
+        self._renew_nonce()
+        message = "You have already added an account with this form. Click Add account again to add another one."
         self.add_error(None, message)
         return None
 
-    def _renew(self) -> None:
-        """Have the form shown again with a nonce that is good, and what was typed."""
-        typed: Any = self.data
-        self.data = typed = typed.copy()
-        typed[self.add_prefix("nonce")] = str(self.initial["nonce"])
+    def _renew_nonce(self) -> None:
+        """Show the form again with the submitted values and a new nonce."""
+        data: Any = self.data
+        self.data = data = data.copy()
+        data[self.add_prefix("nonce")] = str(self.initial["nonce"])
 
 
 class EditAccountForm(AccountForm):
-    """Tells which fields were changed since it was shown, so that two tabs do not undo one another.
+    """Saves only the fields that the user changed, so that two tabs do not undo each other's
+    changes.
 
-    For that it carries the values that it was shown with. A caller that sends none is compared with the account.
+    For this, the form carries the values that it was shown with. If they are missing, the submitted
+    values are compared with the account.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -191,5 +205,5 @@ class EditAccountForm(AccountForm):
             field.show_hidden_initial = not self.is_bound or self.add_initial_prefix(name) in self.data
 
     def changes(self) -> dict[str, Any]:
-        """Return what was changed, by column."""
+        """Return the changed values by column."""
         return {column: value for column, value in self.values().items() if column in self.changed_data}

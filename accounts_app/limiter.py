@@ -47,7 +47,8 @@ def hit(rates: str, *identifiers: str) -> bool:
 
 
 def retry_after(rates: str, *identifiers: str) -> int:
-    """Return the whole seconds until every full window has room again; 1 if none is full any longer."""
+    """Return the whole seconds until every full window has room again; 1 if none is full any
+    longer."""
     limiter = _limiter(settings.RATE_LIMIT_STORAGE)
     windows = [limiter.get_window_stats(rate, *identifiers) for rate in _parse(rates)]
     reset = max((window.reset_time for window in windows if window.remaining <= 0), default=0.0)
@@ -69,7 +70,8 @@ def log_unreachable(consequence: str) -> None:
 
 
 def _limiter(storage: str) -> MovingWindowRateLimiter:
-    """Return the limiter of this process. There must be only one: ``memory://`` counts in the object itself.
+    """Return the limiter of this process. There must be only one: ``memory://`` counts in the
+    object itself.
 
     The lock is for ``limits``: it imports the Redis client on first use, and a second thread that
     arrives during the import fails.
@@ -80,7 +82,8 @@ def _limiter(storage: str) -> MovingWindowRateLimiter:
 
 @cache
 def _build_limiter(storage: str) -> MovingWindowRateLimiter:
-    # Without timeouts, a storage that accepts connections but never replies would block every request.
+    # Without timeouts, a storage that accepts connections but never replies would block every
+    # request.
     timeouts = {"socket_connect_timeout": 1, "socket_timeout": 1} if storage.startswith("redis") else {}
     return MovingWindowRateLimiter(storage_from_string(storage, wrap_exceptions=True, **timeouts))
 

@@ -23,11 +23,12 @@ from accounts_app.validators import (
 from finta_keys.names import fold
 
 EMAIL_KEY_MAX_LENGTH = 320
-MANUAL = "manual"  # The provider of an account that its owner keeps up by hand.
+MANUAL = "manual"  # the provider of accounts that their owner updates
 
 
 def money_field(**options: Any) -> models.DecimalField[Any, Any]:
-    """An amount in the currency of its row, with at most 15 digits. 4 decimals are the most in ISO 4217."""
+    """An amount in the currency of its row, with at most 15 digits. 4 decimals are the most in ISO
+    4217."""
     return models.DecimalField(
         max_digits=MONEY_MAX_DIGITS + MONEY_DECIMALS,
         decimal_places=MONEY_DECIMALS,
@@ -42,10 +43,13 @@ def today() -> date:
 
 class UserManager(BaseUserManager["User"]):
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> User:
-        """Create a user. Raises ``ValidationError`` under ``email`` where it is taken or no address."""
+        """Create a user.
+
+        Raise ``ValidationError`` under ``email`` if the e-mail is taken or invalid.
+        """
         user: User = self.model(email=self.normalize_email(email), **fields)
         user.set_password(password)
-        user.full_clean(exclude=["password", "email_key"])  # clean() looks at the folded address
+        user.full_clean(exclude=["password", "email_key"])  # clean() checks the folded address
         user.save()
         return user
 
@@ -53,17 +57,17 @@ class UserManager(BaseUserManager["User"]):
         return self.create_user(email, password, **{"is_staff": True, "is_superuser": True, **fields})
 
     def get_by_natural_key(self, username: str | None) -> User:
-        if "\0" in (username or ""):  # PostgreSQL fails on it instead of finding nothing.
+        if "\0" in (username or ""):  # PostgreSQL raises an error for NUL.
             raise self.model.DoesNotExist
         return self.get(email_key=fold(username or ""))
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    """A person, known by e-mail address: the owner of accounts and keys, or an operator."""
+    """A person who signs in with an e-mail address: an owner of accounts and keys, or an operator."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     email = models.EmailField("e-mail", unique=True, error_messages={"unique": "A user with this e-mail exists."})
-    # The folded address: one person cannot be two users, nor look like another.
+    # The folded address. It makes e-mails unique regardless of case and look-alike characters.
     email_key = models.CharField(max_length=EMAIL_KEY_MAX_LENGTH, unique=True, editable=False)
     storage_mode = models.BooleanField("Storage Mode", default=False, editable=False)
     is_active = models.BooleanField("active", default=True)
@@ -85,7 +89,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         super().clean()
         self.email_key = fold(self.email)
         if len(self.email_key) > EMAIL_KEY_MAX_LENGTH:
-            raise ValidationError({"email": "This address is too long when its ligatures are written out."})
+            raise ValidationError({"email": "This address is too long. Use one with fewer characters."})
         if User.objects.exclude(pk=self.pk).filter(email_key=self.email_key).exists():
             raise ValidationError({"email": "A user with this e-mail exists."})
 
@@ -100,10 +104,10 @@ class User(AbstractBaseUser, PermissionsMixin):
         return user
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save what was changed on this instance, and nothing else.
+        """Save only the columns that were changed on this instance.
 
-        Django's password pages save the whole user that they loaded, and take their time to hash in between. That
-        would undo what was committed meanwhile: Storage Mode, a deactivation, even the user's deletion.
+        Django's password pages load a user, hash for a while, and save all columns. That would undo
+        changes committed in between: Storage Mode, a deactivation, even the user's deletion.
         """
         self.email_key = fold(self.email)
         fields = kwargs.get("update_fields")
@@ -115,12 +119,12 @@ class User(AbstractBaseUser, PermissionsMixin):
         self._saved |= {name: value for name, value in self._columns().items() if fields is None or name in fields}
 
     def _columns(self) -> dict[str, Any]:
-        """Return the columns that this instance holds; deferred ones it does not."""
+        """Return the values of all columns that are not deferred."""
         names = {field.attname for field in self._meta.concrete_fields}
         return {name: value for name, value in self.__dict__.items() if name in names}
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
-        """Delete the user with all that is theirs, the user's row locked first (T2)."""
+        """Delete the user, locking the user's row first (T2)."""
         with transaction.atomic():
             User.objects.select_for_update().filter(pk=self.pk).first()
             return super().delete(*args, **kwargs)
@@ -128,12 +132,12 @@ class User(AbstractBaseUser, PermissionsMixin):
 
 class AccountQuerySet(models.QuerySet["Account"]):
     def create_manual(self, *, owner_id: uuid.UUID, **fields: Any) -> Account:
-        """Create an account that its owner keeps up by hand."""
+        """Create an account that its owner updates."""
         return self.create(owner_id=owner_id, provider=MANUAL, balance_as_of=timezone.now(), **fields)
 
 
 class NotWritable(ValidationError):
-    """A change of an account that is closed, or that its bank keeps up."""
+    """Raised on a change to a closed account or to one that is synced from a bank."""
 
 
 class Account(models.Model):
@@ -181,7 +185,7 @@ class Account(models.Model):
 
     @property
     def label(self) -> str:
-        """What names the account within its institution: ``Savings ··0002 (closed)``."""
+        """The account's name within its institution, such as ``Savings ··0002 (closed)``."""
         status = "" if self.status == self.Status.ACTIVE else f"({self.get_status_display().lower()})"
         return " ".join(part for part in (self.name, self._short_mask, status) if part)
 
@@ -199,46 +203,49 @@ class Account(models.Model):
 
     @property
     def is_writable(self) -> bool:
-        """Whether its owner can change it."""
+        """Return True if the owner can edit the account."""
         return self.is_manual and not self.is_closed
 
     def require_writable(self) -> None:
-        """Raise ``NotWritable``, with the reason, for any account but an open manual one."""
+        """Raise ``NotWritable`` with the reason unless the account is manual and open."""
         self._require_manual()
         if self.is_closed:
-            raise NotWritable("This account is closed. A closed account cannot be changed.")
+            raise NotWritable("This account is closed. Closed accounts cannot be changed.")
 
     def edit(self, **fields: Any) -> None:
-        """Change these fields of an open manual account. Raises ``NotWritable`` for any other."""
+        """Change fields of an open manual account. Raise ``NotWritable`` for any other account."""
         self.require_writable()
         if fields.keys() & {"current_balance", "available_balance"}:
             fields["balance_as_of"] = timezone.now()
-        self._write(fields)
+        self._save_fields(fields)
 
     def close(self) -> None:
-        """Close a manual account; its rows stay. Again: nothing happens. Raises ``NotWritable`` for any other."""
+        """Close a manual account and keep its rows. Raise ``NotWritable`` for any other account.
+
+        Closing a closed account does nothing.
+        """
         self._require_manual()
         if not self.is_closed:
-            self._write({"status": self.Status.CLOSED, "closed_at": timezone.now()})
+            self._save_fields({"status": self.Status.CLOSED, "closed_at": timezone.now()})
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
-        """Delete the account, with the owner's row locked first, as those do who put it into a scope (T2)."""
+        """Delete the account, locking the owner's row first, as changes to a scope do (T2)."""
         with transaction.atomic():
             User.objects.select_for_update(no_key=True).filter(accounts=self.pk).first()
             return super().delete(*args, **kwargs)
 
     def _require_manual(self) -> None:
         if not self.is_manual:
-            raise NotWritable("This account is kept up by its bank. Only manual accounts can be changed.")
+            raise NotWritable("This account is synced from your bank. Only manual accounts can be changed.")
 
-    def _write(self, fields: dict[str, Any]) -> None:
+    def _save_fields(self, fields: dict[str, Any]) -> None:
         for name, value in fields.items():
             setattr(self, name, value)
         self.save(update_fields=fields.keys())
 
 
 class Transaction(models.Model):
-    """A movement on an account, as its provider tells it."""
+    """A transaction on an account."""
 
     class Status(models.TextChoices):
         POSTED = "posted", "Posted"
@@ -256,7 +263,7 @@ class Transaction(models.Model):
     authorized_date = models.DateField(null=True, blank=True)
     posted_date = models.DateField(null=True, blank=True)
     created_date = models.DateField(default=today, editable=False)
-    # Computed by the database, so that no update() can forget it.
+    # Generated by the database, so that update() keeps it correct.
     sort_date = models.GeneratedField(
         expression=Coalesce("posted_date", "authorized_date", "created_date"),
         output_field=models.DateField(),

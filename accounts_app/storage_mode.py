@@ -1,4 +1,5 @@
-"""Storage Mode: the owner's setting that lets the service keep, and so serve, account data (rules M1 to M4)."""
+"""Storage Mode: the owner's setting that lets the service store and serve account data (rules M1 to
+M4)."""
 
 from typing import Any
 
@@ -10,29 +11,28 @@ from finta_keys.models import ApiKey
 
 
 def switch_on(owner: User) -> None:
-    """Switch Storage Mode on. Nothing else changes."""
-    _write(owner, True)
+    _save(owner, True)
 
 
 def switch_off(owner: User) -> int:
-    """Switch Storage Mode off, delete the owner's stored transactions, and return how many those were.
+    """Switch Storage Mode off and delete the owner's transactions. Return the number deleted.
 
     Accounts and keys stay.
     """
     with transaction.atomic(using=conf.database()):
-        # The owner's row first, as everywhere: a key created meanwhile comes wholly before or wholly after.
-        # There may be none any more: then nothing is left to delete either.
+        # Locks the owner first (T2), so a key created at the same time comes before or after all of
+        # this. If the owner has been deleted, there is nothing to lock or delete.
         User.objects.select_for_update(no_key=True).filter(pk=owner.pk).first()
-        _write(owner, False)
+        _save(owner, False)
         _, deleted = Transaction.objects.filter(account__owner=owner).delete()
     return deleted.get(Transaction._meta.label, 0)
 
 
 def switch_on_for_key(key: ApiKey, **kwargs: Any) -> None:
-    """Creating a key switches Storage Mode on, in the same transaction (M2)."""
+    """Switch Storage Mode on in the transaction that creates a key (M2)."""
     switch_on(key.owner)
 
 
-def _write(owner: User, on: bool) -> None:
-    User.objects.filter(pk=owner.pk).exclude(storage_mode=on).update(storage_mode=on)
-    owner.storage_mode = on
+def _save(owner: User, is_on: bool) -> None:
+    User.objects.filter(pk=owner.pk).exclude(storage_mode=is_on).update(storage_mode=is_on)
+    owner.storage_mode = is_on

@@ -1,4 +1,4 @@
-"""Pages of the site, in the order in which a person meets them."""
+"""URLs of the site's pages."""
 
 from django.contrib.auth import views as auth
 from django.urls import path
@@ -40,7 +40,7 @@ urlpatterns = [
         auth.PasswordResetCompleteView.as_view(template_name="sign_in/password_reset_done.html"),
         name="password_reset_complete",
     ),
-    # The owner's data
+    # Accounts and Data settings
     path("accounts", views.AccountsView.as_view(), name="my_accounts"),
     path("accounts/new", views.AddAccountView.as_view(), name="account_add"),
     path("accounts/<str:pk>/edit", views.EditAccountView.as_view(), name="account_edit"),

@@ -17,13 +17,17 @@ LIABILITY_TYPES = ("credit", "student", "mortgage")
 LIABILITY_MAX_SIZE = 8 * 1024  # bytes of compact JSON
 LIABILITY_MAX_DEPTH = 8
 
-CONTROL_CATEGORIES = frozenset({"Cc", "Zl", "Zp"})  # control characters, line and paragraph separators
+# Control characters, line and paragraph separators.
+CONTROL_CATEGORIES = frozenset({"Cc", "Zl", "Zp"})
 
 validate_currency = RegexValidator(r"^[A-Z]{3}\Z", "Give a currency code of three capital letters, such as USD.")
 
 
 def validate_money(amount: Decimal) -> None:
-    """Reject amounts of more than 15 digits. JSON readers parse numbers as doubles, which are exact up to 15."""
+    """Reject amounts of more than 15 digits.
+
+    JSON readers parse numbers as doubles, which are exact up to 15.
+    """
     _, digits, exponent = amount.normalize().as_tuple()
     if len(digits) + max(int(exponent), 0) > MONEY_MAX_DIGITS:
         raise ValidationError(f"Give at most {MONEY_MAX_DIGITS} digits.")
@@ -41,7 +45,10 @@ def validate_single_line(text: str) -> None:
 
 
 def validate_liability(liability: Any) -> None:
-    """Require an object with a known ``type``. Its other fields may be any JSON of bounded size and depth."""
+    """Require an object with a known ``type``.
+
+    Its other fields may be any JSON of bounded size and depth.
+    """
     if not isinstance(liability, dict):
         raise ValidationError("Give an object, or null.")
     if liability.get("type") not in LIABILITY_TYPES:

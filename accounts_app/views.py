@@ -1,4 +1,4 @@
-"""The owner's pages of the site: Accounts and Data settings."""
+"""The owner's pages: Accounts and Data settings."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from accounts_app.models import Account, NotWritable, Transaction, User
 from finta_keys import conf, display
 from finta_keys.models import ApiKey
 
-NAMED_KEYS = 5  # How many keys a message names.
+MAX_NAMED_KEYS = 5  # in a message
 
 
 @method_decorator(never_cache, name="dispatch")
 class OwnerMixin(LoginRequiredMixin):
-    """For a signed-in person and what is theirs."""
+    """Requires sign-in and limits queries to the user's own rows."""
 
     request: HttpRequest
 
@@ -49,32 +49,32 @@ class OwnerMixin(LoginRequiredMixin):
 
 
 class Row(NamedTuple):
-    """An account, and the keys that can see it."""
+    """An account and the keys that can access it."""
 
     account: Account
     keys: list[ApiKey]
 
 
 class AccountsView(OwnerMixin, TemplateView):
-    """The owner's accounts by institution, and which keys can see each."""
+    """The owner's accounts by institution, each with the keys that can access it."""
 
     template_name = "accounts.html"
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         keys = list(self.own_keys())
-        refused = bool(keys) and not self.owner.storage_mode
-        return super().get_context_data(groups=self._groups(keys), calls_are_refused=refused, **kwargs)
+        are_rejected = bool(keys) and not self.owner.storage_mode
+        return super().get_context_data(groups=self._groups(keys), calls_are_rejected=are_rejected, **kwargs)
 
     def _groups(self, keys: list[ApiKey]) -> list[tuple[str, list[Row]]]:
-        chosen = Prefetch("api_keys", self.own_keys().filter(share_all_accounts=False), to_attr="choosing_keys")
-        groups = display.grouped(self.own_accounts().prefetch_related(chosen))
-        return [(name, [Row(account, _seeing(account, keys)) for account in group]) for name, group in groups]
+        restricted = Prefetch("api_keys", self.own_keys().filter(share_all_accounts=False), to_attr="restricted_keys")
+        groups = display.grouped(self.own_accounts().prefetch_related(restricted))
+        return [(name, [Row(account, _keys_with_access(account, keys)) for account in group]) for name, group in groups]
 
 
-def _seeing(account: Account, keys: list[ApiKey]) -> list[ApiKey]:
-    """Return those of the owner's keys that can see an account, whose ``choosing_keys`` were fetched with it."""
-    choosing = {key.pk for key in account.choosing_keys}  # type: ignore[attr-defined]  # the prefetch's
-    return [key for key in keys if key.share_all_accounts or key.pk in choosing]
+def _keys_with_access(account: Account, keys: list[ApiKey]) -> list[ApiKey]:
+    """Return the keys that can access an account with prefetched ``restricted_keys``."""
+    restricted = {key.pk for key in account.restricted_keys}  # type: ignore[attr-defined]  # set by the prefetch
+    return [key for key in keys if key.share_all_accounts or key.pk in restricted]
 
 
 class AddAccountView(OwnerMixin, FormView):
@@ -84,36 +84,37 @@ class AddAccountView(OwnerMixin, FormView):
     def form_valid(self, form: AddAccountForm) -> HttpResponse:
         try:
             account = form.save(self.owner)
-        except User.DoesNotExist:  # Deleted while the form was on its way.
+        except User.DoesNotExist:  # The user was deleted during the request.
             return redirect("login")
         if account is None:
             return self.render_to_response(self.get_context_data(form=form), status=409)
-        messages.success(self.request, f"Added “{account.name}”. {self._who_sees_it()}")
+        messages.success(self.request, f"Added “{account.name}”. {self._access_message()}")
         return redirect("my_accounts")
 
-    def _who_sees_it(self) -> str:
-        """Tell which keys can see an account that is new, and so in no scope yet."""
+    def _access_message(self) -> str:
+        """Return a sentence with the keys that can access the new account: those that share all
+        accounts."""
         keys = list(self.own_keys())
         names = [key.name for key in keys if key.share_all_accounts]
         if not names:
-            way_out = "edit the scope of a key" if keys else "create a key"
-            return f"No key can see it yet: {way_out} to share it."
-        more = f" and {len(names) - NAMED_KEYS} more" if len(names) > NAMED_KEYS else ""
-        why = "it shares all accounts" if len(names) == 1 else "they share all accounts"
-        return f"Keys that can see it: {', '.join(names[:NAMED_KEYS])}{more} ({why})."
+            hint = "Edit the scope of a key" if keys else "Create a key"
+            return f"No key can access it yet. {hint} to share it."
+        rest = f" and {len(names) - MAX_NAMED_KEYS} more" if len(names) > MAX_NAMED_KEYS else ""
+        reason = "it shares all accounts" if len(names) == 1 else "they share all accounts"
+        return f"Keys that can access it: {', '.join(names[:MAX_NAMED_KEYS])}{rest} ({reason})."
 
 
 @method_decorator(never_cache, name="dispatch")
 class OneAccountView(OwnerMixin, FormView):
-    """A page about one of the owner's accounts; another page says so where it is not there or cannot be changed."""
+    """A page for one of the owner's accounts. Shows error pages for missing and read-only accounts."""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
             return super().dispatch(request, *args, **kwargs)
         except Http404:
             return render(request, "accounts/not_found.html", status=404)
-        except NotWritable as refused:
-            return render(request, "accounts/not_writable.html", {"reason": refused.message}, status=409)
+        except NotWritable as error:
+            return render(request, "accounts/not_writable.html", {"reason": error.message}, status=409)
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         self.account.require_writable()
@@ -121,14 +122,17 @@ class OneAccountView(OwnerMixin, FormView):
 
     @cached_property
     def account(self) -> Account:
-        """The account of the path. Raises ``Http404``."""
+        """The account in the path. Raise ``Http404`` if there is none."""
         return self._find(self.own_accounts())
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(account=self.account, **kwargs)
 
     def change(self, change: Callable[..., None], **values: Any) -> Account:
-        """Change the account as it is now, locked; it may have been closed or moved since it was found."""
+        """Change the account under a lock.
+
+        It may have been closed or transferred since it was loaded.
+        """
         with transaction.atomic(using=conf.database()):
             account = self._find(self.own_accounts().select_for_update(of=("self",), no_key=True))
             change(account, **values)
@@ -155,25 +159,25 @@ class EditAccountView(OneAccountView):
     def form_valid(self, form: EditAccountForm) -> HttpResponse:
         try:
             account = self.change(Account.edit, **form.changes())
-        except NotWritable as refused:
-            return self._show_again(form, refused)
-        return self.done(f"“{account.name}” is saved." if form.has_changed() else "Nothing was changed.")
+        except NotWritable as error:
+            return self._show_again(form, error)
+        return self.done(f"Saved “{account.name}”." if form.has_changed() else "Nothing was changed.")
 
-    def _show_again(self, form: EditAccountForm, refused: NotWritable) -> HttpResponse:
-        """Say why the account cannot be changed, above what was typed, which may be wanted elsewhere."""
-        form.add_error(None, f"{refused.message} Nothing was saved.")
-        return self.render_to_response(self.get_context_data(form=form, is_refused=True), status=409)
+    def _show_again(self, form: EditAccountForm, error: NotWritable) -> HttpResponse:
+        """Show the reason and the submitted values, which the user may want to copy."""
+        form.add_error(None, f"{error.message} Nothing was saved.")
+        return self.render_to_response(self.get_context_data(form=form, is_rejected=True), status=409)
 
 
 class CloseAccountView(OneAccountView):
-    """Asks first, and says what closing means."""
+    """Asks for confirmation."""
 
     template_name = "accounts/close.html"
     form_class = Form
 
     def form_valid(self, form: Form) -> HttpResponse:
         account = self.change(Account.close)
-        return self.done(f"“{account.name}” is closed.")
+        return self.done(f"Closed “{account.name}”.")
 
 
 # Data settings
@@ -183,23 +187,23 @@ class DataSettingsView(OwnerMixin, TemplateView):
     template_name = "data_settings.html"
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        stored = Transaction.objects.using(conf.database()).filter(account__owner=self.owner.pk)
-        return super().get_context_data(transaction_count=stored.count(), keys=self.own_keys(), **kwargs)
+        transactions = Transaction.objects.using(conf.database()).filter(account__owner=self.owner.pk)
+        return super().get_context_data(transaction_count=transactions.count(), keys=self.own_keys(), **kwargs)
 
 
 class SwitchOnView(OwnerMixin, View):
     def get(self, request: HttpRequest) -> HttpResponse:
-        """Where sign-in leads back to, when the session had expired."""
+        """Users arrive here after signing in, if the session expired before their POST."""
         return redirect("data_settings")
 
     def post(self, request: HttpRequest) -> HttpResponse:
         storage_mode.switch_on(self.owner)
-        messages.success(request, "Storage Mode is on. Your keys can read account data now.")
+        messages.success(request, "Storage Mode is on. Your keys can read account data.")
         return redirect("data_settings")
 
 
 class SwitchOffView(DataSettingsView):
-    """Asks first, and says what will be deleted."""
+    """Asks for confirmation and says what will be deleted."""
 
     template_name = "storage_mode_off.html"
 
@@ -209,11 +213,11 @@ class SwitchOffView(DataSettingsView):
 
 
 def _switch_off(owner: User) -> str:
-    """Switch Storage Mode off, and return a sentence that tells what really happened."""
+    """Switch Storage Mode off. Return a message with the number of transactions that were deleted."""
     with transaction.atomic(using=conf.database()):
         owners = User.objects.using(conf.database()).select_for_update(no_key=True)
         if not owners.filter(pk=owner.pk, storage_mode=True):
-            return "Storage Mode was off already. Nothing was deleted."
+            return "Storage Mode was already off. Nothing was deleted."
         count = storage_mode.switch_off(owner)
-    deleted = {0: "There were no transactions to delete.", 1: "1 stored transaction was deleted."}
-    return f"Storage Mode is off. {deleted.get(count, f'{count:,} stored transactions were deleted.')}"
+    messages_by_count = {0: "There were no transactions to delete.", 1: "1 transaction was deleted."}
+    return f"Storage Mode is off. {messages_by_count.get(count, f'{count:,} transactions were deleted.')}"

@@ -1,5 +1,8 @@
-"""Values of the environment or of ``.env``. One that cannot be used stops the start with a sentence that says what to
-write instead, and quotes nothing that may be secret."""
+"""Values of the environment or of ``.env``.
+
+One that cannot be used stops the start with a sentence that says what to write instead, and quotes
+nothing that may be secret.
+"""
 
 import re
 import warnings
@@ -49,6 +52,7 @@ def _url(name: str, read: Callable[..., Any], example: str, *, engine: str, **op
     # A warning of what cannot be read would quote the password in it.
     with suppress(ImproperlyConfigured, ValueError), warnings.catch_warnings(action="ignore"):
         found = read(name, **options)
-    if "." in found.get(engine, ""):  # Else a scheme that is not known stands there, as if it were a module.
+    # Else a scheme that is not known stands there, as if it were a module.
+    if "." in found.get(engine, ""):
         return found
     raise ImproperlyConfigured(f"{name} cannot be read. Write it like {example}.")

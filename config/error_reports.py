@@ -26,7 +26,8 @@ class RedactingReporterFilter(SafeExceptionReporterFilter):
 
     def get_post_parameters(self, request: HttpRequest | None) -> dict[str, Any]:
         parameters = super().get_post_parameters(request)
-        # Also by name: if a request fails before its view is resolved, no decorator has marked its fields.
+        # Also by name: if a request fails before its view is resolved, no decorator has marked its
+        # fields.
         return {name: self.cleanse_setting(name, value) for name, value in parameters.items()}
 
     def get_traceback_frame_variables(self, request: HttpRequest | None, tb_frame: FrameType) -> ItemsView[str, Any]:

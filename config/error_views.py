@@ -10,7 +10,8 @@ from accounts_app.api.errors import RETRY_AFTER
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Return 503 if the database is unavailable, otherwise 500. This is the ``handler500`` of the site.
+    """Return 503 if the database is unavailable, otherwise 500. This is the ``handler500`` of the
+    site.
 
     Rendered without the request, because a context processor may be the part that failed.
     """

@@ -72,7 +72,10 @@ _STANDARD_ATTRIBUTES = {*vars(logging.makeLogRecord({})), "message", "asctime", 
 
 
 def _extra(record: logging.LogRecord) -> dict[str, Any]:
-    """Return the plain values of ``extra``. Django also attaches whole requests, with their queries."""
+    """Return the plain values of ``extra``.
+
+    Django also attaches whole requests, with their queries.
+    """
     return {
         name: value
         for name, value in vars(record).items()

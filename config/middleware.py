@@ -71,7 +71,10 @@ class SecurityHeadersMiddleware:
 
 
 def _has_inline_style(response: HttpResponse) -> bool:
-    """Return True for Django's debug pages, which the policy makes unreadable. Our pages have no inline styles."""
+    """Return True for Django's debug pages, which the policy makes unreadable.
+
+    Our pages have no inline styles.
+    """
     return response.status_code >= 400 and not response.streaming and b"<style" in response.content
 
 
@@ -102,7 +105,7 @@ class ApiHeadersMiddleware:
 
 def _make_json(response: HttpResponse) -> None:
     """Replace the body with our JSON error. The other headers stay."""
-    error = errors.plain_response(response.status_code)
+    error = errors.error_response(response.status_code)
     response.status_code = error.status_code
     response.content = error.content
     response["Content-Type"] = JSON

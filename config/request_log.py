@@ -64,7 +64,8 @@ def _log_request(request: HttpRequest, status: int, seconds: float) -> None:
     key = key if isinstance(key, ApiKey) else None
     fields = {
         "method": request.method,
-        "path": request.path,  # without the query, which can contain a secret that the user searched for
+        # Without the query, which can contain a secret that the user searched for.
+        "path": request.path,
         "status": status,
         "ms": round(seconds * 1000, 1),
         "key_id": str(key.pk) if key else None,
@@ -77,7 +78,10 @@ def _log_request(request: HttpRequest, status: int, seconds: float) -> None:
 
 
 def _loaded_user_id(request: HttpRequest) -> str | None:
-    """Return the id of the signed-in user if the user was loaded. Loading it now would cost a query."""
+    """Return the id of the signed-in user if the user was loaded.
+
+    Loading it now would cost a query.
+    """
     user = getattr(request, "user", None)
     if isinstance(user, LazyObject) and user._wrapped is empty:
         return None

@@ -1,4 +1,7 @@
-"""Settings of the site. Each value that differs between installations comes from the environment or from ``.env``."""
+"""Settings of the site.
+
+Values that differ between installations come from the environment or from ``.env``.
+"""
 
 import re
 from pathlib import Path
@@ -28,13 +31,15 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 _proxies = env.str("TRUSTED_PROXY_COUNT", default="").strip()
 if _proxies and not re.fullmatch("[0-9]{1,2}", _proxies):
     raise ImproperlyConfigured(
-        f"TRUSTED_PROXY_COUNT is {_proxies!r}. Set it to how many proxies of yours each request comes through: "
-        "0 where clients connect directly, 1 behind one nginx or Caddy."
+        f"TRUSTED_PROXY_COUNT is {_proxies!r}. Set it to the number of your own proxies that each request "
+        "passes through: 0 if clients connect directly, 1 behind one nginx or Caddy."
     )
-TRUSTED_PROXY_COUNT = int(_proxies) if _proxies else None  # None is like 0, and a check says that nobody has decided
+# None works like 0, and `check --deploy` warns about it.
+TRUSTED_PROXY_COUNT = int(_proxies) if _proxies else None
 if TRUSTED_PROXY_COUNT:
-    # Only with a proxy, which has to overwrite it: anybody else could send this header too. There is no such setting
-    # for the name of the host: proxies pass Host on, and X-Forwarded-Host would be one more that could be forged.
+    # Only behind a proxy, which must overwrite this header: otherwise clients could send it.
+    # Proxies pass Host on, so X-Forwarded-Host is not needed and would only be another header to
+    # forge.
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 INSTALLED_APPS = [
@@ -52,9 +57,9 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    # It answers nothing itself: what all others do and log has the id that it gives.
+    # First, so that every log line of a request has its id.
     "config.request_log.RequestLogMiddleware",
-    # What all answers have comes before all that may answer: static files, errors of those further down.
+    # Headers of every response, so before all middleware that can respond.
     "config.middleware.SecurityHeadersMiddleware",
     "config.middleware.ApiHeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
@@ -69,7 +74,8 @@ MIDDLEWARE = [
 
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
-APPEND_SLASH = False  # Paths have none, and the answer to an unknown path must not tell which ones exist.
+# Paths have no slash, and the response to an unknown path must not reveal which paths exist.
+APPEND_SLASH = False
 
 TEMPLATES = [
     {
@@ -89,20 +95,21 @@ TEMPLATES = [
 _database: dict[str, Any] = {"ENGINE": "django.db.backends.sqlite3", "NAME": BASE_DIR / "db.sqlite3"}
 if env.str("DATABASE_URL", default=""):
     _database = environment.database("DATABASE_URL")
-_database["ATOMIC_REQUESTS"] = False  # A secret is shown only after it has been committed.
+_database["ATOMIC_REQUESTS"] = False  # A secret must be committed before it is shown.
 _database.setdefault("CONN_MAX_AGE", 60)
 if _database["ENGINE"] == "django.db.backends.sqlite3":
     _database["OPTIONS"] = {
-        # Readers do not wait for a writer, and a transaction that will write takes its lock at its start.
+        # Readers do not wait for writers, and a transaction takes its write lock when it begins.
         "init_command": "PRAGMA journal_mode=WAL;",
         "transaction_mode": "IMMEDIATE",
-        "timeout": 20,  # seconds that a writer waits for the others; Django's five are few where a disk is slow
+        # Seconds to wait for other writers. The default, 5, is too short on slow disks.
+        "timeout": 20,
         **_database.get("OPTIONS", {}),
     }
 DATABASES = {"default": _database}
 
 AUTH_USER_MODEL = "accounts_app.User"
-# For what people choose; secrets of keys need no slow hash, see docs/decisions.md.
+# For passwords. Secrets of keys are random and need no slow hash (docs/decisions.md).
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
@@ -119,19 +126,20 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "finta_keys:list"
 LOGOUT_REDIRECT_URL = "login"
-PASSWORD_RESET_TIMEOUT = 60 * 60  # An hour: mailboxes are read by others long after. The pages name it.
+# One hour, which the pages mention. Others may read the mailbox later.
+PASSWORD_RESET_TIMEOUT = 60 * 60
 
-# No script needs to read a cookie: forms carry the token of their own.
+# Scripts do not need the CSRF cookie: every form has its own token.
 CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
-# One year. Django sends it on requests over TLS only; subdomains are for the operator of the domain to decide on.
+# One year, on this host only: its subdomains may be other sites.
 SECURE_HSTS_SECONDS = 0 if DEBUG else 365 * 24 * 60 * 60
-# Off at first: a proxy does it better, and whether there is one is not known here. Never for the API: a client that
-# is led to TLS has sent its secret in clear, would go on to do so, and nobody would notice.
+# Off by default, because proxies usually redirect. Never for the API: a client that is redirected
+# has already sent its secret unencrypted, and would keep doing so unnoticed.
 SECURE_SSL_REDIRECT = environment.flag("SECURE_SSL_REDIRECT")
 SECURE_REDIRECT_EXEMPT = ["^v2(/|$)"]
-# What these ask for is not this site's to decide: redirects (above), and HSTS for other hosts of the domain, which
-# would take those off the net that have no TLS (W005, W021).
+# W008 asks for the redirect above. W005 and W021 ask for HSTS on all subdomains, which would make
+# those without TLS unreachable.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W008", "security.W021"]
 
 FINTA_KEYS_ACCOUNT_MODEL = "accounts_app.Account"
@@ -141,20 +149,21 @@ FINTA_KEYS_BASE_TEMPLATE = "base.html"
 FINTA_KEYS_FRESH_SIGN_IN = "accounts_app.sign_in.confirm_password.require_recent_password"
 
 API_RATE_LIMIT = env.str("API_RATE_LIMIT", default="200/minute")
-# Growing delays: five attempts at once, then two for which to wait a minute, two for five, and none for more than 15.
+# Growing delays: five attempts at once, then waits of one, five and at most 15 minutes.
 SIGN_IN_LIMIT = env.str("SIGN_IN_LIMIT", default="5/minute; 7/5 minutes; 9/15 minutes")
 SIGN_IN_SOURCE_LIMIT = env.str("SIGN_IN_SOURCE_LIMIT", default="50/15 minutes")
-# For each e-mail address: not over more than PASSWORD_RESET_TIMEOUT, so that there is a good link when it is reached.
+# Per e-mail address. Its period must not exceed PASSWORD_RESET_TIMEOUT: an owner who gets no more
+# mails then still has a valid link.
 PASSWORD_RESET_LIMIT = env.str("PASSWORD_RESET_LIMIT", default="5/hour")
 PASSWORD_RESET_SOURCE_LIMIT = env.str("PASSWORD_RESET_SOURCE_LIMIT", default="30/hour")
 RATE_LIMIT_STORAGE = env.str("RATE_LIMIT_STORAGE", default="memory://")
 
-# The views under /v2 set what they need themselves; this is what drf-spectacular reads.
+# For drf-spectacular. The views under /v2 set everything else themselves.
 REST_FRAMEWORK = {"DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema"}
 SPECTACULAR_SETTINGS = {
     "TITLE": "Finta API",
     "VERSION": "2",
-    "DESCRIPTION": "Bank accounts and transactions, as far as the scope of an API key reaches.",
+    "DESCRIPTION": "Bank accounts and transactions, limited to the scope of the API key.",
     "SERVERS": [{"url": "/v2"}],
     "SCHEMA_PATH_PREFIX": "/v2",
     "SCHEMA_PATH_PREFIX_TRIM": True,
@@ -163,9 +172,9 @@ SPECTACULAR_SETTINGS = {
 }
 
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
-_levels = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-if LOG_LEVEL not in _levels:
-    raise ImproperlyConfigured(f"LOG_LEVEL is {LOG_LEVEL!r}. Set it to one of {', '.join(_levels)}.")
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+if LOG_LEVEL not in _LEVELS:
+    raise ImproperlyConfigured(f"LOG_LEVEL is {LOG_LEVEL!r}. Set it to one of {', '.join(_LEVELS)}.")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -182,15 +191,15 @@ LOGGING = {
     },
     "root": {"handlers": ["console", "mail"], "level": LOG_LEVEL},
     "loggers": {
-        # Django gives these two handlers of their own.
+        # Django configures handlers for these two loggers, which would log without redaction.
         "django": {"handlers": [], "level": LOG_LEVEL},
-        # Lines of runserver: ours tell the same, and more.
+        # runserver's request lines, which the request log already covers.
         "django.server": {"handlers": [], "level": "ERROR", "propagate": True},
-        # Its handlers would write a malformed request, with whatever is in it, as it came.
+        # Its own handlers would log malformed requests without redaction.
         "gunicorn.error": {"handlers": [], "propagate": True},
-        # Its warnings are refused requests, of which our line tells already.
+        # Its warnings are rejected requests, which the request log already covers.
         "django.request": {"level": "ERROR"},
-        # Its lines of DEBUG hold the values of queries: digests, hashes of passwords, keys of sessions.
+        # Its DEBUG lines contain query parameters: digests, password hashes, session keys.
         "django.db.backends": {"level": "INFO"},
     },
 }
@@ -198,16 +207,16 @@ DEFAULT_EXCEPTION_REPORTER = "config.error_reports.RedactingReporter"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "config.error_reports.RedactingReporterFilter"
 
 FILE_UPLOAD_HANDLERS = ["config.upload_handlers.DiscardFiles"]
-# A scope form sends a field for each account that is checked; Django's limit is 1,000.
+# Edit scope sends a field for each selected account.
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
-USE_I18N = False  # Messages of the API are the same for everybody.
+USE_I18N = False  # Messages of the API do not depend on the caller's language.
 
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
-WHITENOISE_ALLOW_ALL_ORIGINS = False  # No other site is meant to load these files.
+WHITENOISE_ALLOW_ALL_ORIGINS = False  # Other sites do not need these files.
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {

@@ -1,4 +1,4 @@
-"""The site, in the order in which a person meets it."""
+"""URLs of the site."""
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponsePermanentRedirect
@@ -14,22 +14,22 @@ handler500 = "config.error_views.server_error"
 
 @cache_control(public=True, max_age=24 * 60 * 60)
 def favicon(request: HttpRequest) -> HttpResponsePermanentRedirect:
-    """Where browsers look for the icon of a page that names none: the admin, JSON."""
+    """For pages that name no icon: the admin and JSON."""
     return HttpResponsePermanentRedirect(static("finta_keys/favicon.svg"))
 
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="finta_keys:list")),
     path("", include("accounts_app.urls")),
-    # The owner's keys
+    # API settings
     path("settings/api", include("finta_keys.urls")),
     # The operator
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
-    # In the place of the admin's own, which have no limit.
+    # Replaces the admin's own sign-in, which has no limit on attempts.
     path("admin/login/", limit_attempts(admin.site.login)),
     path("admin/password_change/", RedirectView.as_view(pattern_name="password_change")),
     path("admin/", admin.site.urls),
-    # Integrations; the last entry there answers all that is left below it
+    # The API, which handles every path under /v2
     path("v2", include("accounts_app.api.urls")),
     path("favicon.ico", favicon),
 ]

@@ -8,7 +8,7 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django_application = get_wsgi_application()
 
-from config.request_log import log_start  # noqa: E402  # needs what the line before has set up
+from config.request_log import log_start  # noqa: E402  # needs the apps to be loaded
 
 log_start()
 
@@ -16,16 +16,16 @@ _BOUNDARY = re.compile(r"""(?:^|[;\s])(boundary=(?:"[^"]*"|[^\s;"]+))""", re.IGN
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Django's application, without the parameters of the ``Content-Type``, but for the boundary of a form's parts.
+    """Django's application, with the charset removed from ``Content-Type``: everything is UTF-8.
 
-    Django reads query and form in the charset that is named there, and where that is none of text (``charset=hex``) it
-    fails before any middleware could answer. All here is UTF-8 whatever is named.
+    Django decodes the query and the form with this charset. For one that is not a text encoding,
+    such as ``charset=hex``, it fails before any middleware runs.
     """
-    environ["CONTENT_TYPE"] = _without_charset(environ.get("CONTENT_TYPE", ""))
+    environ["CONTENT_TYPE"] = remove_charset(environ.get("CONTENT_TYPE", ""))
     return django_application(environ, start_response)
 
 
-def _without_charset(content_type: str) -> str:
-    kind, _, parameters = content_type.partition(";")
+def remove_charset(content_type: str) -> str:
+    media_type, _, parameters = content_type.partition(";")
     boundary = _BOUNDARY.search(parameters)
-    return f"{kind}; {boundary[1]}" if boundary else kind
+    return f"{media_type}; {boundary[1]}" if boundary else media_type

@@ -25,8 +25,8 @@ _QUERY = re.compile(r"\b([A-Z]+ [^\s?]*)\?\S*(?= HTTP/)")
 
 
 def redact(text: str) -> str:
-    """Return ``text`` with every secret replaced by its hint, and without peppers, digests, Bearer tokens,
-    passwords in URLs and queries in request lines. Never raises."""
+    """Return ``text`` with every secret replaced by its hint, and without peppers, digests, Bearer
+    tokens, passwords in URLs and queries in request lines. Never raises."""
     text = _SECRET.sub(_hint, text)
     text = _BEARER.sub(r"\1…", text)
     text = _32_BYTES.sub("…", text)
@@ -50,6 +50,7 @@ def _peppers_in_reprs() -> tuple[str, ...]:
 
 @lru_cache(maxsize=8)
 def _as_written_in_reprs(peppers: tuple[bytes, ...]) -> tuple[str, ...]:
-    """Return each pepper as it appears between the quotes of ``b'…'``, also with escaped backslashes."""
+    """Return each pepper as it appears between the quotes of ``b'…'``, also with escaped
+    backslashes."""
     texts = [repr(pepper)[2:-1] for pepper in peppers]
     return (*texts, *(text.replace("\\", "\\\\") for text in texts))

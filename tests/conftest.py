@@ -14,24 +14,34 @@ from accounts_app.models import Account, User
 from finta_keys.testing import make_key
 from tests.factories import AccountFactory, UserFactory
 
-# How long one example takes says more of the machine than of the code.
+# Durations depend on the machine.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    # Reading the API's description for tests that are not going to run costs a second in each process, and what
-    # drives a browser is installed for those who run these tests only.
+    # Collecting them costs a second per process, and the browser
+    # driver is installed only for browser tests.
     is_for_later = collection_path.parent == Path(__file__).parent and collection_path.name in ("slow", "browser")
     return (is_for_later and config.getoption("markexpr") != collection_path.name) or None
 
 
 class ApiClient(Client):
-    """A client that presents a secret, and gets the 500 that a caller would get."""
+    """A client that sends a secret and returns 500 responses instead of raising."""
 
     def __init__(self, secret: str | None = None, **defaults: Any) -> None:
         headers = {"authorization": f"Bearer {secret}"} if secret else None
         super().__init__(headers=headers, raise_request_exception=False, **defaults)
+
+    def request(self, **environ: Any) -> Any:
+        """Remove the charset, as ``config.wsgi`` does.
+
+        Django's test client does not use that module.
+        """
+        from config.wsgi import remove_charset
+
+        environ["CONTENT_TYPE"] = remove_charset(environ.get("CONTENT_TYPE", ""))
+        return super().request(**environ)
 
     def send(self, method: str, path: str, data: Any = None, **extra: Any) -> Any:
         """Send a request of any method, ``data`` as JSON."""
@@ -53,7 +63,7 @@ def bob(db: None) -> User:
 
 @pytest.fixture
 def accounts(alice: User) -> SimpleNamespace:
-    """Alice's three accounts: checking, savings, and a manual one, cash."""
+    """Alice's accounts: checking, savings, and cash, which is manual."""
     return SimpleNamespace(
         checking=AccountFactory(owner=alice, name="Checking"),
         savings=AccountFactory(owner=alice, name="Savings"),
@@ -68,21 +78,21 @@ def bobs_account(bob: User) -> Account:
 
 @pytest.fixture
 def restricted(alice: User, accounts: SimpleNamespace) -> SimpleNamespace:
-    """A key of Alice's that sees checking only, with its secret and a client that presents it."""
+    """Alice's key for the checking account, with its secret and a client."""
     key, secret = make_key(alice, "Restricted", [accounts.checking])
     return SimpleNamespace(key=key, secret=secret, client=ApiClient(secret))
 
 
 @pytest.fixture
 def unrestricted(alice: User, accounts: SimpleNamespace) -> SimpleNamespace:
-    """A key of Alice's that sees all her accounts."""
+    """Alice's key for all accounts, with its secret and a client."""
     key, secret = make_key(alice, "All accounts")
     return SimpleNamespace(key=key, secret=secret, client=ApiClient(secret))
 
 
 @pytest.fixture
 def alices_browser(alice: User) -> Client:
-    """A client that is signed in as Alice."""
+    """A client signed in as Alice."""
     client = Client()
     client.force_login(alice)
     return client
@@ -90,13 +100,13 @@ def alices_browser(alice: User) -> Client:
 
 @pytest.fixture(autouse=True)
 def _mail_is_sent_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the thread of the test, whose transaction no other one sees."""
+    """Other threads do not see the transaction of the test."""
     monkeypatch.setattr("accounts_app.sign_in.background.run_in_thread", lambda job: job())
 
 
 @pytest.fixture
 def other_threads_close_connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Django leaves those to a database in memory open, for which that of the test is enough."""
+    """Django keeps connections to in-memory databases open in all threads."""
     monkeypatch.setattr(DatabaseWrapper, "is_in_memory_db", lambda _: current_thread() is main_thread())
 
 

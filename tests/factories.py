@@ -1,4 +1,4 @@
-"""The cast: Alice has three accounts, Bob has his own."""
+"""Factories for users, accounts and transactions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class UserFactory(factory.django.DjangoModelFactory[User]):
 
 
 class AccountFactory(factory.django.DjangoModelFactory[Account]):
-    """An open account that a bank keeps up. ``AccountFactory(provider="manual")`` is one that its owner does."""
+    """An open synced account. ``AccountFactory(provider="manual")`` creates a manual one."""
 
     class Meta:
         model = Account

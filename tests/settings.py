@@ -1,4 +1,4 @@
-"""The site's settings with a fixed environment, so that neither a ``.env`` nor the shell changes a result."""
+"""The site's settings with a fixed environment, independent of ``.env`` and the shell."""
 
 import os
 
@@ -22,8 +22,8 @@ os.environ |= {
 
 from config.settings import *  # noqa: F403  # all of them
 
-PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast; the real order has a test of its own
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast; another test checks the real order
 STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"  # noqa: F405
-# Quiet, and WARNING as the level of all that sets none; caplog and handlers of tests hear what they ask for.
+# Quiet. Tests add the handlers they need.
 LOGGING |= {"handlers": {"none": {"class": "logging.NullHandler"}}, "root": {"handlers": ["none"]}}  # noqa: F405
-WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS = True  # no collected files needed
+WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS = True  # without collectstatic

@@ -1,4 +1,4 @@
-"""The log: a line for each request, its id in the answer, and no secret anywhere, whatever fails."""
+"""The request log, request ids, and redaction of logs and error reports."""
 
 from __future__ import annotations
 
@@ -34,14 +34,15 @@ from tests.finta_keys.pages import hidden_fields, url
 from tests.test_settings import GOOD, start
 
 ID = re.compile("[0-9a-f]{32}")
-SECRET = "finta_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKL0sa1ru"  # fixed, as it stands in names of tests
+# Fixed, because test ids contain it.
+SECRET = "finta_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKL0sa1ru"
 HINT = "finta_0123…a1ru"
 PEPPER = "11" * 32  # of tests/settings.py
 
 
 @pytest.fixture
 def log(settings):
-    """All that is written, in both formats and by mail, with the loggers as they are set up in production."""
+    """Everything that is logged, in both formats and by mail, with the production loggers."""
     operator = "operator@example.com"
     settings.ADMINS = [("Operator", operator)] if django.VERSION < (6, 0) else [operator]
     machine, person = (logging.StreamHandler(io.StringIO()) for _ in range(2))
@@ -67,8 +68,8 @@ class Log:
         self._machine, self._person = machine, person
 
     def lines(self, *loggers):
-        found = [json.loads(line) for line in self._machine.getvalue().splitlines()]
-        return [line for line in found if not loggers or line["logger"] in loggers]
+        matches = [json.loads(line) for line in self._machine.getvalue().splitlines()]
+        return [line for line in matches if not loggers or line["logger"] in loggers]
 
     def request(self):
         """The fields of the last request."""
@@ -78,26 +79,30 @@ class Log:
         return self._person.getvalue()
 
     def everything(self):
-        mails = [part for each in mail.outbox for part in (each.subject, each.body, *(a[0] for a in each.alternatives))]
+        mails = [
+            part
+            for message in mail.outbox
+            for part in (message.subject, message.body, *(a[0] for a in message.alternatives))
+        ]
         return "\n".join((self._machine.getvalue(), self._person.getvalue(), *mails))
 
 
 def traces(secret):
-    """What must not be found: pieces of the secret beside its hint, its digest and the pepper."""
+    """Return text that must not appear: parts of the secret, its digest, the pepper."""
     digest = format_of_secrets.digest(secret, bytes.fromhex(PEPPER)).hex()
     return [*(str(secret[begin : begin + 12]) for begin in (10, 22, 34)), digest, PEPPER]
 
 
 def assert_nowhere(text, *forbidden):
-    # Not "in" alone: a failure would print a megabyte.
-    found = [each for each in forbidden if each in text]
-    assert not found, [text[max(0, text.index(each) - 200) :][:300] for each in found]
+    # A plain "in" would print a megabyte on failure.
+    matches = [word for word in forbidden if word in text]
+    assert not matches, [text[max(0, text.index(row) - 200) :][:300] for row in matches]
 
 
-# The line
+# Request lines
 
 
-def test_a_call_with_a_key_is_one_line_with_key_and_owner(restricted, log):
+def test_api_request_logs_key_and_owner(restricted, log):
     restricted.client.get("/v2/accounts", {"status": "all"})
     (line,) = log.lines("finta.request")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("time"))
@@ -116,45 +121,45 @@ def test_a_call_with_a_key_is_one_line_with_key_and_owner(restricted, log):
     }
 
 
-def test_a_refused_call_still_tells_whose_key_it_was(restricted, log):
+def test_rejected_request_logs_key(restricted, log):
     restricted.client.get("/v2/accounts/x")
     assert (log.request()["status"], log.request()["key_id"]) == (404, str(restricted.key.pk))
 
 
 @pytest.mark.parametrize("presented", [None, SECRET, "finta_x"])
-def test_a_call_without_a_good_key_names_nobody(db, presented, log):
+def test_invalid_key_logs_no_owner(db, presented, log):
     ApiClient(presented).get("/v2/me")
     line = log.request()
     assert (line["status"], line["key_id"], line["owner_id"], line["user_id"]) == (401, None, None, None)
 
 
-def test_a_page_tells_who_was_signed_in(alice, alices_browser, log):
+def test_page_logs_user(alice, alices_browser, log):
     alices_browser.get("/settings/api")
     line = log.request()
     assert (line["user_id"], line["key_id"]) == (str(alice.pk), None)
 
 
-def test_nobody_is_looked_up_for_the_log_alone(alices_browser, log, django_assert_num_queries):
+def test_logging_does_not_load_user(alices_browser, log, django_assert_num_queries):
     with django_assert_num_queries(0):
         alices_browser.get("/favicon.ico")
     assert log.request()["user_id"] is None
 
 
-def test_a_line_costs_no_query(restricted, log, django_assert_num_queries):
-    restricted.client.get("/v2/me")  # writes the first use
+def test_logging_makes_no_query(restricted, log, django_assert_num_queries):
+    restricted.client.get("/v2/me")  # saves the first use
     with django_assert_num_queries(1):
         restricted.client.get("/v2/me")
     assert log.request()["key_id"]
 
 
-def test_a_line_break_in_a_path_begins_no_line(db, log):
+def test_line_break_in_path_starts_no_line(db, log):
     Client().get("/nothing%0A2026-01-01T00:00:00.000Z INFO finta.request: forged%E2%80%A8x")
-    assert log.request()["path"].startswith("/nothing\n2026")  # JSON has a way to write it
+    assert log.request()["path"].startswith("/nothing\n2026")  # JSON escapes it
     assert "\n2026-01-01" not in log.text()
     assert "\u2028" not in log.text()
 
 
-def test_an_error_that_no_other_middleware_has_made_an_answer_of_is_a_line_too(log):
+def test_unhandled_error_is_logged(log):
     def fails(request):
         raise RuntimeError
 
@@ -163,7 +168,7 @@ def test_an_error_that_no_other_middleware_has_made_an_answer_of_is_a_line_too(l
     assert (log.request()["status"], log.request()["path"]) == (500, "/x")
 
 
-# The id
+# Request ids
 
 ANSWERS = {
     "page": (200, lambda alice, **_: alice.get("/settings/api")),
@@ -181,45 +186,45 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize("kind", ANSWERS)
-def test_every_answer_has_an_id(kind, alices_browser, restricted, log):
+def test_every_response_has_request_id(kind, alices_browser, restricted, log):
     status, ask = ANSWERS[kind]
-    answer = ask(alice=alices_browser, key=restricted.client)
-    b"".join(answer)  # A static file is closed when it has been read to its end.
-    assert answer.status_code == status
-    assert ID.fullmatch(answer["X-Request-Id"])
-    assert log.request()["request_id"] == answer["X-Request-Id"]
+    response = ask(alice=alices_browser, key=restricted.client)
+    b"".join(response)  # Reading all of it closes the static file.
+    assert response.status_code == status
+    assert ID.fullmatch(response["X-Request-Id"])
+    assert log.request()["request_id"] == response["X-Request-Id"]
 
 
-def test_two_requests_have_two_ids(db):
+def test_request_ids_differ(db):
     client = Client()
     assert len({client.get("/v2/health")["X-Request-Id"] for _ in range(5)}) == 5
 
 
 @pytest.mark.parametrize("name", ["X-Request-Id", "Request-Id", "X-Correlation-Id", "Traceparent"])
-def test_what_a_client_sends_as_an_id_is_not_taken(db, name, log):
+def test_client_request_id_is_ignored(db, name, log):
     forged = "0123456789abcdef" * 2
-    answer = Client().get("/v2/health", headers={name: forged})
-    assert answer["X-Request-Id"] != forged
+    response = Client().get("/v2/health", headers={name: forged})
+    assert response["X-Request-Id"] != forged
     assert forged not in log.everything()
 
 
-def test_an_id_that_a_view_has_set_does_not_stay():
-    answer = RequestLogMiddleware(lambda _: HttpResponse(headers={"X-Request-Id": "x"}))(RequestFactory().get("/"))
-    assert ID.fullmatch(answer["X-Request-Id"])
+def test_request_id_of_view_is_replaced():
+    response = RequestLogMiddleware(lambda _: HttpResponse(headers={"X-Request-Id": "x"}))(RequestFactory().get("/"))
+    assert ID.fullmatch(response["X-Request-Id"])
 
 
-def test_what_is_logged_of_an_error_has_the_id_of_its_answer(restricted, log, monkeypatch):
+def test_error_lines_have_request_id(restricted, log, monkeypatch):
     monkeypatch.setattr("accounts_app.api.views.MeView.get", lambda *_: 1 / 0)
-    answer = restricted.client.get("/v2/me")
-    assert answer.status_code == 500
+    response = restricted.client.get("/v2/me")
+    assert response.status_code == 500
     lines = log.lines()
     assert {line["logger"] for line in lines} >= {"accounts_app.api.errors", "django.request", "finta.request"}
-    assert {line["request_id"] for line in lines} == {answer["X-Request-Id"]}
+    assert {line["request_id"] for line in lines} == {response["X-Request-Id"]}
     assert "ZeroDivisionError" in log.lines("accounts_app.api.errors")[0]["exception"]
-    assert f"[{answer['X-Request-Id']}]" in log.text()
+    assert f"[{response['X-Request-Id']}]" in log.text()
 
 
-# What is taken out
+# Redaction
 
 
 @pytest.mark.parametrize(
@@ -228,7 +233,7 @@ def test_what_is_logged_of_an_error_has_the_id_of_its_answer(restricted, log, mo
         (f"key {SECRET}.", f"key {HINT}."),
         (f"{SECRET} {SECRET}", f"{HINT} {HINT}"),
         (f"x{SECRET}_", f"x{HINT}_"),
-        (f"{SECRET}0", "finta_…"),  # longer than a secret, but a secret may be its beginning
+        (f"{SECRET}0", "finta_…"),  # longer than a secret, which may be its beginning
         (SECRET[:-6], "finta_…"),  # without its checksum
         (f"'{SECRET[:30]}… <trimmed", "'finta_…… <trimmed"),
         (f"Authorization: Bearer {SECRET}", f"Authorization: Bearer {HINT}"),
@@ -243,9 +248,9 @@ def test_what_is_logged_of_an_error_has_the_id_of_its_answer(restricted, log, mo
         ('"GET /v2/accounts?x=y&z HTTP/1.1" 200', '"GET /v2/accounts?… HTTP/1.1" 200'),
     ],
 )
-def test_what_must_not_be_read_is_taken_out(text, expected):
+def test_redact_removes_secrets(text, expected):
     assert redact(text) == expected
-    assert redact(expected) == expected  # once more changes nothing
+    assert redact(expected) == expected  # redacting twice changes nothing
 
 
 @pytest.mark.parametrize(
@@ -262,12 +267,12 @@ def test_what_must_not_be_read_is_taken_out(text, expected):
         "GET /login 200 in 3.1 ms",
     ],
 )
-def test_all_else_stays(text):
+def test_redact_keeps_other_text(text):
     assert redact(text) == text
 
 
 @pytest.mark.parametrize("peppers", [[], ["zz" * 32], None, [1], "1"])
-def test_bad_peppers_do_not_keep_a_line_from_being_written(settings, peppers, log):
+def test_redact_works_with_invalid_peppers(settings, peppers, log):
     settings.FINTA_KEYS_PEPPERS = peppers
     logging.getLogger("x").warning("written, without %s", SECRET)
     assert f"written, without {HINT}" in log.text()
@@ -313,15 +318,15 @@ LOGGED = {
 
 @pytest.mark.parametrize("where", LOGGED)
 @pytest.mark.parametrize("formatter", [LineFormatter, JsonFormatter])
-def test_a_secret_in_a_call_of_the_log_is_nowhere(where, formatter, capsys):
+def test_logged_secret_is_redacted(where, formatter, capsys):
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(formatter())
-    logger = logging.Logger("x")  # not one that others hear
+    logger = logging.Logger("x")  # without parent loggers
     logger.manager = logging.Manager(logger)
     logger.addHandler(handler)
     LOGGED[where](logger)
-    printed = capsys.readouterr()  # where the logging module itself tells of what failed in it
+    printed = capsys.readouterr()  # logging reports its own failures there
     assert stream.getvalue().strip()
     assert_nowhere(stream.getvalue() + printed.out + printed.err, *traces(SECRET))
     assert printed.err == ""
@@ -330,7 +335,7 @@ def test_a_secret_in_a_call_of_the_log_is_nowhere(where, formatter, capsys):
         assert json.loads(line)["level"] == "ERROR"
 
 
-def test_a_record_with_an_exception_or_a_stack_is_one_object_on_one_line(log):
+def test_traceback_stays_on_one_json_line(log):
     logging.getLogger("x").error("two\nlines", exc_info=raised(), stack_info=True)
     (line,) = log.lines("x")
     assert line["message"] == "two\nlines"
@@ -339,28 +344,29 @@ def test_a_record_with_an_exception_or_a_stack_is_one_object_on_one_line(log):
     assert line["request_id"] is None or ID.fullmatch(line["request_id"])
 
 
-def test_the_lines_of_runserver_have_no_query(log):
+def test_runserver_lines_have_no_query(log):
     arguments = (f"GET /settings/api?search={SECRET[:20]}&x=typed HTTP/1.1", "500", "145")
     logging.getLogger("django.server").error('"%s" %s %s', *arguments, extra={"status_code": 500})
     assert "GET /settings/api?… HTTP/1.1" in log.text()
     assert_nowhere(log.everything(), "typed", SECRET[:20])
 
 
-def test_runserver_does_not_tell_everything_twice(log):
+def test_runserver_lines_are_not_duplicated(log):
     logging.getLogger("django.server").info('"%s" %s %s', "GET /x HTTP/1.1", "200", "5")
     assert log.text() == ""
 
 
-def test_values_of_queries_are_not_logged(restricted, log, settings):
+def test_query_parameters_are_not_logged(restricted, log, settings):
     settings.DEBUG = True
     restricted.client.get("/v2/me")
     assert log.request()["status"] == 200
     assert not log.lines("django.db.backends")
 
 
+@pytest.mark.rule("K2")
 @pytest.mark.parametrize("method", ["GET", "POST", "PATCH", "OPTIONS"])
-def test_a_secret_that_a_client_sends_anywhere_is_nowhere(restricted, alices_browser, log, method):
-    """Good secrets and mistyped ones, in the address, the headers and the body, to pages and to the API."""
+def test_sent_secret_is_never_logged(restricted, alices_browser, log, method):
+    """Valid and mistyped secrets in URLs, headers and bodies, to pages and to the API."""
     for secret in (str(restricted.secret), SECRET, SECRET[:-1]):
         browser = {"headers": {"authorization": f"Bearer {secret}", "x-api-key": secret, "referer": f"/?key={secret}"}}
         body = json.dumps({secret: secret})
@@ -376,17 +382,17 @@ def test_a_secret_that_a_client_sends_anywhere_is_nowhere(restricted, alices_bro
 
 
 def routes(entries, prefix="/"):
-    """Return the entry of every view of the site by an address that leads to it."""
-    found = {}
+    """Return the URL pattern of every view by a URL that leads to it."""
+    matches = {}
     for entry in entries:
         route = prefix + str(entry.pattern)
         below = routes(entry.url_patterns, route) if isinstance(entry, URLResolver) else {address(route): entry}
-        found = below | found  # The first that fits is the one that answers.
-    return found
+        matches = below | matches  # The first match wins.
+    return matches
 
 
 def address(route):
-    """Return an address below a route, with something made up for what varies in it."""
+    """Return a URL for a route, with invented values for its parameters."""
     for pattern, made_up in ((r"\^\(\?:/\|\\Z\)", "/nowhere"), (r"\^?\(\?P<app_label>.*\)", "finta_keys")):
         route = re.sub(pattern, made_up, route)
     route = re.sub(r"\(\?P<\w+>\.\*\)", "nowhere", route).replace("$", "")
@@ -394,11 +400,11 @@ def address(route):
 
 
 def failing(view):
-    """Return a view that does what ``view`` does, and fails with all that it knows in its message."""
+    """Return a view that calls ``view`` and then raises with everything it knows in the message."""
 
     @wraps(view)
     def fails(request, *args, **kwargs):
-        in_bytes = request.body  # noqa: F841  # for the report, as is what is nested
+        in_bytes = request.body  # noqa: F841  # for the report
         with suppress(Exception):
             view(request, *args, **kwargs)
         presented = request.META["HTTP_AUTHORIZATION"]
@@ -408,38 +414,39 @@ def failing(view):
     return fails
 
 
+@pytest.mark.rule("K2")
 @pytest.mark.parametrize(("method", "debug"), [("get", False), ("post", True)])
 @pytest.mark.slow
-def test_whatever_view_fails_no_report_has_a_secret(restricted, log, settings, monkeypatch, method, debug):
+def test_report_of_failing_view_has_no_secret(restricted, log, settings, monkeypatch, method, debug):
     settings.DEBUG = debug
     operator = UserFactory(is_staff=True, is_superuser=True)
     browser = Client(raise_request_exception=False)
     browser.force_login(operator)
-    found = routes(get_resolver().url_patterns)
-    assert len(found) > 50
+    matches = routes(get_resolver().url_patterns)
+    assert len(matches) > 50
     secret = restricted.secret
-    for path, entry in found.items():
+    for path, entry in matches.items():
         with monkeypatch.context() as patched:
             patched.setattr(entry, "callback", failing(entry.callback))
-            answer = getattr(browser, method)(
+            response = getattr(browser, method)(
                 f"{path}?search={secret}",
                 {"x": str(secret), "password": PASSWORD} if method == "post" else None,
                 headers={"authorization": f"Bearer {secret}"},
             )
-            assert answer.status_code == 500, path
+            assert response.status_code == 500, path
         if method == "post":
-            browser.force_login(operator)  # One of the views signs out.
-        assert_nowhere(answer.content.decode(), *traces(secret), *([PASSWORD] if method == "post" else []))
-        assert ID.fullmatch(answer["X-Request-Id"])
+            browser.force_login(operator)  # one of the views signs out
+        assert_nowhere(response.content.decode(), *traces(secret), *([PASSWORD] if method == "post" else []))
+        assert ID.fullmatch(response["X-Request-Id"])
         if debug and not path.startswith("/v2"):
-            assert "RuntimeError at" in answer.content.decode(), path
-    assert len(mail.outbox) == (0 if debug else len(found))
+            assert "RuntimeError at" in response.content.decode(), path
+    assert len(mail.outbox) == (0 if debug else len(matches))
     assert_nowhere(log.everything(), *traces(secret), PASSWORD)
-    assert format_of_secrets.hint(secret) in log.everything()  # So it would have been there.
+    assert format_of_secrets.hint(secret) in log.everything()  # unredacted, it would be there
 
 
 class FailOnce:
-    """A database of which the statement of this number fails."""
+    """Makes the statement with this number fail."""
 
     def __init__(self, number):
         self.left = number
@@ -452,23 +459,23 @@ class FailOnce:
 
 
 def fail_everywhere(send):
-    """Call ``send`` again and again, each time with a later statement that fails, until none does.
+    """Call ``send`` until no statement fails, each time failing a later one.
 
-    Return the answers.
+    Return the responses.
     """
-    answers = []
+    responses = []
     for number in range(80):
         failure = FailOnce(number)
         with connection.execute_wrapper(failure):
-            answers.append(send())
+            responses.append(send())
         if failure.left >= 0:
-            return answers
+            return responses
     raise AssertionError("It never came to an end.")
 
 
 @pytest.fixture
-def made(monkeypatch):
-    """Every secret that is made."""
+def created_secrets(monkeypatch):
+    """Collects every new secret."""
     secrets = []
     generate = format_of_secrets.generate
 
@@ -480,10 +487,11 @@ def made(monkeypatch):
     return secrets
 
 
+@pytest.mark.rule("K2")
 @pytest.mark.parametrize("debug", [False, True])
 @pytest.mark.parametrize("verb", ["create", "rotate"])
-def test_K2_wherever_making_a_secret_fails_no_report_has_it(
-    verb, alice, alices_browser, restricted, made, log, settings, debug
+def test_report_of_failing_creation_has_no_secret(
+    verb, alice, alices_browser, restricted, created_secrets, log, settings, debug
 ):
     settings.DEBUG = debug
     alices_browser.raise_request_exception = False
@@ -496,29 +504,30 @@ def test_K2_wherever_making_a_secret_fails_no_report_has_it(
 
     form.fields = hidden_fields(alices_browser.get(path))
     *failed, last = fail_everywhere(send)
-    failed = [answer for answer in failed if answer.status_code == 500]
+    failed = [response for response in failed if response.status_code == 500]
     assert len(failed) > 3
-    assert last.status_code in (200, 409)  # It was done by then, or is now.
-    assert len(made) > 1
-    for secret in made:
+    assert last.status_code in (200, 409)  # now, if it was not done before
+    assert len(created_secrets) > 1
+    for secret in created_secrets:
         assert_nowhere(log.everything(), *traces(secret))
-        for answer in failed:
-            assert_nowhere(answer.content.decode(), *traces(secret))
+        for response in failed:
+            assert_nowhere(response.content.decode(), *traces(secret))
     assert debug == ("DatabaseError at" in failed[0].content.decode())
 
 
+@pytest.mark.rule("K2")
 @pytest.mark.parametrize("debug", [False, True])
-def test_wherever_a_look_up_fails_no_report_has_the_secret(restricted, log, settings, debug, monkeypatch):
+def test_report_of_failing_lookup_has_no_secret(restricted, log, settings, debug, monkeypatch):
     settings.DEBUG = debug
-    # As if the handler of errors failed too: so Django reports.
+    # lets Django report the error
     monkeypatch.setattr("accounts_app.api.errors._status", lambda _: 1 / 0)
     monkeypatch.setattr("config.middleware.is_api", lambda _: False)
-    answers = fail_everywhere(lambda: restricted.client.post("/v2/accounts", {"name": str(restricted.secret)}))
-    answers += fail_everywhere(lambda: restricted.client.get("/v2/accounts"))
-    failed = [answer for answer in answers if answer.status_code == 500]
+    responses = fail_everywhere(lambda: restricted.client.post("/v2/accounts", {"name": str(restricted.secret)}))
+    responses += fail_everywhere(lambda: restricted.client.get("/v2/accounts"))
+    failed = [response for response in responses if response.status_code == 500]
     assert len(failed) > 1
-    for answer in failed:
-        assert_nowhere(answer.content.decode(), *traces(restricted.secret))
+    for response in failed:
+        assert_nowhere(response.content.decode(), *traces(restricted.secret))
     assert bool(mail.outbox) != debug
     assert_nowhere(log.everything(), *traces(restricted.secret))
 
@@ -553,28 +562,28 @@ def add_in_the_admin(user):
 
 @pytest.mark.parametrize("debug", [False, True])
 @pytest.mark.parametrize("form", [sign_in, change, reset, add_in_the_admin])
-def test_wherever_a_form_with_a_password_fails_no_report_has_it(form, alice, log, settings, debug):
+def test_report_of_failing_form_has_no_password(form, alice, log, settings, debug):
     send = form(alice)
     settings.DEBUG = debug
-    failed = [answer for answer in fail_everywhere(send) if answer.status_code == 500]
+    failed = [response for response in fail_everywhere(send) if response.status_code == 500]
     assert failed
-    for answer in failed:
-        assert_nowhere(answer.content.decode(), PASSWORD, NEW, quote(PASSWORD))
+    for response in failed:
+        assert_nowhere(response.content.decode(), PASSWORD, NEW, quote(PASSWORD))
     assert bool(mail.outbox) != debug
     assert_nowhere(log.everything(), PASSWORD, NEW)
 
 
-def test_a_password_is_hidden_where_no_view_was_found_yet(alice, log, settings, monkeypatch):
+def test_report_before_url_resolution_has_no_password(alice, log, settings, monkeypatch):
     settings.DEBUG = True
     monkeypatch.setattr("django.middleware.common.CommonMiddleware.process_request", lambda *_: 1 / 0)
-    answer = sign_in(alice)()
-    assert "ZeroDivisionError at" in answer.content.decode()
-    assert_nowhere(answer.content.decode() + log.everything(), PASSWORD)
+    response = sign_in(alice)()
+    assert "ZeroDivisionError at" in response.content.decode()
+    assert_nowhere(response.content.decode() + log.everything(), PASSWORD)
 
 
-def test_settings_in_a_report_have_no_password(db, settings, log, monkeypatch):
+def test_report_settings_have_no_password(db, settings, log, monkeypatch):
     settings.DEBUG = True
-    password = "hunter" + "2" * 3  # in parts, as a report quotes the lines around the error
+    password = "hunter" + "2" * 3  # split, because a report quotes the lines around the error
     settings.RATE_LIMIT_STORAGE = f"redis://finta:{password}@cache:6379"
     monkeypatch.setattr("accounts_app.views.AccountsView.dispatch", lambda *_: 1 / 0)
     report = Client(raise_request_exception=False).get("/accounts").content.decode()
@@ -582,21 +591,21 @@ def test_settings_in_a_report_have_no_password(db, settings, log, monkeypatch):
     assert_nowhere(report, password, PEPPER, settings.SECRET_KEY)
 
 
-def test_no_text_keeps_the_log_busy():
-    """What a client sends is looked at in one go, however often a pattern seems to begin in it."""
+def test_redact_is_linear():
+    """Redaction takes linear time, even if a pattern seems to begin many times."""
     for text in ("a.", "a:", "a://", "A ?", "bearer ", "finta_", "abcdef0123 "):
         assert len(redact(text * 200_000)) > 200_000
 
 
-def test_a_value_is_redacted_before_a_report_breaks_or_cuts_it():
+def test_repr_is_redacted_before_truncation():
     assert SECRET[6:20] not in repr(RedactedRepr({"body": b"x" * 70 + SECRET.encode()}))
     assert repr(RedactedRepr(["plain", 1])) == "['plain', 1]"
 
 
-# Set-up
+# Configuration
 
 
-def test_in_production_lines_are_json_and_go_to_standard_error(tmp_path):
+def test_production_logs_json_to_stderr(tmp_path):
     code = (
         "import django; django.setup(); import logging;logging.getLogger('django.x').warning('%s', 'finta_' + 'a' * 54)"
     )
@@ -606,19 +615,19 @@ def test_in_production_lines_are_json_and_go_to_standard_error(tmp_path):
     assert result.stdout == ""
 
 
-def test_where_debug_is_on_lines_are_for_people(tmp_path):
+def test_debug_logs_plain_lines(tmp_path):
     code = "import django; django.setup(); import logging; logging.getLogger('x').info('hello')"
     result = start(tmp_path, ["-c", code], DJANGO_SETTINGS_MODULE="config.settings", DEBUG="true", **GOOD)
     assert re.fullmatch(r"\S+Z INFO x: hello\n", result.stderr)
 
 
-def test_the_level_of_the_log_is_set_by_the_environment(tmp_path):
+def test_log_level_is_configurable(tmp_path):
     code = "import django; django.setup(); import logging; [logging.getLogger(n).info(n) for n in ('x', 'django')]"
     environment = {"DJANGO_SETTINGS_MODULE": "config.settings", "LOG_LEVEL": "warning", **GOOD}
     assert start(tmp_path, ["-c", code], **environment).stderr == ""
 
 
-def test_a_level_that_does_not_exist_is_refused_at_the_start(tmp_path):
+def test_invalid_log_level_stops_start(tmp_path):
     result = start(tmp_path, ["manage.py", "check"], LOG_LEVEL="loud", **GOOD)
     assert result.returncode != 0
     assert result.stderr.strip() == "LOG_LEVEL is 'LOUD'. Set it to one of DEBUG, INFO, WARNING, ERROR, CRITICAL."

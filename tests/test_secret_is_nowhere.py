@@ -1,4 +1,4 @@
-"""K2: after every flow the secret has been in one answer, and is nowhere else."""
+"""Each flow shows the secret in one response and leaves it nowhere else (K2)."""
 
 import io
 import logging
@@ -18,7 +18,7 @@ from tests.finta_keys.pages import create, hidden_fields, shown_secret, submit, 
 
 @pytest.fixture
 def everything_logged():
-    """All that any logger says at any level, in one stream."""
+    """The output of all loggers at all levels."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     root = logging.getLogger()
@@ -34,7 +34,7 @@ def everything_logged():
 
 
 def dump_of_all_tables():
-    """Every value of every table, bytes as they are and as hex digits."""
+    """Return every value of every table, with bytes also in hex."""
     with connection.cursor() as cursor:
         for table in connection.introspection.table_names(cursor):
             cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")  # noqa: S608  # our own tables
@@ -54,16 +54,17 @@ def assert_nowhere(secret, log, *browsers):
 
 
 def use(secret):
-    """Good and bad calls with a secret, each leaving what traces it leaves."""
+    """Make valid and invalid requests with a secret."""
     client = ApiClient(secret)
     for path in ("me", "accounts", "accounts/x", "transactions?cursor=x", "nothing"):
         client.get(f"/v2/{path}")
     client.post("/v2/accounts", "{", content_type="application/json")
 
 
-def test_K2_after_the_pages(alice, alices_browser, accounts, everything_logged):
-    made = create(alices_browser)
-    secrets = [shown_secret(made)]
+@pytest.mark.rule("K2")
+def test_pages_leave_no_secret(alice, alices_browser, accounts, everything_logged):
+    created = create(alices_browser)
+    secrets = [shown_secret(created)]
     use(secrets[0])
     key = ApiKey.objects.get()
     rotated = submit(alices_browser, url("rotate", key))
@@ -71,14 +72,15 @@ def test_K2_after_the_pages(alice, alices_browser, accounts, everything_logged):
     use(secrets[1])
     submit(alices_browser, url("rename", key), name="Laptop")
     submit(alices_browser, url("edit_scope", key), accounts=[accounts.cash.pk])
-    later = [alices_browser.get(each) for each in (url("list"), "/accounts", "/settings/data", url("rename", key))]
+    later = [alices_browser.get(item) for item in (url("list"), "/accounts", "/settings/data", url("rename", key))]
     for secret in secrets:
-        assert not any(secret in answer.content.decode() for answer in later)
-        assert not any(secret in value for answer in (made, rotated) for value in answer.headers.values())
+        assert not any(secret in response.content.decode() for response in later)
+        assert not any(secret in value for response in (created, rotated) for value in response.headers.values())
         assert_nowhere(secret, everything_logged, alices_browser)
 
 
-def test_K2_after_the_admin(alice, accounts, everything_logged):
+@pytest.mark.rule("K2")
+def test_admin_leaves_no_secret(alice, accounts, everything_logged):
     operator = UserFactory(email="op@example.com", is_staff=True, is_superuser=True)
     browser = Client()
     browser.force_login(operator)
@@ -88,17 +90,18 @@ def test_K2_after_the_admin(alice, accounts, everything_logged):
     address = f"/admin/finta_keys/apikey/{key.pk}/"
     secrets.append(shown_secret(submit(browser, f"{address}rotate/")))
     later = [
-        browser.get(each)
-        for each in ("/admin/finta_keys/apikey/", f"{address}change/", f"{address}history/", "/admin/")
+        browser.get(item)
+        for item in ("/admin/finta_keys/apikey/", f"{address}change/", f"{address}history/", "/admin/")
     ]
-    assert {answer.status_code for answer in later} == {200}
+    assert {response.status_code for response in later} == {200}
     for secret in secrets:
         use(secret)
-        assert not any(secret in answer.content.decode() for answer in later)
+        assert not any(secret in response.content.decode() for response in later)
         assert_nowhere(secret, everything_logged, browser)
 
 
-def test_K2_after_the_command(alice, accounts, everything_logged, capsys):
+@pytest.mark.rule("K2")
+def test_command_leaves_no_secret(alice, accounts, everything_logged, capsys):
     call_command("createkey", user=alice.email, name="Laptop")
     printed = capsys.readouterr()
     secret = printed.out.strip()
@@ -107,30 +110,32 @@ def test_K2_after_the_command(alice, accounts, everything_logged, capsys):
     assert_nowhere(secret, everything_logged)
 
 
-def test_K2_in_the_report_of_an_error_that_comes_while_a_secret_is_made(alice, alices_browser, accounts, monkeypatch):
-    """The host's receiver fails when the secret exists already; the report of it must not quote the secret."""
-    made = []
+@pytest.mark.rule("K2")
+def test_error_during_creation_reports_no_secret(alice, alices_browser, accounts, monkeypatch):
+    """A receiver fails after the secret was created."""
+    created = []
     from finta_keys import secret as format_of_secrets
 
     generate = format_of_secrets.generate
 
     def remember(*prefix):
-        made.append(generate(*prefix))
-        return made[-1]
+        created.append(generate(*prefix))
+        return created[-1]
 
     monkeypatch.setattr("finta_keys.secret.generate", remember)
-    monkeypatch.setattr("accounts_app.storage_mode._write", lambda *_: 1 / 0)
+    monkeypatch.setattr("accounts_app.storage_mode._save", lambda *_: 1 / 0)
     data = {**hidden_fields(alices_browser.get(url("create"))), "name": "Laptop", "share_all_accounts": "on"}
     with pytest.raises(ZeroDivisionError) as caught:
         alices_browser.post(url("create"), data)
     reporter = ExceptionReporter(None, caught.type, caught.value, caught.tb)
-    # The frames of this test hold the secret on purpose; those of the product must not.
+    # The frames of this test contain the secret. Those of the product must not.
     for report in (reporter.get_traceback_text(), reporter.get_traceback_html()):
-        assert str(made[0]) not in report
+        assert str(created[0]) not in report
     assert not ApiKey.objects.exists()
 
 
-def test_K2_in_the_report_of_an_error_that_comes_while_a_secret_is_looked_up(restricted, monkeypatch, settings):
+@pytest.mark.rule("K2")
+def test_error_during_lookup_reports_no_secret(restricted, monkeypatch, settings):
     from django.test import RequestFactory
 
     from accounts_app.api.views import MeView
@@ -141,7 +146,7 @@ def test_K2_in_the_report_of_an_error_that_comes_while_a_secret_is_looked_up(res
     with pytest.raises(ZeroDivisionError) as caught:
         MeView.as_view()(request)
     secret = str(restricted.secret)
-    own_frames = caught.traceback[1:]  # the first is this test's
+    own_frames = caught.traceback[1:]  # the first belongs to this test
     reporter = ExceptionReporter(request, caught.type, caught.value, own_frames[0]._rawentry)
     assert secret not in reporter.get_traceback_text()
     assert secret not in reporter.get_traceback_html()

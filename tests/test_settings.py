@@ -1,4 +1,4 @@
-"""The environment is all that a start needs, and without it the start says what is missing."""
+"""Settings from the environment."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ GOOD = {"SECRET_KEY": "x" * 60, "API_KEY_PEPPERS": "ab" * 32}
 
 
 def start(tmp_path, code, **environment):
-    """Run ``code`` with the site's settings in a copy of the project that has no ``.env``."""
+    """Run ``code`` with the site's settings in a copy of the project without ``.env``."""
     for source in (ROOT / "manage.py", *(ROOT / "config").glob("*.py")):
         copy = tmp_path / source.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -29,7 +29,7 @@ def start(tmp_path, code, **environment):
 
 
 @pytest.mark.parametrize("missing", ["SECRET_KEY", "API_KEY_PEPPERS"])
-def test_without_a_secret_the_start_stops_and_names_it(tmp_path, missing):
+def test_missing_secret_stops_start(tmp_path, missing):
     environment = {name: value for name, value in GOOD.items() if name != missing}
     result = start(tmp_path, ["manage.py", "check"], **environment)
     assert result.returncode != 0
@@ -38,7 +38,8 @@ def test_without_a_secret_the_start_stops_and_names_it(tmp_path, missing):
     assert "Traceback" not in result.stderr
 
 
-def test_X2_with_secrets_alone_it_starts_safely(tmp_path):
+@pytest.mark.rule("X2")
+def test_defaults_are_safe(tmp_path):
     printed = (
         "import django; django.setup(); from django.conf import settings as s;"
         "print(s.DEBUG, s.SESSION_COOKIE_SECURE, s.CSRF_COOKIE_SECURE, s.PASSWORD_HASHERS[0].rpartition('.')[2],"
@@ -53,8 +54,9 @@ def test_X2_with_secrets_alone_it_starts_safely(tmp_path):
 SECRET = "s3cret"
 
 
+@pytest.mark.rule("X3")
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "message"),
     [
         ("API_KEY_PEPPERS", "zz" * 32, "has to be peppers of 64 hex digits each, with commas between them. Make one"),
         ("API_KEY_PEPPERS", SECRET, "has to be peppers of 64 hex digits each, with commas between them. Make one"),
@@ -68,39 +70,39 @@ SECRET = "s3cret"
         ("SECURE_SSL_REDIRECT", "ture", "is 'ture'. Set it to true or false."),
     ],
 )
-def test_X3_a_value_that_cannot_be_used_stops_the_start_and_no_secret_is_printed(tmp_path, name, value, said):
+def test_invalid_value_stops_start_without_printing_it(tmp_path, name, value, message):
     result = start(tmp_path, ["manage.py", "check"], **GOOD | {name: value})
     assert result.returncode != 0
-    assert result.stderr.startswith(f"{name} {said}")
+    assert result.stderr.startswith(f"{name} {message}")
     assert result.stderr.count("\n") == 1
     assert SECRET not in result.stderr
     assert "zz" not in result.stderr
 
 
-def test_words_for_true_and_false_may_be_the_usual_ones(tmp_path):
+def test_boolean_words(tmp_path):
     for on, off in [("true", "false"), ("True", "False"), ("1", "0"), ("yes", "no"), ("on", "off"), ("y", "")]:
         printed = "from config import settings as s; print(s.DEBUG, s.SECURE_SSL_REDIRECT)"
         result = start(tmp_path / on, ["-c", printed], DEBUG=on, SECURE_SSL_REDIRECT=off, **GOOD)
         assert result.stdout.split() == ["True", "False"], result.stderr
 
 
-def test_blanks_around_peppers_do_not_matter(tmp_path):
+def test_peppers_are_trimmed(tmp_path):
     printed = "from config import settings as s; print(s.FINTA_KEYS_PEPPERS)"
     peppers = f"{'ab' * 32}, {'CD' * 32} ,"
     result = start(tmp_path, ["-c", printed], **GOOD | {"API_KEY_PEPPERS": peppers})
     assert result.stdout.strip() == repr(["ab" * 32, "CD" * 32]), result.stderr
 
 
-def test_a_python_without_django_is_told_which_one_has_it(tmp_path):
+def test_manage_py_without_django(tmp_path):
     source = ROOT / "manage.py"
-    command = [sys.executable, "-S", str(source), "check"]  # without the packages that are installed
+    command = [sys.executable, "-S", str(source), "check"]  # without installed packages
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)  # noqa: S603
     assert result.returncode == 1
     assert result.stderr == "This Python has no Django. Run `make setup`, then `.venv/bin/python manage.py …`.\n"
 
 
 @pytest.mark.parametrize("name", ["API_RATE_LIMIT", "SIGN_IN_LIMIT", "SIGN_IN_SOURCE_LIMIT", "PASSWORD_RESET_LIMIT"])
-def test_a_bad_rate_is_refused_at_the_start(tmp_path, name):
+def test_invalid_rate_stops_start(tmp_path, name):
     result = start(tmp_path, ["manage.py", "check"], **{name: "a lot"}, **GOOD)
     assert result.returncode != 0
     assert name in result.stderr
@@ -108,12 +110,12 @@ def test_a_bad_rate_is_refused_at_the_start(tmp_path, name):
 
 
 @pytest.mark.parametrize(("debug", "year", "secure"), [("false", 31_536_000, True), ("true", 0, False)])
-def test_cookies_stay_on_tls_and_browsers_are_told_to_unless_debug_is_on(tmp_path, debug, year, secure):
+def test_cookie_settings_depend_on_debug(tmp_path, debug, year, secure):
     printed = (
-        "from config import settings as s; print([s.SECURE_HSTS_SECONDS, s.SESSION_COOKIE_SECURE,"
+        "from django.conf import settings as s; print([s.SECURE_HSTS_SECONDS, s.SESSION_COOKIE_SECURE,"
         " s.CSRF_COOKIE_SECURE, s.SESSION_COOKIE_HTTPONLY, s.CSRF_COOKIE_HTTPONLY, s.SESSION_COOKIE_SAMESITE,"
         " s.CSRF_COOKIE_SAMESITE, s.SIGN_IN_LIMIT])"
     )
-    result = start(tmp_path, ["-c", printed], DEBUG=debug, **GOOD)
+    result = start(tmp_path, ["-c", printed], DEBUG=debug, DJANGO_SETTINGS_MODULE="config.settings", **GOOD)
     expected = [year, secure, secure, True, True, "Lax", "Lax", "5/minute; 7/5 minutes; 9/15 minutes"]
     assert result.stdout.strip() == repr(expected), result.stderr

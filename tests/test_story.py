@@ -1,7 +1,7 @@
-"""Any story of accounts and keys, told to the API and to a simple model of the rules.
+"""Compare the API with a simple model of the rules, in random sequences of steps.
 
-After each step every key shows what the model says. In the model only two things ever add an account to what a
-restricted key sees: the owner's own edit, and the account that this very key has just created (S5).
+After each step, every key lists the accounts that the model expects. In the model, only two steps
+add an account to a restricted key: an edit by the owner, and an account created with the key (S5).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ MOST_KEYS, MOST_ACCOUNTS = 4, 7
 
 @dataclass(eq=False)
 class Key:
-    """What the rules say of a key. ``scope`` is None for all accounts."""
+    """The expected state of a key. ``scope`` is None for all accounts."""
 
     pk: UUID
     owner: str
@@ -60,7 +60,7 @@ class Story(RuleBasedStateMachine):
         self.atomic.__enter__()
         self.names = count()
         self.people = {name: UserFactory(email=f"{name}@example.com") for name in ("alice", "bob")}
-        # The owner of each account that exists.
+        # the owner of each account
         self.owner_of = {AccountFactory(owner=self.people[name]).pk: name for name in ["alice", "bob"] * 2}
         self.live: list[Key] = []
         self.dead: list[str] = []
@@ -82,7 +82,7 @@ class Story(RuleBasedStateMachine):
 
     @initialize(target=keys)
     def first_keys(self):
-        """Each owner begins with a key that is restricted to the accounts of the first day."""
+        """Each owner starts with a key for the initial accounts."""
         return multiple(*(self.create_key(name, sorted(self.own(name))) for name in self.people))
 
     def own(self, name):
@@ -113,7 +113,7 @@ class Story(RuleBasedStateMachine):
 
     @rule(account=accounts, how=st.sampled_from(["save", "update"]))
     def transfer_to_the_other_owner(self, account, how):
-        """Told again, it is the way back."""
+        """Calling it again returns the account."""
         to = "bob" if self.owner_of[account] == "alice" else "alice"
         if how == "save":
             row = Account.objects.get(pk=account)
@@ -139,10 +139,10 @@ class Story(RuleBasedStateMachine):
         return self.create_key(owner, data.draw(st.lists(st.sampled_from(own), min_size=1)))
 
     def create_key(self, owner, chosen):
-        made, secret = ApiKey.objects.create_key(
+        created, secret = ApiKey.objects.create_key(
             owner=self.people[owner], name=f"Key {next(self.names)}", accounts=chosen
         )
-        key = Key(made.pk, owner, secret, None if chosen is None else set(chosen))
+        key = Key(created.pk, owner, secret, None if chosen is None else set(chosen))
         self.live.append(key)
         return key
 
@@ -208,7 +208,7 @@ class Story(RuleBasedStateMachine):
     def make_an_owner_an_operator(self, owner, flag, on):
         User.objects.filter(pk=self.people[owner].pk).update(**{flag: on})
 
-    # --- what the API shows
+    # --- the API
 
     def expected(self, key):
         own = self.own(key.owner)
@@ -245,12 +245,20 @@ BOUNDED = settings(
 )
 
 
+@pytest.mark.rule("S1")
+@pytest.mark.rule("S3")
+@pytest.mark.rule("S5")
+@pytest.mark.rule("S6")
 @pytest.mark.django_db
-def test_S1_to_S6_any_story_shows_what_the_rules_say():
+def test_random_story():
     run_state_machine_as_test(Story, settings=BOUNDED)
 
 
+@pytest.mark.rule("S1")
+@pytest.mark.rule("S3")
+@pytest.mark.rule("S5")
+@pytest.mark.rule("S6")
 @pytest.mark.slow
 @pytest.mark.django_db
-def test_S1_to_S6_many_long_stories_show_what_the_rules_say():
+def test_many_random_stories():
     run_state_machine_as_test(Story, settings=settings(BOUNDED, max_examples=120, stateful_step_count=50))

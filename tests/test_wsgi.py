@@ -1,4 +1,4 @@
-"""What happens before Django's own code has a request."""
+"""``config.wsgi``: requests before Django handles them, and the start line."""
 
 import json
 from io import BytesIO
@@ -11,8 +11,8 @@ from tests.test_settings import GOOD, start
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("charset", ["hex", "zlib", "undefined", "utf-16", "nonsense", '"', "x; x*=foo''%ff"])
-def test_no_charset_makes_the_api_answer_in_anything_but_json(charset):
-    answered = []
+def test_any_charset_gets_json(charset):
+    responses = []
     environ = {
         "REQUEST_METHOD": "GET",
         "PATH_INFO": "/v2/me",
@@ -23,8 +23,8 @@ def test_no_charset_makes_the_api_answer_in_anything_but_json(charset):
         "wsgi.url_scheme": "http",
         "wsgi.input": BytesIO(),
     }
-    body = b"".join(application(environ, lambda status, headers: answered.append((status, dict(headers)))))
-    status, headers = answered[0]
+    body = b"".join(application(environ, lambda status, headers: responses.append((status, dict(headers)))))
+    status, headers = responses[0]
     assert status.startswith("401")
     assert headers["Content-Type"] == "application/json"
     assert b"Missing or invalid" in body
@@ -38,12 +38,12 @@ ENVIRONMENT = {
 }
 
 
-def test_the_start_of_a_server_tells_what_it_works_with_and_no_password(tmp_path):
+def test_start_line_has_no_password(tmp_path):
     (tmp_path / "staticfiles").mkdir()
     result = start(tmp_path, ["-c", "import config.wsgi"], **ENVIRONMENT)
     line = json.loads(result.stderr)
     assert line["logger"] == "finta.start"
-    for told in (
+    for message in (
         "Finta keys 0.",
         "Django ",
         "Python 3.",
@@ -52,12 +52,12 @@ def test_the_start_of_a_server_tells_what_it_works_with_and_no_password(tmp_path
         "DEBUG off",
         "peppers: 1",
     ):
-        assert told in line["message"]
+        assert message in line["message"]
     for hidden in ("s3cret", "finta:", *GOOD.values()):
         assert hidden not in result.stderr
 
 
-def test_a_command_is_no_start_of_a_server(tmp_path):
+def test_command_logs_no_start_line(tmp_path):
     result = start(tmp_path, ["manage.py", "diffsettings", "--default", "config.settings"], **GOOD)
     assert result.returncode == 0, result.stderr
     assert "finta.start" not in result.stderr

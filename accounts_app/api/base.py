@@ -1,4 +1,4 @@
-"""What every endpoint has in common: JSON whatever is asked for, and the order in which a request is checked."""
+"""Base classes of the API views: JSON only, with checks in a fixed order."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from django.db import models
-from django.http import Http404, HttpRequest
+from django.http import Http404
 from rest_framework.exceptions import ParseError
 from rest_framework.generics import GenericAPIView
 from rest_framework.negotiation import DefaultContentNegotiation
@@ -28,14 +28,14 @@ UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | r
 
 
 class KeyRequest(Request):
-    """A request that a key has authenticated."""
+    """A request authenticated with a key."""
 
     user: User
     auth: ApiKey
 
 
 class AlwaysJson(DefaultContentNegotiation):
-    """The answer is JSON whatever ``Accept`` says; the parser is chosen as usual."""
+    """Responds with JSON and ignores ``Accept``. The parser is chosen as usual."""
 
     def select_renderer(
         self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
@@ -45,7 +45,7 @@ class AlwaysJson(DefaultContentNegotiation):
 
 
 class BoundedJsonParser(JSONParser):
-    """JSON that nests deeper than Python follows is a client's error too."""
+    """Turns every parse error into a 400, including JSON nested too deeply for Python."""
 
     def parse(self, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -53,42 +53,37 @@ class BoundedJsonParser(JSONParser):
         except RecursionError:
             raise ParseError("The body is nested too deeply.") from None
         except ParseError:
-            # Python's own words would tell of Python.
+            # Do not expose Python's error message.
             raise ParseError("The body is not valid JSON in UTF-8.") from None
 
 
 class JsonView(APIView):
-    """A view that answers JSON only, errors included. It asks for no key."""
+    """A view that responds with JSON only, including errors. No key required."""
 
     authentication_classes: Sequence[Any] = []
     permission_classes: Sequence[Any] = []
     renderer_classes = [JSONRenderer]
     parser_classes = [BoundedJsonParser]
     content_negotiation_class = AlwaysJson
-    # OPTIONS would describe a view; here it is a method like others that are not allowed, 404 first.
+    # Without OPTIONS, which would describe the view.
     http_method_names = ["get", "head", "post", "patch", "delete"]
 
     @property
     def default_response_headers(self) -> dict[str, str]:
-        # DRF's name the allowed methods in every answer. errors.py does in a 405 only, so that all 404s are the same.
+        # DRF adds Allow to every response, which would make 404s differ. errors.py adds it to a
+        # 405.
         return {}
 
-    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
-        # JSON and URLs are UTF-8. A charset of Content-Type would otherwise decide how the query is read.
-        # Not by the property, which reads the query at once: what is wrong with that is told when its turn comes.
-        request._encoding = "utf-8"  # type: ignore[attr-defined]  # Django's own, but not public
-        return super().initialize_request(request, *args, **kwargs)
-
     def get_exception_handler(self) -> Callable[..., Any]:
-        return errors.handle
+        return errors.exception_handler
 
 
 class KeyView(JsonView, GenericAPIView[Any]):
-    """A view that is called with an API key.
+    """A view that requires an API key.
 
-    The checks come in the order 401, 429, 403, 404, then, in DRF's own place, 405, and 413, 415 and 400 when the body
-    is read. This is not DRF's order: it looks at the method before it looks for the object, and would tell by a 405
-    that a hidden account exists.
+    The order of checks is 401, 429, 403, 404, 405, and then 413, 415 and 400 when the body is read.
+    DRF would check the method before it looks up the object, so a 405 would reveal a hidden
+    account.
     """
 
     request: KeyRequest
@@ -103,11 +98,12 @@ class KeyView(JsonView, GenericAPIView[Any]):
         self.resolve()
 
     def resolve(self) -> None:
-        """Find what the request is about, whatever its method. Raises ``Http404``."""
+        """Look up the object in the path, for every method. Raise ``Http404`` if there is none."""
 
     def find(self, queryset: models.QuerySet[Any], pk: str) -> Any:
-        """Return one row by a UUID that may be malformed. Raises ``Http404``."""
-        # More would pass as a UUID: digits of other scripts, braces, "urn:uuid:". An account has one address.
+        """Return the row with this id. Raise ``Http404`` if there is none or the id is malformed."""
+        # Django also accepts braces, "urn:uuid:" and digits of other scripts. An account has only
+        # one URL.
         if not UUID.fullmatch(pk):
             raise Http404
         try:
@@ -116,9 +112,9 @@ class KeyView(JsonView, GenericAPIView[Any]):
             raise Http404 from None
 
     def body(self) -> dict[str, Any]:
-        """Return the JSON object of the body. Raises the errors of 413, 415 and 400."""
+        """Return the JSON object in the body. Raise the errors for 413, 415 and 400."""
         if "HTTP_TRANSFER_ENCODING" in self.request.META:
-            # WSGI has no way to tell where such a body ends, so Django reads none.
+            # Django does not read a body without Content-Length.
             raise ParseError("Send the body in one piece, with its Content-Length.")
         if _content_length(self.request) > MAX_BODY:
             raise errors.PayloadTooLarge

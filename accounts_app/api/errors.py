@@ -1,7 +1,7 @@
-"""One shape for every error: ``{"error": {"code": "…", "message": "…"}}``.
+"""The error responses: ``{"error": {"code": "…", "message": "…"}}``.
 
-A 401 alone is ``{"error": "Missing or invalid Authorization header"}``. Messages are constant for each code, except
-that of a 400, which names the field.
+Only a 401 differs: ``{"error": "Missing or invalid Authorization header"}``. The message is
+constant for each code, except for a 400, which names the field.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rest_framework.response import Response
 logger = logging.getLogger(__name__)
 
 UNAUTHORIZED = "Missing or invalid Authorization header"
-RETRY_AFTER = 5  # Seconds after which an unavailable service is worth another try.
+RETRY_AFTER = 5  # seconds, in a 503
 
 STORAGE_MODE_REQUIRED = "STORAGE_MODE_REQUIRED"
 CODES = {
@@ -33,15 +33,15 @@ CODES = {
     503: "UNAVAILABLE",
 }
 MESSAGES = {
-    400: "This request cannot be understood, or did not arrive in full.",
-    403: "Storage Mode is off, so there is no data to serve. Its owner can switch it on in Data settings.",
-    404: "There is nothing here that this key can see.",
-    405: "This method is not allowed here. The Allow header lists those that are.",
+    400: "The request is malformed or incomplete.",
+    403: "Storage Mode is off. The owner of this key can switch it on in Data settings.",
+    404: "Not found, or not in the scope of this key.",
+    405: "This method is not allowed. The Allow header lists the allowed methods.",
     413: "The body is larger than 64 kB.",
     415: "Send the body as application/json.",
-    429: "Too many requests. The Retry-After header tells in how many seconds to try again.",
+    429: "Too many requests. Wait for the number of seconds in the Retry-After header.",
     500: "Something went wrong on our side.",
-    503: "The service cannot be reached at the moment. Try again in a few seconds.",
+    503: "The service is temporarily unavailable. Try again in a few seconds.",
 }
 
 
@@ -53,23 +53,23 @@ class StorageModeRequired(exceptions.APIException):
     status_code = status.HTTP_403_FORBIDDEN
 
 
-def body(status_code: int, message: str = "") -> dict[str, Any]:
-    """Return the JSON of an error answer."""
+def error_body(status_code: int, message: str = "") -> dict[str, Any]:
+    """Return the JSON of an error response."""
     if status_code == 401:
         return {"error": UNAUTHORIZED}
-    # The API has one reason only to forbid a request.
+    # The API has only one reason for a 403.
     code = STORAGE_MODE_REQUIRED if status_code == 403 else CODES[status_code]
     return {"error": {"code": code, "message": message or MESSAGES[status_code]}}
 
 
-def plain_response(status_code: int) -> JsonResponse:
-    """Return an error answer from outside the views, for what Django itself refuses."""
+def error_response(status_code: int) -> JsonResponse:
+    """Return an error response for requests that Django rejects before a view runs."""
     status_code = status_code if status_code in CODES else 500 if status_code >= 500 else 400
-    return JsonResponse(body(status_code), status=status_code)
+    return JsonResponse(error_body(status_code), status=status_code)
 
 
-def handle(error: Exception, context: dict[str, Any]) -> Response:
-    """DRF's exception handler. Whatever went wrong, the answer is JSON and tells no details."""
+def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
+    """DRF's exception handler. It returns JSON without details for every exception."""
     status_code = _status(error)
     if status_code >= 500:
         _log(error, context["request"])
@@ -77,7 +77,7 @@ def handle(error: Exception, context: dict[str, Any]) -> Response:
     headers = _headers(error, status_code)
     if status_code == 405:
         headers["Allow"] = ", ".join(context["view"].allowed_methods)
-    return Response(body(status_code, message), status=status_code, headers=headers)
+    return Response(error_body(status_code, message), status=status_code, headers=headers)
 
 
 def _status(error: Exception) -> int:
@@ -99,10 +99,10 @@ def _headers(error: Exception, status_code: int) -> dict[str, str]:
 
 
 def _first_message(error: Any) -> str:
-    """Return one sentence for a client error, with the name of the field that it is about."""
+    """Return a sentence for a client error, with the name of its field."""
     if isinstance(error, ModelError):
         return str(error.messages[0])
-    if not isinstance(error, exceptions.APIException):  # Django's own words name its settings.
+    if not isinstance(error, exceptions.APIException):  # Django's messages mention settings.
         return ""
     detail, path = error.detail, []
     while isinstance(detail, dict | list):
@@ -113,10 +113,10 @@ def _first_message(error: Any) -> str:
             detail = detail[0]
     field = ".".join(name for name in path if name != "non_field_errors")
     message = f"{field}: {detail}" if field else str(detail)
-    # A field's name may be a client's own, with halves of surrogate pairs, which have no UTF-8.
+    # Clients can send field names with halves of surrogate pairs, which cannot be encoded as UTF-8.
     return message.encode("utf-8", "replace").decode()
 
 
 def _log(error: Exception, request: HttpRequest) -> None:
-    # %r: a line break in the path must not begin a line in the log.
+    # %r, because a line break in the path must not start a new log line.
     logger.error("%s %r failed", request.method, request.path, exc_info=error)

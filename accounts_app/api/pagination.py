@@ -1,7 +1,7 @@
-"""Pages of transactions, newest first.
+"""Cursor pagination of transactions, newest first.
 
-A cursor holds the position of the last row of a page and nothing else. It is signed together with the filters it was
-made for, and the scope of the key is applied anew on every page.
+A cursor contains only the position of the last row of a page. It is signed together with the
+filters it was created for. The scope of the key is applied to every page again.
 """
 
 from __future__ import annotations
@@ -19,32 +19,33 @@ from accounts_app.models import Transaction
 Position = tuple[date, uuid.UUID]
 
 
-def page(rows: QuerySet[Transaction], filters: dict[str, Any]) -> tuple[list[Transaction], str | None]:
-    """Return one page of ``rows`` and the cursor of the next, or None after the last.
+def paginate(rows: QuerySet[Transaction], filters: dict[str, Any]) -> tuple[list[Transaction], str | None]:
+    """Return one page of ``rows`` and the cursor of the next page, or None after the last page.
 
-    ``filters`` are the validated query, ``limit`` and ``cursor`` among them. Raises ``ValidationError`` under
-    ``cursor``.
+    ``filters`` is the validated query, including ``limit`` and ``cursor``. Raise
+    ``ValidationError`` under ``cursor`` if the cursor is invalid or was created for other filters.
     """
     filters = dict(filters)
     limit, cursor = filters.pop("limit"), filters.pop("cursor", None)
     rows = rows.order_by("-sort_date", "-id")
     if cursor is not None:
-        day, pk = _read(cursor, filters)
-        # "<= day" lets the index find the place; the rest is a tie-break within the day.
+        day, pk = _decode(cursor, filters)
+        # The index serves "<= day". The rest excludes rows of that day from earlier pages.
         rows = rows.filter(Q(sort_date__lt=day) | Q(id__lt=pk), sort_date__lte=day)
-    found = list(rows[: limit + 1])
-    if len(found) <= limit:
-        return found, None
-    last = found[limit - 1]
-    return found[:limit], signing.dumps([last.sort_date.isoformat(), last.pk.hex], salt=_salt(filters))
+    page_rows = list(rows[: limit + 1])
+    if len(page_rows) <= limit:
+        return page_rows, None
+    last = page_rows[limit - 1]
+    return page_rows[:limit], signing.dumps([last.sort_date.isoformat(), last.pk.hex], salt=_salt(filters))
 
 
-def _read(cursor: str, filters: dict[str, Any]) -> Position:
+def _decode(cursor: str, filters: dict[str, Any]) -> Position:
     try:
         day, pk = signing.loads(cursor, salt=_salt(filters))
         return date.fromisoformat(day), uuid.UUID(pk)
-    except (signing.BadSignature, ValueError, TypeError, AttributeError):  # the last three: of an older release
-        message = "This is no cursor of these filters. Leave it out to begin at the first page."
+    # An older release may have signed another kind of position.
+    except (signing.BadSignature, ValueError, TypeError, AttributeError):
+        message = "This cursor is invalid or belongs to other filters. Leave it out to start at the first page."
         raise ValidationError({"cursor": message}) from None
 
 

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of errors and of refused fields, which drf-spectacular cannot see."""
+"""Parts of the OpenAPI document that drf-spectacular cannot derive: errors and rejected fields."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import Direction, OpenApiParameter, OpenApiResponse
 
 from accounts_app.api import errors
-from accounts_app.api.serializers import ErrorAnswer, UnauthorizedAnswer
+from accounts_app.api.serializers import ErrorResponse, UnauthorizedResponse
 
 WITH_KEY = (401, 403, 405, 429, 500, 503)
 WITH_BODY = (400, 413, 415)
@@ -17,25 +17,25 @@ WITH_BODY = (400, 413, 415)
 ACCOUNT_ID = OpenApiParameter("accountId", {"type": "string", "format": "uuid"}, OpenApiParameter.PATH)
 
 
-def answers(success: dict[int, Any], *more: int) -> dict[Any, Any]:
-    """Return all answers of an endpoint that is called with a key: the good ones, and the errors."""
-    return {**success, **{code: error_answer(code) for code in sorted({*WITH_KEY, *more})}}
+def responses(success: dict[int, Any], *error_statuses: int) -> dict[Any, Any]:
+    """Return the responses of an endpoint that requires a key: the successful ones and all errors."""
+    return {**success, **{status: error_response(status) for status in sorted({*WITH_KEY, *error_statuses})}}
 
 
-def error_answer(status_code: int) -> OpenApiResponse:
+def error_response(status_code: int) -> OpenApiResponse:
     if status_code == 401:
-        return OpenApiResponse(UnauthorizedAnswer, "No key, or one that is not good (any more).")
-    return OpenApiResponse(ErrorAnswer, f"`{errors.body(status_code)['error']['code']}`")
+        return OpenApiResponse(UnauthorizedResponse, "No API key, or an invalid one.")
+    return OpenApiResponse(ErrorResponse, f"`{errors.error_body(status_code)['error']['code']}`")
 
 
-class AccountInSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]  # its base registers untyped
-    """Unknown fields are refused, and so are a blank name and a change of nothing."""
+class AccountInputExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]  # its base registers untyped
+    """Unknown fields, blank names and empty changes are rejected."""
 
-    target_class = "accounts_app.api.serializers.AccountIn"
+    target_class = "accounts_app.api.serializers.AccountInputSerializer"
 
     def map_serializer(self, auto_schema: AutoSchema, direction: Direction) -> dict[str, Any]:
         schema = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)  # type: ignore[no-untyped-call]  # it ships none
         for name in ("name", "type"):
             schema["properties"][name] |= {"minLength": 1, "pattern": r"\S"}
-        least = {"minProperties": 1} if self.target.partial else {}
-        return {**schema, "additionalProperties": False, **least}
+        minimum = {"minProperties": 1} if self.target.partial else {}
+        return {**schema, "additionalProperties": False, **minimum}

@@ -1,4 +1,4 @@
-"""The fields of the contract: what is written out, and what is accepted."""
+"""The JSON of requests and responses."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ LIABILITY_SCHEMA = {
 ALL = "all"
 
 
-# What is written out
+# Output
 
 
 @extend_schema_field({"type": "string", "nullable": True})
 class NullableTextField(serializers.CharField):
-    """Text that is null in the answer where it is unknown; the database has it empty."""
+    """Text that is empty in the database and null in JSON if it is unknown."""
 
     def to_representation(self, value: str) -> str | None:  # type: ignore[override]  # null is the contract's
         return value or None
@@ -48,7 +48,7 @@ class NullableTextField(serializers.CharField):
 
 @extend_schema_field(OpenApiTypes.DOUBLE)
 class MoneyOutputField(serializers.Field[Decimal, Decimal, float, Any]):
-    """A sum as a JSON number. At most 15 digits, which a double holds exactly."""
+    """An amount as a JSON number. Its 15 digits at most are exact in a double."""
 
     def to_representation(self, value: Decimal) -> float:
         return float(value)
@@ -56,29 +56,35 @@ class MoneyOutputField(serializers.Field[Decimal, Decimal, float, Any]):
 
 @extend_schema_field(LIABILITY_SCHEMA)
 class LiabilityOutputField(serializers.DictField):
-    """A debt's details, as they were given."""
+    """The details of a debt, unchanged."""
 
 
 class OutputSerializer(serializers.ModelSerializer[Any]):
-    """An answer: every field is always there. (Those with a default in the model would be told to be optional.)"""
+    """Declares every field as required, because responses contain all of them.
+
+    DRF would declare fields with a default in the model as optional.
+    """
 
     def build_standard_field(self, field_name: str, model_field: Any) -> tuple[type[Any], dict[str, Any]]:
         field, options = super().build_standard_field(field_name, model_field)
         return field, {**options, "required": True, "read_only": False}
 
     @classmethod
-    def shown(cls, instance: Any) -> dict[str, Any]:
-        """Return what the answer says of an object."""
-        return _ready(cls).to_representation(instance)
+    def to_json(cls, instance: Any) -> dict[str, Any]:
+        """Return the JSON of an object."""
+        return _cached_serializer(cls).to_representation(instance)
 
 
 @cache
-def _ready(serializer: type[OutputSerializer]) -> OutputSerializer:
-    """Build the fields once: DRF does for each serializer, which takes longer than to authenticate and to look up."""
+def _cached_serializer(serializer: type[OutputSerializer]) -> OutputSerializer:
+    """Build the fields only once.
+
+    DRF builds them per instance, which takes longer than the whole request.
+    """
     return serializer()
 
 
-class AccountOut(OutputSerializer):
+class AccountSerializer(OutputSerializer):
     providerAccountId = NullableTextField(source="provider_account_id")
     bankConnectionId = serializers.UUIDField(source="bank_connection_id", allow_null=True)
     institutionName = NullableTextField(source="institution_name")
@@ -112,7 +118,7 @@ class AccountOut(OutputSerializer):
         )
 
 
-class TransactionOut(OutputSerializer):
+class TransactionSerializer(OutputSerializer):
     bankConnectionId = serializers.UUIDField(source="account.bank_connection_id", allow_null=True)
     bankAccountId = serializers.UUIDField(source="account_id")
     providerId = serializers.CharField(source="provider_id")
@@ -157,11 +163,11 @@ class TransactionOut(OutputSerializer):
         )
 
 
-# What is accepted
+# Input
 
 
 class StrictTextField(serializers.CharField):
-    """A JSON string: a number is not taken for one. Null means unknown, where that is allowed."""
+    """A JSON string; numbers are rejected. If null is allowed, it means unknown."""
 
     def validate_empty_values(self, data: Any) -> tuple[bool, Any]:
         return super().validate_empty_values("" if data is None and self.allow_null else data)
@@ -190,7 +196,7 @@ class MoneyInputField(serializers.DecimalField):
         )
 
     def validate_empty_values(self, data: Any) -> tuple[bool, Any]:
-        # Past DRF's own, which takes an empty string for null.
+        # Skips DecimalField's method, which treats an empty string as null.
         return serializers.Field.validate_empty_values(self, data)
 
     def to_internal_value(self, data: Any) -> Decimal:
@@ -201,7 +207,7 @@ class MoneyInputField(serializers.DecimalField):
 
 @extend_schema_field(LIABILITY_SCHEMA)
 class LiabilityInputField(serializers.Field[Any, Any, Any, Any]):
-    """A debt's details: its ``type``, and further fields that are kept as given."""
+    """The details of a debt: its ``type``, and any other fields."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(validators=[validate_liability], **options)
@@ -210,8 +216,11 @@ class LiabilityInputField(serializers.Field[Any, Any, Any, Any]):
         return data
 
 
-class AccountIn(serializers.Serializer[Account]):
-    """The writable fields of a manual account. Unknown ones are refused: a typo must not look like success."""
+class AccountInputSerializer(serializers.Serializer[Account]):
+    """The writable fields of a manual account.
+
+    Unknown fields are rejected, so that a typo is noticed.
+    """
 
     name = StrictTextField(max_length=200)
     type = StrictTextField(max_length=50)
@@ -228,7 +237,7 @@ class AccountIn(serializers.Serializer[Account]):
         if unknown:
             writable = ", ".join(self.fields)
             raise serializers.ValidationError(
-                {unknown[0][:50]: f"This is no field that can be set. Those are {writable}."}
+                {unknown[0][:50]: f"Unknown or read-only field. The writable fields are {writable}."}
             )
         return super().to_internal_value(data)
 
@@ -239,7 +248,7 @@ class AccountIn(serializers.Serializer[Account]):
 
 
 class IsoDateField(serializers.DateField):
-    """``YYYY-MM-DD`` and nothing else; ``strptime`` would take ``2026-1-5`` and digits of other scripts."""
+    """Only ``YYYY-MM-DD``. ``strptime`` would accept ``2026-1-5`` and digits of other scripts."""
 
     def to_internal_value(self, value: Any) -> date:
         if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
@@ -248,7 +257,7 @@ class IsoDateField(serializers.DateField):
 
 
 class PageSizeField(serializers.IntegerField):
-    """How many rows a page has, in plain digits."""
+    """The number of rows per page, in ASCII digits."""
 
     def to_internal_value(self, data: Any) -> int:
         if not re.fullmatch(r"[0-9]+", str(data)):
@@ -258,39 +267,39 @@ class PageSizeField(serializers.IntegerField):
 
 @extend_schema_field(OpenApiTypes.UUID)
 class AccountIdField(serializers.CharField):
-    """The id of an account, which the view has found before: a malformed one is 404, not 400."""
+    """An account id. The view has already looked it up, so a malformed id is a 404, not a 400."""
 
 
-class AccountQuery(serializers.Serializer[Any]):
+class AccountQuerySerializer(serializers.Serializer[Any]):
     status = serializers.ChoiceField([*Account.Status.values, ALL], default=Account.Status.ACTIVE)
     type = serializers.CharField(required=False)
     bankConnectionId = serializers.UUIDField(required=False)
 
 
-class TransactionQuery(serializers.Serializer[Any]):
+class TransactionQuerySerializer(serializers.Serializer[Any]):
     bankAccountId = AccountIdField(required=False, help_text="An account's id.")
     bankConnectionId = serializers.UUIDField(required=False)
     status = serializers.ChoiceField([*Transaction.Status.values, ALL], default=Transaction.Status.POSTED)
     startDate = IsoDateField(required=False, input_formats=["%Y-%m-%d"], help_text="The first posted date.")
     endDate = IsoDateField(required=False, input_formats=["%Y-%m-%d"], help_text="The last posted date.")
     limit = PageSizeField(default=50, min_value=1, max_value=250)
-    cursor = serializers.CharField(required=False, help_text="`nextCursor` of the page before.")
+    cursor = serializers.CharField(required=False, help_text="`nextCursor` of the previous page.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if "startDate" in attrs and "endDate" in attrs and attrs["startDate"] > attrs["endDate"]:
-            raise serializers.ValidationError({"endDate": "This is before startDate. Swap the two."})
+            raise serializers.ValidationError({"endDate": "endDate is before startDate."})
         return attrs
 
 
-# Whole answers
+# Responses, for the OpenAPI document
 
 
-class AccountAnswer(serializers.Serializer[Any]):
-    account = AccountOut()
+class AccountResponse(serializers.Serializer[Any]):
+    account = AccountSerializer()
 
 
-class AccountsAnswer(serializers.Serializer[Any]):
-    accounts = AccountOut(many=True)
+class AccountsResponse(serializers.Serializer[Any]):
+    accounts = AccountSerializer(many=True)
 
 
 class PageInfo(serializers.Serializer[Any]):
@@ -298,22 +307,22 @@ class PageInfo(serializers.Serializer[Any]):
     hasMore = serializers.BooleanField()
 
 
-class TransactionsAnswer(serializers.Serializer[Any]):
-    transactions = TransactionOut(many=True)
+class TransactionsResponse(serializers.Serializer[Any]):
+    transactions = TransactionSerializer(many=True)
     pageInfo = PageInfo()
 
 
-class MeAnswer(serializers.Serializer[Any]):
+class MeResponse(serializers.Serializer[Any]):
     userId = serializers.UUIDField()
     email = serializers.EmailField()
     storageMode = serializers.BooleanField()
 
 
-class HealthAnswer(serializers.Serializer[Any]):
+class HealthResponse(serializers.Serializer[Any]):
     status = serializers.ChoiceField(["ok"])
 
 
-class UnauthorizedAnswer(serializers.Serializer[Any]):
+class UnauthorizedResponse(serializers.Serializer[Any]):
     error = serializers.CharField()
 
 
@@ -322,5 +331,5 @@ class ErrorDetails(serializers.Serializer[Any]):
     message = serializers.CharField()
 
 
-class ErrorAnswer(serializers.Serializer[Any]):
+class ErrorResponse(serializers.Serializer[Any]):
     error = ErrorDetails()

@@ -1,4 +1,4 @@
-"""The rate limit: per owner, over all of the owner's keys, by a moving window."""
+"""The rate limit of the API, per owner over all of the owner's keys."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from accounts_app import limiter
 
 
 class OwnerRateThrottle(BaseThrottle):
-    """Counts every request with a good key, whatever its answer."""
+    """Counts every request with a valid key, including those that fail."""
 
     def allow_request(self, request: Request, view: APIView) -> bool:
-        self.counted = (settings.API_RATE_LIMIT, str(request.user.pk))
+        self.limit = (settings.API_RATE_LIMIT, str(request.user.pk))
         try:
-            return limiter.hit(*self.counted)
+            return limiter.hit(*self.limit)
         except limiter.Unreachable:
-            # Callers with a good key are no danger to anybody; turning all of them away would be.
+            # Rejecting every caller would be worse than serving authenticated callers without a
+            # limit.
             limiter.log_unreachable("The API is not limited")
             return True
 
     def wait(self) -> float:
-        return limiter.retry_after(*self.counted)
+        return limiter.retry_after(*self.limit)

@@ -1,4 +1,6 @@
-"""The API. To be included without a trailing slash: ``path("v2", include("accounts_app.api.urls"))``."""
+"""URLs of the API. Include them without a trailing slash: ``path("v2",
+include("accounts_app.api.urls"))``.
+"""
 
 from django.urls import path, re_path
 
@@ -8,11 +10,11 @@ urlpatterns = [
     # Without a key
     path("/health", views.HealthView.as_view(), name="health"),
     path("/openapi.json", views.OpenApiView.as_view(), name="openapi"),
-    # With a key. Ids are <str:>: a malformed one gets the answer of one that does not exist.
+    # With a key. Ids are <str:>, so that a malformed id gets the same 404 as an unknown one.
     path("/me", views.MeView.as_view(), name="me"),
     path("/accounts", views.AccountsView.as_view(), name="accounts"),
     path("/accounts/<str:accountId>", views.AccountView.as_view(), name="account"),
     path("/transactions", views.TransactionsView.as_view(), name="transactions"),
-    # All the rest below /v2
+    # Every other path below /v2
     re_path(r"^(?:/|\Z)", views.NotFoundView.as_view(), name="not_found"),
 ]

@@ -1,4 +1,4 @@
-"""The endpoints, in the order of the contract."""
+"""The endpoints of the API."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rest_framework.response import Response
 
 from accounts_app.api import pagination, serializers
 from accounts_app.api.base import JsonView, KeyView
-from accounts_app.api.schema import ACCOUNT_ID, WITH_BODY, answers, error_answer
+from accounts_app.api.schema import ACCOUNT_ID, WITH_BODY, error_response, responses
 from accounts_app.models import Account, Transaction
 from finta_keys import conf
 from finta_keys.models import ApiKey
@@ -24,12 +24,12 @@ from finta_keys.scoping import AccountScopeMixin, unscoped
 
 
 class HealthView(JsonView):
-    """Tell whether the database answers. Asks for no key."""
+    """Check that the database is available. No key required."""
 
     @extend_schema(
         operation_id="getHealth",
         auth=[],
-        responses={200: serializers.HealthAnswer, **{c: error_answer(c) for c in (405, 503)}},
+        responses={200: serializers.HealthResponse, **{status: error_response(status) for status in (405, 503)}},
     )
     def get(self, request: Request) -> Response:
         with connections[conf.database()].cursor() as cursor:
@@ -38,41 +38,41 @@ class HealthView(JsonView):
 
 
 class OpenApiView(JsonView):
-    """This description. Asks for no key."""
+    """This OpenAPI document. No key required."""
 
-    @extend_schema(operation_id="getOpenApi", auth=[], responses={200: dict[str, Any], 405: error_answer(405)})
+    @extend_schema(operation_id="getOpenApi", auth=[], responses={200: dict[str, Any], 405: error_response(405)})
     def get(self, request: Request) -> Response:
         return Response(_openapi())
 
 
 @cache
 def _openapi() -> Any:
-    """Build the document once: anybody may ask for it, and it takes ten times as long as an answer of ours."""
+    """Cached, because it takes ten times as long as other responses and requires no key."""
     return SchemaGenerator().get_schema(public=True)  # type: ignore[no-untyped-call]  # it ships none
 
 
-@unscoped("tells about the owner of the key, not about accounts")
+@unscoped("returns the owner of the key, no accounts")
 class MeView(KeyView):
     """The owner of the key."""
 
-    @extend_schema(operation_id="getMe", responses=answers({200: serializers.MeAnswer}))
+    @extend_schema(operation_id="getMe", responses=responses({200: serializers.MeResponse}))
     def get(self, request: Request) -> Response:
         owner = self.request.user
         return Response({"userId": owner.pk, "email": owner.email, "storageMode": owner.storage_mode})
 
 
 class AccountsView(AccountScopeMixin, KeyView):
-    """The accounts that the key can see."""
+    """The accounts in the scope of the key."""
 
     queryset = Account.objects.all()
 
     @extend_schema(
         operation_id="listAccounts",
-        parameters=[serializers.AccountQuery],
-        responses=answers({200: serializers.AccountsAnswer}, 400),
+        parameters=[serializers.AccountQuerySerializer],
+        responses=responses({200: serializers.AccountsResponse}, 400),
     )
     def get(self, request: Request) -> Response:
-        query = _valid_query(serializers.AccountQuery, request)
+        query = _valid_query(serializers.AccountQuerySerializer, request)
         accounts = self.get_queryset()
         if query["status"] != serializers.ALL:
             accounts = accounts.filter(status=query["status"])
@@ -80,27 +80,30 @@ class AccountsView(AccountScopeMixin, KeyView):
             accounts = accounts.filter(type=query["type"])
         if "bankConnectionId" in query:
             accounts = accounts.filter(bank_connection_id=query["bankConnectionId"])
-        return Response({"accounts": [serializers.AccountOut.shown(account) for account in accounts]})
+        return Response({"accounts": [serializers.AccountSerializer.to_json(account) for account in accounts]})
 
     @extend_schema(
         operation_id="createAccount",
-        request=serializers.AccountIn,
-        responses=answers({201: serializers.AccountAnswer}, *WITH_BODY),
+        request=serializers.AccountInputSerializer,
+        responses=responses({201: serializers.AccountResponse}, *WITH_BODY),
     )
     def post(self, request: Request) -> Response:
-        """Create a manual account. A restricted key sees it from then on; no other restricted key does."""
-        values = _valid(serializers.AccountIn(data=self.body()))
+        """Create a manual account.
+
+        It joins the scope of a restricted key, and of no other restricted key.
+        """
+        values = _valid(serializers.AccountInputSerializer(data=self.body()))
         try:
             with self.request.auth.locked() as key:
                 account = Account.objects.create_manual(owner_id=key.owner_id, **values)
                 key.add_to_scope(account)
         except ApiKey.DoesNotExist:
             raise AuthenticationFailed from None
-        return Response({"account": serializers.AccountOut.shown(account)}, status=201)
+        return Response({"account": serializers.AccountSerializer.to_json(account)}, status=201)
 
 
 class AccountView(AccountScopeMixin, KeyView):
-    """One account that the key can see."""
+    """One account in the scope of the key."""
 
     queryset = Account.objects.all()
 
@@ -108,30 +111,30 @@ class AccountView(AccountScopeMixin, KeyView):
         self.account = self.find(self.get_queryset(), self.kwargs["accountId"])
 
     @extend_schema(
-        operation_id="getAccount", parameters=[ACCOUNT_ID], responses=answers({200: serializers.AccountAnswer}, 404)
+        operation_id="getAccount", parameters=[ACCOUNT_ID], responses=responses({200: serializers.AccountResponse}, 404)
     )
     def get(self, request: Request, accountId: str) -> Response:
-        return Response({"account": serializers.AccountOut.shown(self.account)})
+        return Response({"account": serializers.AccountSerializer.to_json(self.account)})
 
     @extend_schema(
         operation_id="updateAccount",
         parameters=[ACCOUNT_ID],
-        request=serializers.AccountIn(partial=True),
-        responses=answers({200: serializers.AccountAnswer}, 404, *WITH_BODY),
+        request=serializers.AccountInputSerializer(partial=True),
+        responses=responses({200: serializers.AccountResponse}, 404, *WITH_BODY),
     )
     def patch(self, request: Request, accountId: str) -> Response:
         """Change fields of an open manual account."""
-        values = _valid(serializers.AccountIn(data=self.body(), partial=True))
-        return Response({"account": serializers.AccountOut.shown(self._change(Account.edit, **values))})
+        values = _valid(serializers.AccountInputSerializer(data=self.body(), partial=True))
+        return Response({"account": serializers.AccountSerializer.to_json(self._change(Account.edit, **values))})
 
-    @extend_schema(operation_id="closeAccount", parameters=[ACCOUNT_ID], responses=answers({204: None}, 400, 404))
+    @extend_schema(operation_id="closeAccount", parameters=[ACCOUNT_ID], responses=responses({204: None}, 400, 404))
     def delete(self, request: Request, accountId: str) -> Response:
-        """Close a manual account. It keeps its rows, and closing it again changes nothing."""
+        """Close a manual account. Its transactions stay. Closing it again changes nothing."""
         self._change(Account.close)
         return Response(status=204)
 
     def _change(self, change: Any, **values: Any) -> Account:
-        """Change the account as it is now, locked; it may have left the scope since it was found."""
+        """Change the account under a lock. It may have left the scope since it was loaded."""
         with transaction.atomic(using=conf.database()):
             rows = self.get_queryset().select_for_update(of=("self",), no_key=True)
             account: Account = self.find(rows, self.kwargs["accountId"])
@@ -140,7 +143,7 @@ class AccountView(AccountScopeMixin, KeyView):
 
 
 class TransactionsView(AccountScopeMixin, KeyView):
-    """The transactions on the accounts that the key can see, newest first."""
+    """The transactions of the accounts in the scope of the key, newest first."""
 
     queryset = Transaction.objects.select_related("account")
     account_path = "account"
@@ -151,15 +154,15 @@ class TransactionsView(AccountScopeMixin, KeyView):
 
     @extend_schema(
         operation_id="listTransactions",
-        parameters=[serializers.TransactionQuery],
-        responses=answers({200: serializers.TransactionsAnswer}, 400, 404),
+        parameters=[serializers.TransactionQuerySerializer],
+        responses=responses({200: serializers.TransactionsResponse}, 400, 404),
     )
     def get(self, request: Request) -> Response:
-        query = _valid_query(serializers.TransactionQuery, request)
-        found, cursor = pagination.page(self._filtered(query), query)
+        query = _valid_query(serializers.TransactionQuerySerializer, request)
+        transactions, cursor = pagination.paginate(self._filtered(query), query)
         return Response(
             {
-                "transactions": [serializers.TransactionOut.shown(each) for each in found],
+                "transactions": [serializers.TransactionSerializer.to_json(row) for row in transactions],
                 "pageInfo": {"nextCursor": cursor, "hasMore": cursor is not None},
             }
         )
@@ -183,7 +186,7 @@ class TransactionsView(AccountScopeMixin, KeyView):
         return rows
 
 
-@unscoped("answers 404 to everything")
+@unscoped("always returns 404")
 class NotFoundView(KeyView):
     """Any other path: 404 with a key, 401 without one."""
 
@@ -194,7 +197,8 @@ class NotFoundView(KeyView):
 
 
 def _valid_query(query: type[Any], request: Request) -> dict[str, Any]:
-    # A plain dict: of form data, DRF takes an empty value for none, and a filter would be ignored in silence.
+    # A plain dict, because DRF treats empty values in form data as missing and would ignore the
+    # filter.
     return _valid(query(data=request.query_params.dict()))
 
 

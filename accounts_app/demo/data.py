@@ -1,4 +1,4 @@
-"""What there is in the demo: owners, accounts, and what happens on them. Sums are in cents: 96_40 is 96.40."""
+"""The demo owners, their accounts and their payees. Amounts are in cents: 96_40 is 96.40."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ def every_other_friday(today: date) -> bool:
 
 
 class Payee(NamedTuple):
-    """Somebody that money goes to or comes from, and between which sums, in cents. What is spent is negative."""
+    """The other side of a transaction, with the range of its amounts in cents.
+
+    Expenses are negative.
+    """
 
     merchant: str
     category: str
@@ -35,22 +38,23 @@ class Payee(NamedTuple):
     fee_type: str = ""
     has_check: bool = False
     sub_account: str = ""
-    falls_away: bool = False  # A hold that is never charged: its transaction ends as deleted.
+    is_hold: bool = False  # A hold that is never charged. Its transaction ends as deleted.
 
 
 @dataclass(frozen=True)
 class DemoAccount:
-    """An account as it is made, and what happens on it."""
+    """An account with its regular payees and its shops."""
 
     slug: str
     fields: dict[str, Any]
     connection: str = ""
     place: str = ""
-    silent_days: int = 0  # Since when its bank has told nothing: it was closed or disconnected then.
+    # Days without data from the bank, because the account was closed or disconnected.
+    silent_days: int = 0
     liability: Callable[[date], dict[str, Any]] | None = None
     regulars: tuple[tuple[Rule, Payee], ...] = ()
     shops: tuple[Payee, ...] = ()
-    per_day: tuple[int, ...] = (0,)  # How many purchases a day has: one of these.
+    per_day: tuple[int, ...] = (0,)  # The number of purchases per day is one of these.
     provider: str = "plaid"
 
 
@@ -67,7 +71,7 @@ EVERYDAY = (
     Payee("Amazon", "Shopping", ONLINE, -118_00, -8_99),
     Payee("Walgreens", "Health", IN_STORE, -41_30, -6_49),
 )
-HOLD = Payee("Shell", "Transport", IN_STORE, -125_00, -125_00, falls_away=True)
+HOLD = Payee("Shell", "Transport", IN_STORE, -125_00, -125_00, is_hold=True)
 
 
 def amex_liability(today: date) -> dict[str, Any]:
@@ -97,8 +101,8 @@ def mortgage_liability(today: date) -> dict[str, Any]:
     }
 
 
-def bank(institution: str, name: str, mask: str, kind: str, balance: str, **more: Any) -> dict[str, Any]:
-    """Return the fields of an account at a bank; ``kind`` is its type and subtype."""
+def bank(institution: str, name: str, mask: str, kind: str, balance: str, **fields: Any) -> dict[str, Any]:
+    """Return the fields of a bank account. ``kind`` is its type and subtype."""
     account_type, subtype = kind.split("/")
     return {
         "institution_name": institution,
@@ -108,7 +112,7 @@ def bank(institution: str, name: str, mask: str, kind: str, balance: str, **more
         "subtype": subtype,
         "currency": "USD",
         "current_balance": Decimal(balance),
-        **more,
+        **fields,
     }
 
 

@@ -1,7 +1,8 @@
-"""The demo: two owners, their accounts, and half a year of transactions. ``manage.py seeddemo`` makes it.
+"""Create the demo owners with their accounts and half a year of transactions.
 
-Ids come from names, and chance is seeded with the account and the day: two machines show the same, and what happened
-on a day does not depend on the day on which the demo is made.
+Ids are derived from names, and the random generator is seeded with the account and the day. So
+every machine gets the same data, and the transactions of a day do not depend on when the demo was
+created.
 """
 
 from __future__ import annotations
@@ -33,37 +34,38 @@ DESCRIPTIONS = {
 
 
 @transaction.atomic
-def seed(today: date) -> list[User]:
-    """Make what is missing of the demo as of ``today``, and return its owners.
+def seed_demo(today: date) -> list[User]:
+    """Create the missing owners and accounts as of ``today``. Return the owners.
 
-    Whatever is there stays as it is. Transactions are made only together with their account, so that those which
-    switching Storage Mode off has deleted do not come back.
+    Existing rows stay unchanged. Transactions are created only together with their account, so
+    those that Storage Mode deleted do not come back.
     """
     return [_seed_owner(email, accounts, today) for email, accounts in OWNERS.items()]
 
 
-def password() -> str:
-    """Return the password of new demo owners. It follows from ``SECRET_KEY``: every installation has another."""
+def demo_password() -> str:
+    """Return the password of new demo owners, derived from ``SECRET_KEY`` and so different on each
+    site."""
     digest = salted_hmac("accounts_app.demo", "password", algorithm="sha256").digest()
     text = base64.b32encode(digest).decode().lower()
     return "-".join(text[start : start + 4] for start in range(0, 16, 4))
 
 
 def has_demo_password(owner: User) -> bool:
-    # Not the user's method, which may save the password anew under the hasher of today.
-    return check_password(password(), owner.password)
+    # User.check_password() may save an upgraded hash.
+    return check_password(demo_password(), owner.password)
 
 
-def transactions(account: DemoAccount, today: date) -> Iterator[Transaction]:
-    """Yield what happened on an account in the half year up to ``today``, oldest first."""
-    last = today - timedelta(days=account.silent_days)
+def generate_transactions(account: DemoAccount, today: date) -> Iterator[Transaction]:
+    """Yield the transactions of the half year up to ``today``, oldest first."""
+    last_day = today - timedelta(days=account.silent_days)
     day = today - HISTORY
-    while day <= last:
-        chance = Random(f"{account.slug} {day}")  # noqa: S311  # nothing here is secret; it must be the same again
-        due = [payee for rule, payee in account.regulars if rule(day)]
-        bought = chance.choices(account.shops, k=chance.choice(account.per_day))
-        for number, payee in enumerate([*due, *bought]):
-            yield _transaction(account, payee, day, number, last, chance)
+    while day <= last_day:
+        random = Random(f"{account.slug} {day}")  # noqa: S311  # reproducible, not secret
+        regular = [payee for is_due, payee in account.regulars if is_due(day)]
+        purchases = random.choices(account.shops, k=random.choice(account.per_day))
+        for number, payee in enumerate([*regular, *purchases]):
+            yield _transaction(account, payee, day, number, last_day, random)
         day += timedelta(days=1)
 
 
@@ -72,17 +74,18 @@ def _id(name: str) -> uuid.UUID:
 
 
 def _seed_owner(email: str, accounts: tuple[DemoAccount, ...], today: date) -> User:
-    owner = _find_owner(email) or User.objects.create_user(email, password(), id=_id(email))
-    # Whoever owns them by now.
-    present = set(Account.objects.filter(pk__in=[_id(each.slug) for each in accounts]).values_list("pk", flat=True))
-    missing = [each for each in accounts if _id(each.slug) not in present]
-    Account.objects.bulk_create(_account(each, owner, today) for each in missing)
-    Transaction.objects.bulk_create(row for each in missing for row in transactions(each, today))
+    owner = _find_owner(email) or User.objects.create_user(email, demo_password(), id=_id(email))
+    # Not limited to this owner: an operator may have transferred an account.
+    existing = Account.objects.filter(pk__in=[_id(account.slug) for account in accounts])
+    existing_ids = set(existing.values_list("pk", flat=True))
+    missing = [account for account in accounts if _id(account.slug) not in existing_ids]
+    Account.objects.bulk_create(_account(account, owner, today) for account in missing)
+    Transaction.objects.bulk_create(row for account in missing for row in generate_transactions(account, today))
     return owner
 
 
 def _find_owner(email: str) -> User | None:
-    # By id first: the person may have changed the address.
+    # By id first, because the owner may have changed the e-mail.
     return User.objects.filter(pk=_id(email)).first() or User.objects.filter(email_key=fold(email)).first()
 
 
@@ -102,9 +105,11 @@ def _account(account: DemoAccount, owner: User, today: date) -> Account:
     )
 
 
-def _transaction(account: DemoAccount, payee: Payee, day: date, number: int, last: date, chance: Random) -> Transaction:
+def _transaction(
+    account: DemoAccount, payee: Payee, day: date, number: int, last_day: date, random: Random
+) -> Transaction:
     slug = f"{account.slug}/{day}/{number}"
-    amount, fees = Decimal(chance.randint(payee.least, payee.most)) / 100, Decimal(payee.fee) / 100
+    amount, fees = Decimal(random.randint(payee.least, payee.most)) / 100, Decimal(payee.fee) / 100
     return Transaction(
         id=_id(slug),
         account_id=_id(account.slug),
@@ -120,36 +125,39 @@ def _transaction(account: DemoAccount, payee: Payee, day: date, number: int, las
         net_amount=amount - fees if fees else None,
         sub_account=payee.sub_account,
         payment_channel=payee.channel,
-        **_dates(account, payee, day, last, chance),
-        **_words(account, payee, day, chance),
+        **_dates(account, payee, day, last_day, random),
+        **_texts(account, payee, day, random),
     )
 
 
-def _dates(account: DemoAccount, payee: Payee, day: date, last: date, chance: Random) -> dict[str, Any]:
-    """Return the dates of a transaction, and what it has come to by the ``last`` day that its bank has told of."""
+def _dates(account: DemoAccount, payee: Payee, day: date, last_day: date, random: Random) -> dict[str, Any]:
+    """Return the dates and the status of a transaction as of ``last_day``, the last day with data
+    from the bank."""
     if account.provider == MANUAL:
         return {"status": Transaction.Status.POSTED, "posted_date": day}
     settled = day
     if payee.channel != OTHER:
-        settled += timedelta(days=chance.randint(1, 2))
+        settled += timedelta(days=random.randint(1, 2))
         settled += timedelta(days=7 - settled.weekday() if settled.weekday() >= SATURDAY else 0)
-    if settled > last:
+    if settled > last_day:
         return {"status": Transaction.Status.PENDING, "authorized_date": day}
-    if payee.falls_away:
+    if payee.is_hold:
         return {"status": Transaction.Status.DELETED, "authorized_date": day}
     return {"status": Transaction.Status.POSTED, "authorized_date": day, "posted_date": settled}
 
 
-def _words(account: DemoAccount, payee: Payee, day: date, chance: Random) -> dict[str, str]:
-    """Return how the owner and the bank call a transaction."""
+def _texts(account: DemoAccount, payee: Payee, day: date, random: Random) -> dict[str, str]:
+    """Return the summary for the owner and the description of the bank."""
     if account.provider == MANUAL:
         return {"summary": payee.merchant, "source": "manual"}
     check = str(1000 + day.toordinal() % 9000) if payee.has_check else ""
     pattern = DESCRIPTIONS[payee.channel]
-    told = pattern.format(merchant=payee.merchant.upper(), number=chance.randint(1000, 9999), place=account.place)
+    description = pattern.format(
+        merchant=payee.merchant.upper(), number=random.randint(1000, 9999), place=account.place
+    )
     return {
         "summary": f"Check {check}: {payee.merchant}" if check else payee.merchant,
         "check_number": check,
-        "original_description": f"CHECK {check}" if check else told,
+        "original_description": f"CHECK {check}" if check else description,
         "source": "bank",
     }

@@ -21,9 +21,10 @@ _IPV4_WITH_PORT = re.compile(r"([0-9.]+):[0-9]+")
 def client_address(request: HttpRequest) -> str:
     """Return the client's address, or ``""`` if it is unknown. Never raises.
 
-    Without ``TRUSTED_PROXY_COUNT`` this is the address of the connection. With it, this is the entry
-    that the outermost trusted proxy wrote. If that entry is missing or not an address, return the
-    address of the connection: all such clients then count as one, but none can choose its address.
+    Without ``TRUSTED_PROXY_COUNT`` this is the address of the connection. With it, this is the
+    entry that the outermost trusted proxy wrote. If that entry is missing or not an address, return
+    the address of the connection: all such clients then count as one, but none can choose its
+    address.
     """
     connection_address = str(request.META.get("REMOTE_ADDR", ""))
     proxy_count = settings.TRUSTED_PROXY_COUNT or 0

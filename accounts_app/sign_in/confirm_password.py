@@ -51,12 +51,13 @@ class ConfirmPasswordForm(forms.Form):
             return
         self.user = authenticate(self.request, username=user.email, password=password)
         if self.user != user:
-            self.add_error(PASSWORD_FIELD, "This is not your password. Check it, or reset the password.")
+            self.add_error(PASSWORD_FIELD, "Wrong password. Try again, or reset it.")
 
 
 @sensitive_post_parameters()
 def require_recent_password(request: HttpRequest) -> HttpResponse | None:
-    """Return None if the user entered the password within ``MAX_AGE``, else a page that asks for it.
+    """Return None if the user entered the password within ``MAX_AGE``, else a page that asks for
+    it.
 
     Used as ``FINTA_KEYS_FRESH_SIGN_IN``; the user is signed in. The form posts to the same address.
     """
@@ -71,8 +72,10 @@ def require_recent_password(request: HttpRequest) -> HttpResponse | None:
 
 
 def is_recent(request: HttpRequest) -> bool:
-    """Return True if the password was entered within ``MAX_AGE``. A time in the future, set by a wrong
-    clock, does not count."""
+    """Return True if the password was entered within ``MAX_AGE``.
+
+    A time in the future, set by a wrong clock, does not count.
+    """
     age = timezone.now().timestamp() - request.session.get(SESSION_KEY, 0)
     return bool(0 <= age < MAX_AGE.total_seconds())
 
@@ -84,7 +87,8 @@ def _remember(request: HttpRequest | None, **kwargs: Any) -> None:
 
 
 def _with_own_email(request: HttpRequest) -> HttpRequest:
-    """Return a copy of the request with the signed-in user's e-mail as its user name, which the limit counts.
+    """Return a copy of the request with the signed-in user's e-mail as its user name, which the
+    limit counts.
 
     Attempts here and on the sign-in page then share one count.
     """

@@ -12,6 +12,7 @@ class SignInForm(AuthenticationForm):
     username = UsernameField(
         label="E-mail",
         max_length=EMAIL_MAX_LENGTH,
-        # Not type="email": browsers convert what users type there, and reject valid international addresses.
+        # Not type="email": browsers convert what users type there, and reject valid international
+        # addresses.
         widget=forms.TextInput(attrs={"autofocus": True, "inputmode": "email", "spellcheck": "false"}),
     )

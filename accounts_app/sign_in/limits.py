@@ -48,7 +48,10 @@ def limit_attempts(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpR
 
 
 def reject_attempt(request: HttpRequest, email: str) -> HttpResponse | None:
-    """Count an attempt at the password of ``email``. Return a 429 page if there were too many, else None."""
+    """Count an attempt at the password of ``email``.
+
+    Return a 429 page if there were too many, else None.
+    """
     failures, attempts = _failures_of_source(request), _attempts(request, email)
     try:
         # A failure is counted after it happened: a successful sign-in could not be subtracted, and
@@ -66,10 +69,14 @@ def reject_attempt(request: HttpRequest, email: str) -> HttpResponse | None:
 
 
 def reject_reset_email(request: HttpRequest, email: str) -> HttpResponse | None:
-    """Count a password reset e-mail to ``email``. Return a 429 page if there were too many, else None."""
+    """Count a password reset e-mail to ``email``.
+
+    Return a 429 page if there were too many, else None.
+    """
     limits = _reset_emails_of_source(request), _reset_emails(email)
     try:
-        # Checks both before counting, so that a request that one limit rejects does not use up the other.
+        # Checks both before counting, so that a request that one limit rejects does not use up the
+        # other.
         for check in (limiter.has_room, limiter.hit):
             for limit in limits:
                 if not check(*limit):
@@ -130,13 +137,17 @@ def _hash(text: str) -> str:
 
 
 def _submitted_email(request: HttpRequest) -> str:
-    """Return the submitted e-mail as ``get_by_natural_key()`` compares it: all its spellings count as one."""
+    """Return the submitted e-mail as ``get_by_natural_key()`` compares it: all its spellings count
+    as one."""
     text = UsernameField(max_length=EMAIL_MAX_LENGTH).to_python(request.POST.get("username", ""))
     return fold(str(text)[:EMAIL_MAX_LENGTH])
 
 
 def _source(request: HttpRequest) -> str:
-    """Return the client's address. For IPv6 return its first half: one client controls all of the second half."""
+    """Return the client's address.
+
+    For IPv6 return its first half: one client controls all of the second half.
+    """
     address = client_address(request)
     try:
         ip = ip_address(address)

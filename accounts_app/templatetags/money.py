@@ -1,5 +1,3 @@
-"""How a sum is written on a page."""
-
 from decimal import Decimal
 
 from django import template
@@ -9,6 +7,6 @@ register = template.Library()
 
 @register.filter
 def money(amount: Decimal) -> str:
-    """Write a sum with separators between thousands and two to four decimals: ``1,234.50``."""
-    whole, decimals = f"{amount or Decimal(0):,.4f}".split(".")  # Decimal has a zero below zero, too.
-    return f"{whole}.{decimals.rstrip('0'):0<2}".replace("-", "−")
+    """Format an amount with thousands separators and two to four decimals: ``1,234.50``."""
+    integer, decimals = f"{amount or Decimal(0):,.4f}".split(".")  # "or" turns -0 into 0.
+    return f"{integer}.{decimals.rstrip('0'):0<2}".replace("-", "−")

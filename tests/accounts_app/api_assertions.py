@@ -1,4 +1,4 @@
-"""What the tests of the API have in common."""
+"""Helpers for tests of the API."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from django.test.utils import CaptureQueriesContext
 UNAUTHORIZED = {"error": "Missing or invalid Authorization header"}
 
 
-def counted(client: Any, method: str, url: str, **request: Any) -> tuple[Any, int]:
-    """Return the answer and the number of queries that it took."""
+def count_queries(client: Any, method: str, url: str, **request: Any) -> tuple[Any, int]:
+    """Return the response and the number of queries."""
     with CaptureQueriesContext(connection) as queries:
         response = client.generic(method, url, **request)
     return response, len(queries)
 
 
 def assert_error(response: Any, status: int, code: str, about: str = "") -> None:
-    """The answer is an error with exactly the envelope, and its message begins with the field that it is about."""
+    """Check status, code and the start of the message, which names the field."""
     assert response.status_code == status, response.content
     assert response["Content-Type"] == "application/json"
     body = response.json()
@@ -37,10 +37,10 @@ def assert_unauthorized(response: Any) -> None:
 
 
 def manual_account(**fields: Any) -> dict[str, Any]:
-    """Return the least body that creates an account, and what is added to it."""
+    """Return the smallest body that creates an account, with these fields added."""
     return {"name": "Wallet", "type": "cash", "currency": "EUR", "currentBalance": 12.5, **fields}
 
 
 def account_url(pk: Any = None) -> str:
-    """Return the URL of an account, by default of one that never existed."""
+    """Return the URL of an account, by default of a missing one."""
     return f"/v2/accounts/{pk or uuid4()}"

@@ -34,7 +34,7 @@ def url(model, page, *args):
 
 
 def form_data(response):
-    """What a browser would send back unchanged."""
+    """Return the form's values as a browser would submit them."""
     data = {}
     for field in response.context["adminform"].form:
         value, widget = field.value(), field.field.widget
@@ -61,7 +61,7 @@ def errors(response):
 # All pages
 
 
-def test_every_page_opens(superuser, alice, accounts):
+def test_pages_open(superuser, alice, accounts):
     things = [alice, accounts.checking, TransactionFactory(account=accounts.checking)]
     for thing in things:
         for page in ("changelist", "add"):
@@ -73,31 +73,31 @@ def test_every_page_opens(superuser, alice, accounts):
 
 @pytest.mark.parametrize("model", [User, Account, Transaction])
 @pytest.mark.parametrize("pk", [uuid4(), "x", "_", "a%00b"])
-def test_what_is_not_there_is_never_a_500(superuser, model, pk):
+def test_missing_rows_redirect(superuser, model, pk):
     for page in ("change", "delete", "history"):
         address = f"{url(model, 'changelist')}{pk}/{page}/"
         assert superuser.get(address).headers["Location"] == reverse("admin:index")
 
 
 @pytest.mark.parametrize("model", [User, Account, Transaction])
-def test_the_lists_can_be_searched(superuser, model):
+def test_search_lists(superuser, model):
     transaction = TransactionFactory(
         summary="Needle", account__name="Needle", account__owner__email="needle@example.com"
     )
-    found = superuser.get(url(model, "changelist"), {"q": "needle"}).context["cl"].result_list
-    assert [type(each) for each in found] == [model]
+    matches = superuser.get(url(model, "changelist"), {"q": "needle"}).context["cl"].result_list
+    assert [type(row) for row in matches] == [model]
     assert transaction.pk
 
 
 @pytest.mark.parametrize("make", [UserFactory, AccountFactory, TransactionFactory])
-def test_the_lists_cost_the_same_number_of_queries_for_any_number_of_rows(superuser, make):
+def test_list_queries_are_constant(superuser, make):
     def queries():
         with CaptureQueriesContext(connection) as captured:
             superuser.get(url(make._meta.model, "changelist"))
         return len(captured)
 
     make()
-    queries()  # Content types are cached from here on.
+    queries()  # loads the content types
     with_one = queries()
     make.create_batch(3)
     assert queries() == with_one
@@ -111,7 +111,7 @@ def new_user(browser, email, password=PASSWORD, **data):
     return browser.post(url(User, "add"), {**fields, **data})
 
 
-def test_a_user_is_added_by_e_mail_and_can_sign_in(superuser):
+def test_added_user_can_sign_in(superuser):
     response = new_user(superuser, "Carol@example.com")
     carol = User.objects.get_by_natural_key("carol@EXAMPLE.com")
     assert response.headers["Location"] == url(User, "change", carol.pk)
@@ -122,37 +122,38 @@ def test_a_user_is_added_by_e_mail_and_can_sign_in(superuser):
 @pytest.mark.parametrize(
     "email", ["alice@example.com", "ALICE@example.com", "ａlice@example.com", "", "x", "a\0@example.com"]
 )
-def test_an_e_mail_that_is_taken_or_none_is_refused_when_adding(superuser, alice, email):
+def test_add_rejects_taken_or_invalid_email(superuser, alice, email):
     assert errors(new_user(superuser, email))["email"]
     assert User.objects.count() == 2
 
 
 @pytest.mark.parametrize("email", ["bob@example.com", "BOB@Example.com", "", "x"])
-def test_an_e_mail_that_is_taken_or_none_is_refused_when_editing(superuser, alice, bob, email):
+def test_edit_rejects_taken_or_invalid_email(superuser, alice, bob, email):
     assert errors(edit(superuser, alice, email=email))["email"]
     assert User.objects.get(pk=alice.pk).email == "alice@example.com"
 
 
-def test_the_case_of_ones_own_e_mail_can_be_changed(superuser, alice):
+def test_edit_changes_case_of_email(superuser, alice):
     assert edit(superuser, alice, email="Alice@example.com").status_code == 302
     alice.refresh_from_db()
     assert (alice.email, alice.email_key) == ("Alice@example.com", "alice@example.com")
 
 
-def test_a_user_who_is_edited_keeps_password_and_sign_in(superuser, alice):
+def test_edit_keeps_password_and_session(superuser, alice):
     assert edit(superuser, alice, email="alicia@example.com", is_staff="on").status_code == 302
     assert User.objects.get(pk=alice.pk).is_staff
     assert Client().login(username="alicia@example.com", password=PASSWORD)
 
 
-def test_a_password_can_be_set(superuser, alice):
+def test_set_password(superuser, alice):
     address = reverse("admin:auth_user_password_change", args=[alice.pk])
     data = {"usable_password": "true", "password1": NEW_PASSWORD, "password2": NEW_PASSWORD}
     assert superuser.post(address, data).status_code == 302
     assert Client().login(username=alice.email, password=NEW_PASSWORD)
 
 
-def test_M1_storage_mode_is_shown_and_cannot_be_edited(superuser, alice):
+@pytest.mark.rule("M1")
+def test_storage_mode_is_read_only(superuser, alice):
     page = superuser.get(url(User, "change", alice.pk))
     assert "Storage Mode" in page.content.decode()
     assert "storage_mode" not in page.context["adminform"].form.fields
@@ -160,7 +161,8 @@ def test_M1_storage_mode_is_shown_and_cannot_be_edited(superuser, alice):
     assert not User.objects.get(pk=alice.pk).storage_mode
 
 
-def test_M2_an_edit_of_the_user_does_not_undo_storage_mode(superuser, alice, monkeypatch):
+@pytest.mark.rule("M2")
+def test_edit_keeps_storage_mode_of_new_key(superuser, alice, monkeypatch):
     save = UserAdmin.save_model
 
     def key_created_meanwhile(*args, **kwargs):
@@ -174,27 +176,29 @@ def test_M2_an_edit_of_the_user_does_not_undo_storage_mode(superuser, alice, mon
     assert alice.storage_mode
 
 
-def test_deactivating_a_user_stops_the_keys(superuser, alice):
+@pytest.mark.rule("X5")
+def test_deactivation_invalidates_keys(superuser, alice):
     _, secret = make_key(alice)
     data = form_data(superuser.get(url(User, "change", alice.pk)))
     superuser.post(url(User, "change", alice.pk), {name: value for name, value in data.items() if name != "is_active"})
     assert ApiKey.objects.authenticate(secret) is None
 
 
+@pytest.mark.rule("T2")
 @pytest.mark.parametrize("make", [UserFactory, AccountFactory])
-def test_T2_deleting_goes_through_the_models_method_one_or_many(superuser, make, monkeypatch):
+def test_delete_locks_the_owner_first(superuser, make, monkeypatch):
     model, deleted = make._meta.model, []
     delete = model.delete
     monkeypatch.setattr(model, "delete", lambda obj: (deleted.append(obj.pk), delete(obj)))
     one, *many = make.create_batch(3)
     superuser.post(url(model, "delete", one.pk), {"post": "yes"})
-    action = {"action": "delete_selected", "_selected_action": [each.pk for each in many], "post": "yes"}
+    action = {"action": "delete_selected", "_selected_action": [account.pk for account in many], "post": "yes"}
     superuser.post(url(model, "changelist"), action)
-    assert sorted(deleted) == sorted([one.pk, *[each.pk for each in many]])
+    assert sorted(deleted) == sorted([one.pk, *[account.pk for account in many]])
     assert not model.objects.filter(pk__in=deleted).exists()
 
 
-def test_deleting_a_user_takes_accounts_keys_and_transactions_along(superuser, alice, accounts, restricted):
+def test_deleting_user_deletes_related_rows(superuser, alice, accounts, restricted):
     TransactionFactory(account=accounts.checking)
     page = superuser.get(url(User, "delete", alice.pk)).content.decode()
     assert bytes(restricted.key.digest).hex() not in page
@@ -202,7 +206,7 @@ def test_deleting_a_user_takes_accounts_keys_and_transactions_along(superuser, a
     assert not any(model.objects.exists() for model in (Account, Transaction, ApiKey))
 
 
-def test_a_taken_e_mail_that_the_form_could_not_see_is_a_message_and_no_500(superuser, alice, monkeypatch):
+def test_concurrently_taken_email_shows_message(superuser, alice, monkeypatch):
     monkeypatch.setattr(User, "clean", lambda user: None)
     response = new_user(superuser, "ALICE@example.com")
     assert response.headers["Location"] == url(User, "add")
@@ -227,24 +231,25 @@ def new_account(browser, alice, **data):
     return browser.post(url(Account, "add"), {**ACCOUNT, "owner": alice.pk, **data})
 
 
-def test_an_account_is_added(superuser, alice):
+def test_add_account(superuser, alice):
     assert new_account(superuser, alice).status_code == 302
     assert Account.objects.get().owner == alice
 
 
-def test_the_owner_of_an_account_is_found_by_typing(superuser, alice, bob):
+def test_owner_autocomplete(superuser, alice, bob):
     query = {"app_label": "accounts_app", "model_name": "account", "field_name": "owner", "term": "ali"}
-    found = superuser.get(reverse("admin:autocomplete"), query).json()["results"]
-    assert found == [{"id": str(alice.pk), "text": alice.email}]
+    matches = superuser.get(reverse("admin:autocomplete"), query).json()["results"]
+    assert matches == [{"id": str(alice.pk), "text": alice.email}]
 
 
-def test_S3_an_account_that_is_transferred_is_out_of_the_old_owners_keys(superuser, accounts, restricted, bob):
+@pytest.mark.rule("S3")
+def test_transfer_removes_account_from_old_keys(superuser, accounts, restricted, bob):
     assert edit(superuser, accounts.checking, owner=bob.pk).status_code == 302
     assert Account.objects.get(pk=accounts.checking.pk).owner == bob
     assert not restricted.key.scoped(Account.objects.all()).exists()
 
 
-def test_an_edit_of_an_account_that_was_deleted_meanwhile_is_a_message_and_no_500(superuser, accounts, monkeypatch):
+def test_edit_of_deleted_account_shows_message(superuser, accounts, monkeypatch):
     save = AccountAdmin.save_model
 
     def deleted_meanwhile(*args, **kwargs):
@@ -252,12 +257,12 @@ def test_an_edit_of_an_account_that_was_deleted_meanwhile_is_a_message_and_no_50
         save(*args, **kwargs)
 
     monkeypatch.setattr(AccountAdmin, "save_model", deleted_meanwhile)
-    answer = edit(superuser, accounts.cash, name="Coins")
-    assert answer.status_code == 302
-    assert "Somebody else" in str([*get_messages(answer.wsgi_request)])
+    response = edit(superuser, accounts.cash, name="Coins")
+    assert response.status_code == 302
+    assert "another change was saved" in str([*get_messages(response.wsgi_request)])
 
 
-def test_an_edit_of_an_account_saves_what_was_changed_only(superuser, accounts, monkeypatch):
+def test_edit_saves_only_changed_columns(superuser, accounts, monkeypatch):
     save = AccountAdmin.save_model
 
     def closed_meanwhile(*args, **kwargs):
@@ -302,12 +307,12 @@ def test_an_edit_of_an_account_saves_what_was_changed_only(superuser, accounts, 
     ],
     ids=lambda value: value[:20].replace("\0", "NUL"),
 )
-def test_a_bad_value_of_an_account_is_an_error_at_its_field(superuser, alice, field, value):
+def test_invalid_account_value_is_a_field_error(superuser, alice, field, value):
     assert errors(new_account(superuser, alice, **{field: value}))[field.removesuffix("_0")]
     assert not Account.objects.exists()
 
 
-def test_the_liability_of_an_account_is_kept_as_given(superuser, alice):
+def test_liability_is_saved_unchanged(superuser, alice):
     liability = {"type": "mortgage", "rate": 1.5, "terms": [{"years": 30}]}
     new_account(superuser, alice, liability=json.dumps(liability))
     assert Account.objects.get().liability == liability
@@ -315,7 +320,7 @@ def test_the_liability_of_an_account_is_kept_as_given(superuser, alice):
     assert Account.objects.get().liability == liability
 
 
-def test_no_liability_stays_null(superuser, accounts):
+def test_empty_liability_is_null(superuser, accounts):
     assert edit(superuser, accounts.cash, name="Coins").status_code == 302
     assert Account.objects.filter(pk=accounts.cash.pk, liability__isnull=True).exists()
 
@@ -323,13 +328,13 @@ def test_no_liability_stays_null(superuser, accounts):
 @pytest.mark.parametrize(
     "data", [{"status": "closed"}, {"status": "active", "closed_at_0": "2026-01-02", "closed_at_1": "03:04"}]
 )
-def test_a_status_that_does_not_go_with_the_closing_date_is_a_form_error(superuser, alice, accounts, data):
+def test_status_must_match_closing_date(superuser, alice, accounts, data):
     assert errors(new_account(superuser, alice, **data))
     assert errors(edit(superuser, accounts.cash, **data))
     assert Account.objects.filter(status="active", closed_at=None).count() == 3
 
 
-def test_an_account_can_be_closed_and_opened_again(superuser, accounts):
+def test_close_and_reopen_account(superuser, accounts):
     closed = {"status": "closed", "closed_at_0": "2026-01-02", "closed_at_1": "03:04"}
     assert edit(superuser, accounts.cash, **closed).status_code == 302
     assert Account.objects.get(pk=accounts.cash.pk).closed_at.year == 2026
@@ -355,7 +360,7 @@ def new_transaction(browser, checking, **data):
     return browser.post(url(Transaction, "add"), {**TRANSACTION, "account": checking.pk, **data})
 
 
-def test_a_transaction_is_added_and_edited(superuser, accounts):
+def test_add_and_edit_transaction(superuser, accounts):
     assert new_transaction(superuser, accounts.checking).status_code == 302
     assert edit(superuser, Transaction.objects.get(), posted_date="2026-02-01").status_code == 302
     assert str(Transaction.objects.get().sort_date) == "2026-02-01"
@@ -374,20 +379,20 @@ def test_a_transaction_is_added_and_edited(superuser, accounts):
         ("summary", "x" * 501),
     ],
 )
-def test_a_bad_value_of_a_transaction_is_an_error_at_its_field(superuser, accounts, field, value):
+def test_invalid_transaction_value_is_a_field_error(superuser, accounts, field, value):
     assert errors(new_transaction(superuser, accounts.checking, **{field: value}))[field]
     assert not Transaction.objects.exists()
 
 
-def test_a_posted_transaction_without_its_date_is_a_form_error(superuser, accounts):
+def test_posted_transaction_needs_a_date(superuser, accounts):
     assert errors(new_transaction(superuser, accounts.checking, posted_date=""))
 
 
-def test_a_transaction_that_is_there_twice_is_a_form_error(superuser, accounts):
+def test_duplicate_transaction_is_a_form_error(superuser, accounts):
     new_transaction(superuser, accounts.checking)
     assert errors(new_transaction(superuser, accounts.checking))
     assert Transaction.objects.count() == 1
 
 
-def test_the_admin_knows_the_sites_models():
+def test_models_are_registered():
     assert {User, Account, Transaction} <= set(admin.site._registry)

@@ -40,12 +40,12 @@ def cash(accounts):
 
 
 def post(client, body):
-    """Send a body as it is, which need not be JSON."""
+    """Send a body that need not be JSON."""
     return client.generic("POST", "/v2/accounts", body, content_type="application/json")
 
 
-def with_raw(field, raw):
-    """Return the JSON of a good body in which one field has a value that Python would not write."""
+def body_with_raw(field, raw):
+    """Return a valid JSON body in which one field has a raw value."""
     return json.dumps(manual_account(**{field: "RAW"})).replace('"RAW"', raw)
 
 
@@ -53,7 +53,7 @@ def with_raw(field, raw):
 
 
 @time_machine.travel(NOON, tick=False)
-def test_post_creates_a_manual_account_with_all_fields(client, alice):
+def test_post_creates_account_with_all_fields(client, alice):
     response = client.send("POST", "/v2/accounts", FULL)
     assert response.status_code == 201
     account = response.json()["account"]
@@ -72,7 +72,7 @@ def test_post_creates_a_manual_account_with_all_fields(client, alice):
     assert client.get(account_url(account["id"])).json() == response.json()
 
 
-def test_post_needs_the_required_fields_only(client):
+def test_post_needs_only_required_fields(client):
     response = client.send("POST", "/v2/accounts", manual_account())
     assert response.status_code == 201
     account = response.json()["account"]
@@ -88,14 +88,14 @@ def test_post_needs_the_required_fields_only(client):
     }
 
 
-def test_post_takes_null_for_what_is_optional(client):
+def test_post_accepts_null_for_optional_fields(client):
     optional = dict.fromkeys(("subtype", "institutionName", "mask", "availableBalance", "liability"))
     account = client.send("POST", "/v2/accounts", manual_account(**optional)).json()["account"]
     assert {name: account[name] for name in optional} == optional
 
 
 @pytest.mark.parametrize("field", ["name", "type", "currency", "currentBalance"])
-def test_post_names_the_field_that_is_missing_or_null(client, field):
+def test_post_names_missing_required_field(client, field):
     body = manual_account()
     del body[field]
     assert_error(client.send("POST", "/v2/accounts", body), 400, "BAD_REQUEST", f"{field}: ")
@@ -122,7 +122,7 @@ def test_post_names_the_field_that_is_missing_or_null(client, field):
     ],
 )
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
-def test_fields_that_cannot_be_set_are_refused_by_name(client, cash, method, field, value):
+def test_unknown_and_read_only_fields_are_rejected(client, cash, method, field, value):
     url = "/v2/accounts" if method == "POST" else account_url(cash.pk)
     before = list(Account.objects.values())
     response = client.send(method, url, json.dumps(manual_account(**{field: value})))
@@ -179,7 +179,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("field", "value"), WRONG, ids=lambda value: repr(value)[:20])
-def test_a_wrong_value_is_a_400_that_names_the_field_and_changes_nothing(client, cash, field, value):
+def test_invalid_value_changes_nothing(client, cash, field, value):
     before = list(Account.objects.values())
     for method, url in (("POST", "/v2/accounts"), ("PATCH", account_url(cash.pk))):
         response = client.send(method, url, json.dumps(manual_account(**{field: value})))
@@ -189,18 +189,18 @@ def test_a_wrong_value_is_a_400_that_names_the_field_and_changes_nothing(client,
 
 @pytest.mark.parametrize("raw", ["NaN", "Infinity", "-Infinity", "1e400", "-1e400", "1" * 5000, "01", "1.", "0x1"])
 @pytest.mark.parametrize("field", ["currentBalance", "availableBalance"])
-def test_money_that_is_no_finite_number_is_refused(client, field, raw):
-    assert_error(post(client, with_raw(field, raw)), 400, "BAD_REQUEST")
+def test_money_rejects_infinity_and_nan(client, field, raw):
+    assert_error(post(client, body_with_raw(field, raw)), 400, "BAD_REQUEST")
 
 
 @pytest.mark.parametrize("raw", ["NaN", "Infinity", "1e400", "-1e999", '[{"a": 1e400}]', '"\\ud83d"', '"\\u0000"'])
-def test_a_liability_with_what_cannot_be_stored_is_refused(client, raw):
-    response = post(client, with_raw("liability", f'{{"type": "credit", "x": {raw}}}'))
+def test_liability_rejects_values_that_cannot_be_stored(client, raw):
+    response = post(client, body_with_raw("liability", f'{{"type": "credit", "x": {raw}}}'))
     assert_error(response, 400, "BAD_REQUEST")
 
 
 @pytest.mark.parametrize("amount", [99999999999.9999, 9999999999999.99, -999999999999999, 0, 0.0001, 7, -12.3456, 1e10])
-def test_money_comes_back_exactly(client, amount):
+def test_money_round_trip_is_exact(client, amount):
     response = client.send("POST", "/v2/accounts", manual_account(currentBalance=amount, availableBalance=amount))
     assert response.status_code == 201
     stored = Account.objects.get(pk=response.json()["account"]["id"])
@@ -209,7 +209,7 @@ def test_money_comes_back_exactly(client, amount):
     assert stored.current_balance == Decimal(str(amount))
 
 
-def nested(levels):
+def nested_liability(levels):
     value = 1
     for level in range(levels):
         value = {"x": value} if level % 2 else [value]
@@ -221,12 +221,12 @@ def nested(levels):
     [
         {"type": "credit"},
         {"type": "student", "x": "y" * 8100},
-        {"type": "mortgage", "x": nested(7)},
+        {"type": "mortgage", "x": nested_liability(7)},
         {"type": "credit", "ü": "🏠", "float": 0.1, "int": 2**70, "bool": False, "list": [[], {}, None, ""]},
         {"type": "credit", "id": "mine", "owner": 1, "__proto__": {}, "$where": "1"},
     ],
 )
-def test_a_liability_is_kept_as_given(client, liability):
+def test_liability_is_returned_unchanged(client, liability):
     response = client.send("POST", "/v2/accounts", manual_account(liability=liability))
     assert response.status_code == 201
     shown = client.get(account_url(response.json()["account"]["id"])).json()["account"]["liability"]
@@ -234,14 +234,14 @@ def test_a_liability_is_kept_as_given(client, liability):
 
 
 @pytest.mark.parametrize("levels", [8, 500, 2000])
-def test_a_liability_nests_eight_levels_at_most(client, levels):
-    nested = '{"x":' * levels + "1" + "}" * levels
-    response = post(client, with_raw("liability", f'{{"type": "credit", "x": {nested}}}'))
+def test_liability_depth_limit(client, levels):
+    nested_liability = '{"x":' * levels + "1" + "}" * levels
+    response = post(client, body_with_raw("liability", f'{{"type": "credit", "x": {nested_liability}}}'))
     assert_error(response, 400, "BAD_REQUEST")
 
 
 @pytest.mark.parametrize(("size", "status"), [(8192, 201), (8193, 400)])
-def test_a_liability_has_8_kb_at_most(client, size, status):
+def test_liability_size_limit(client, size, status):
     frame = len('{"type":"credit","x":""}')
     liability = {"type": "credit", "x": "y" * (size - frame)}
     assert client.send("POST", "/v2/accounts", manual_account(liability=liability)).status_code == status
@@ -257,7 +257,7 @@ def test_a_liability_has_8_kb_at_most(client, size, status):
     ids=lambda body: repr(body[:12]),
 )
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
-def test_a_body_that_is_no_json_object_is_a_400(client, cash, method, body):
+def test_body_must_be_a_json_object(client, cash, method, body):
     url = "/v2/accounts" if method == "POST" else account_url(cash.pk)
     response = client.generic(method, url, body, content_type="application/json")
     assert_error(response, 400, "BAD_REQUEST")
@@ -266,7 +266,7 @@ def test_a_body_that_is_no_json_object_is_a_400(client, cash, method, body):
 
 
 @pytest.mark.parametrize("charset", ["utf-8", "UTF-8", "latin-1", "hex", "zlib", "undefined", "no-such", ""])
-def test_a_body_is_utf_8_json_whatever_charset_is_claimed(client, charset):
+def test_body_is_utf8_for_any_charset(client, charset):
     body = json.dumps(manual_account(name="Züri"), ensure_ascii=False).encode()
     content_type = f"application/json; charset={charset}"
     response = client.generic("POST", "/v2/accounts", body, content_type=content_type)
@@ -274,12 +274,12 @@ def test_a_body_is_utf_8_json_whatever_charset_is_claimed(client, charset):
     assert response.json()["account"]["name"] == "Züri"
 
 
-def test_a_chunked_body_is_refused_with_the_way_out(client):
+def test_chunked_body_is_rejected(client):
     response = client.generic("POST", "/v2/accounts", headers={"transfer-encoding": "chunked"})
     assert_error(response, 400, "BAD_REQUEST", "Send the body in one piece")
 
 
-def test_a_body_that_breaks_off_is_the_callers_error(client):
+def test_interrupted_body_is_a_400(client):
     class BrokenStream:
         def read(self, *args):
             raise OSError("the other side hung up")
@@ -287,18 +287,18 @@ def test_a_body_that_breaks_off_is_the_callers_error(client):
         readline = read
 
     request = {"wsgi.input": BrokenStream(), "CONTENT_LENGTH": "100", "CONTENT_TYPE": "application/json"}
-    assert_error(client.post("/v2/accounts", **request), 400, "BAD_REQUEST", "This request cannot be understood")
+    assert_error(client.post("/v2/accounts", **request), 400, "BAD_REQUEST", "The request is malformed or incomplete")
 
 
 @pytest.mark.parametrize("length", ["-1", "x", "²", "1e3", "5", " ", "99999999999999999999"])
-def test_a_content_length_that_lies_is_never_a_500(client, length):
+def test_wrong_content_length_is_not_a_500(client, length):
     body = json.dumps(manual_account()).encode()
     request = {"content_type": "application/json", "CONTENT_LENGTH": length}
     response = client.generic("POST", "/v2/accounts", body, **request)
     assert response.status_code in (400, 413)
 
 
-def test_a_body_of_64_kb_is_read_and_one_byte_more_is_not(client):
+def test_body_size_limit(client):
     body = json.dumps(manual_account()).encode()
     assert post(client, body.ljust(64 * 1024)).status_code == 201
     assert_error(post(client, body.ljust(64 * 1024 + 1)), 413, "PAYLOAD_TOO_LARGE")
@@ -309,48 +309,53 @@ def test_text_is_trimmed(client):
     assert (account["name"], account["mask"]) == ("Wallet", "1")
 
 
-# S5: whose scope a new account joins
+# Scope of new accounts
 
 
 @pytest.fixture
-def others(alice, accounts):
-    """Another restricted key of Alice's."""
+def other_keys(alice, accounts):
+    """Two more keys of Alice: restricted and unrestricted."""
     key, secret = make_key(alice, "Other", [accounts.savings])
     return SimpleNamespace(key=key, client=ApiClient(secret))
 
 
-def test_S5_an_account_created_by_a_restricted_key_joins_its_scope_and_no_others(restricted, others, unrestricted):
-    before = list(others.key.scope_rows.values())
+@pytest.mark.rule("S5")
+def test_new_account_joins_scope_of_its_key(restricted, other_keys, unrestricted):
+    before = list(other_keys.key.scope_rows.values())
     url = account_url(restricted.client.send("POST", "/v2/accounts", manual_account()).json()["account"]["id"])
     assert restricted.client.get(url).status_code == 200
-    assert others.client.get(url).status_code == 404
+    assert other_keys.client.get(url).status_code == 404
     assert unrestricted.client.get(url).status_code == 200
-    assert list(others.key.scope_rows.values()) == before
+    assert list(other_keys.key.scope_rows.values()) == before
     assert unrestricted.key.scope_rows.count() == 0
     assert restricted.key.scope_rows.count() == 2
 
 
-def test_S5_an_account_created_by_an_unrestricted_key_joins_no_scope(restricted, others, unrestricted):
+@pytest.mark.rule("S5")
+def test_new_account_of_unrestricted_key_joins_no_scope(restricted, other_keys, unrestricted):
     url = account_url(unrestricted.client.send("POST", "/v2/accounts", manual_account()).json()["account"]["id"])
     assert unrestricted.client.get(url).status_code == 200
-    for client in (restricted.client, others.client):
+    for client in (restricted.client, other_keys.client):
         assert client.get(url).status_code == 404
 
 
-def test_S5_a_refused_body_adds_nothing_to_the_scope(restricted):
+@pytest.mark.rule("S5")
+def test_rejected_body_does_not_change_scope(restricted):
     restricted.client.send("POST", "/v2/accounts", manual_account(currentBalance="1"))
     assert restricted.key.scope_rows.count() == 1
 
 
-def test_S5_account_and_scope_row_are_made_together_or_not_at_all(restricted, monkeypatch):
+@pytest.mark.rule("S5")
+def test_account_and_scope_row_are_atomic(restricted, monkeypatch):
     monkeypatch.setattr(ApiKey, "add_to_scope", lambda *args: 1 / 0)
     count = Account.objects.count()
     assert restricted.client.send("POST", "/v2/accounts", manual_account()).status_code == 500
     assert Account.objects.count() == count
 
 
-def test_S5_a_key_whose_scope_is_edited_during_the_call_acts_by_the_scope_of_then(restricted, monkeypatch):
-    """The key was restricted when it was authenticated, and shares all when the account is made."""
+@pytest.mark.rule("S5")
+def test_post_uses_scope_edited_during_request(restricted, monkeypatch):
+    """The key shares all accounts by the time the account is created."""
     locked = ApiKey.locked
 
     def locked_later(key):
@@ -363,7 +368,8 @@ def test_S5_a_key_whose_scope_is_edited_during_the_call_acts_by_the_scope_of_the
     assert restricted.key.scope_rows.count() == 1
 
 
-def test_X5_a_key_deleted_during_the_call_creates_nothing_and_gets_the_401(restricted, monkeypatch):
+@pytest.mark.rule("X5")
+def test_key_deleted_during_post_gets_401(restricted, monkeypatch):
     locked = ApiKey.locked
 
     def locked_too_late(key):
@@ -380,7 +386,7 @@ def test_X5_a_key_deleted_during_the_call_creates_nothing_and_gets_the_401(restr
 
 
 @pytest.mark.parametrize("field", FULL)
-def test_patch_changes_one_field_and_nothing_else(client, cash, field):
+def test_patch_changes_only_one_field(client, cash, field):
     url = account_url(cash.pk)
     before = client.get(url).json()["account"]
     response = client.send("PATCH", url, {field: FULL[field]})
@@ -392,7 +398,7 @@ def test_patch_changes_one_field_and_nothing_else(client, cash, field):
     assert client.get(url).json() == {"account": after}
 
 
-def test_patch_changes_all_fields_at_once_and_optional_ones_back_to_null(client, cash):
+def test_patch_changes_and_clears_all_fields(client, cash):
     url = account_url(cash.pk)
     after = client.send("PATCH", url, FULL).json()["account"]
     assert {name: after[name] for name in FULL} == FULL
@@ -403,7 +409,7 @@ def test_patch_changes_all_fields_at_once_and_optional_ones_back_to_null(client,
     assert Account.objects.filter(pk=cash.pk, liability__isnull=True).exists()
 
 
-def test_patch_moves_the_balances_date_only_with_a_balance(client, cash):
+def test_patch_updates_balance_date_only_with_balance(client, cash):
     url = account_url(cash.pk)
     with time_machine.travel(NOON, tick=False):
         for field in ("currentBalance", "availableBalance"):
@@ -413,19 +419,21 @@ def test_patch_moves_the_balances_date_only_with_a_balance(client, cash):
     assert after["balanceAsOf"] == "2026-01-15T12:00:00Z"
 
 
-def test_patch_of_nothing_says_what_can_be_changed(client, cash):
+def test_empty_patch_lists_writable_fields(client, cash):
     response = client.send("PATCH", account_url(cash.pk), {})
     assert_error(response, 400, "BAD_REQUEST", "Give at least one of name, type, currency")
 
 
-def test_patch_of_a_banks_account_is_refused_and_changes_nothing(client, accounts):
+def test_patch_rejects_synced_account(client, accounts):
     url = account_url(accounts.checking.pk)
     before = client.get(url).content
-    assert_error(client.send("PATCH", url, {"name": "Mine"}), 400, "BAD_REQUEST", "This account is kept up by its bank")
+    assert_error(
+        client.send("PATCH", url, {"name": "Mine"}), 400, "BAD_REQUEST", "This account is synced from your bank"
+    )
     assert client.get(url).content == before
 
 
-def test_patch_of_a_closed_account_is_refused_and_changes_nothing(client, cash):
+def test_patch_rejects_closed_account(client, cash):
     url = account_url(cash.pk)
     client.delete(url)
     before = client.get(url).content
@@ -433,7 +441,7 @@ def test_patch_of_a_closed_account_is_refused_and_changes_nothing(client, cash):
     assert client.get(url).content == before
 
 
-def test_patch_saves_its_own_columns_only(client, cash, monkeypatch):
+def test_patch_saves_only_its_columns(client, cash, monkeypatch):
     edit = Account.edit
 
     def edit_late(account, **fields):
@@ -446,8 +454,9 @@ def test_patch_saves_its_own_columns_only(client, cash, monkeypatch):
     assert (cash.name, cash.mask) == ("Purse", "7777")
 
 
+@pytest.mark.rule("S3")
 @pytest.mark.parametrize("method", ["PATCH", "DELETE"])
-def test_S3_an_account_that_leaves_the_scope_during_the_call_is_not_changed(alice, bob, method, monkeypatch):
+def test_patch_rechecks_scope_under_lock(alice, bob, method, monkeypatch):
     account = AccountFactory(owner=alice, provider="manual", name="Cash")
     _, secret = make_key(alice, "Racer", [account])
     from accounts_app.api.views import AccountView
@@ -469,7 +478,7 @@ def test_S3_an_account_that_leaves_the_scope_during_the_call_is_not_changed(alic
 
 
 @time_machine.travel(NOON, tick=False)
-def test_delete_closes_a_manual_account_and_keeps_its_row(client, cash):
+def test_delete_closes_account_and_keeps_row(client, cash):
     response = client.delete(account_url(cash.pk))
     assert (response.status_code, response.content) == (204, b"")
     shown = client.get(account_url(cash.pk)).json()["account"]
@@ -478,7 +487,7 @@ def test_delete_closes_a_manual_account_and_keeps_its_row(client, cash):
     assert str(cash.pk) in client.get("/v2/accounts?status=closed").content.decode()
 
 
-def test_delete_again_gives_the_same_answer_and_changes_nothing(client, cash):
+def test_repeated_delete_changes_nothing(client, cash):
     url = account_url(cash.pk)
     first = client.delete(url)
     before = client.get(url).content
@@ -488,18 +497,19 @@ def test_delete_again_gives_the_same_answer_and_changes_nothing(client, cash):
     assert client.get(url).content == before
 
 
-def test_delete_of_a_banks_account_is_refused(client, accounts):
+def test_delete_rejects_synced_account(client, accounts):
     response = client.delete(account_url(accounts.checking.pk))
-    assert_error(response, 400, "BAD_REQUEST", "This account is kept up by its bank")
+    assert_error(response, 400, "BAD_REQUEST", "This account is synced from your bank")
     assert Account.objects.get(pk=accounts.checking.pk).status == "active"
 
 
-def test_delete_takes_no_notice_of_a_body(client, cash):
+def test_delete_ignores_body(client, cash):
     response = client.generic("DELETE", account_url(cash.pk), b"\xff" * 70_000, content_type="text/plain")
     assert response.status_code == 204
 
 
-def test_M3_nothing_is_written_while_storage_mode_is_off(client, alice, cash):
+@pytest.mark.rule("M3")
+def test_writes_need_storage_mode(client, alice, cash):
     User.objects.filter(pk=alice.pk).update(storage_mode=False)
     before = list(Account.objects.values())
     assert client.send("POST", "/v2/accounts", manual_account()).status_code == 403

@@ -1,4 +1,4 @@
-"""GET /v2/accounts and /v2/accounts/{accountId}: what an account looks like, and the filters."""
+"""GET /v2/accounts and /v2/accounts/{accountId}: fields and filters."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def disconnected(alice):
     return AccountFactory(owner=alice, name="Disconnected", status="disconnected")
 
 
-def test_an_account_has_exactly_the_fields_of_the_contract(client, alice):
+def test_account_fields(client, alice):
     connection = uuid4()
     account = AccountFactory(
         owner=alice,
@@ -71,10 +71,10 @@ def test_an_account_has_exactly_the_fields_of_the_contract(client, alice):
         closed_at=NOON.replace(microsecond=0),
         liability={"type": "credit", "aprs": [{"percentage": 19.99}]},
     )
-    answer = client.get(account_url(account.pk)).json()
-    assert list(answer) == ["account"]
-    assert list(answer["account"]) == FIELDS
-    assert answer["account"] == {
+    response = client.get(account_url(account.pk)).json()
+    assert list(response) == ["account"]
+    assert list(response["account"]) == FIELDS
+    assert response["account"] == {
         "id": str(account.pk),
         "providerAccountId": "plaid-7",
         "bankConnectionId": str(connection),
@@ -94,11 +94,11 @@ def test_an_account_has_exactly_the_fields_of_the_contract(client, alice):
     }
 
 
-def test_what_is_unknown_is_null_and_there(client, alice):
+def test_unknown_values_are_null(client, alice):
     account = AccountFactory(owner=alice, provider_account_id="", institution_name="", mask="", subtype="")
-    answer = client.get(account_url(account.pk)).json()["account"]
-    assert list(answer) == FIELDS
-    unknown = {name for name, value in answer.items() if value is None}
+    response = client.get(account_url(account.pk)).json()["account"]
+    assert list(response) == FIELDS
+    unknown = {name for name, value in response.items() if value is None}
     assert unknown == {
         "providerAccountId",
         "bankConnectionId",
@@ -112,7 +112,7 @@ def test_what_is_unknown_is_null_and_there(client, alice):
     }
 
 
-def test_the_list_shows_the_same_as_the_single_account(client, accounts):
+def test_list_and_detail_return_same_account(client, accounts):
     listed = {account["id"]: account for account in client.get("/v2/accounts").json()["accounts"]}
     assert len(listed) == 3
     for pk, account in listed.items():
@@ -122,19 +122,19 @@ def test_the_list_shows_the_same_as_the_single_account(client, accounts):
 @pytest.mark.parametrize(
     "amount", ["99999999999.9999", "9999999999999.99", "-999999999999999", "0.0001", "-0.0001", "0", "123456789.01"]
 )
-def test_sums_are_json_numbers_and_exact_to_15_digits(client, accounts, amount):
+def test_amounts_are_exact_json_numbers(client, accounts, amount):
     Account.objects.filter(pk=accounts.cash.pk).update(current_balance=Decimal(amount))
     response = client.get(account_url(accounts.cash.pk))
     assert isinstance(response.json()["account"]["currentBalance"], float)
     assert Decimal(str(response.json()["account"]["currentBalance"])) == Decimal(amount)
 
 
-def test_the_id_may_be_in_capitals(client, accounts):
+def test_uppercase_id(client, accounts):
     response = client.get(account_url(str(accounts.cash.pk).upper()))
     assert response.json()["account"]["id"] == str(accounts.cash.pk)
 
 
-def test_head_answers_without_a_body(client, accounts):
+def test_head_has_no_body(client, accounts):
     for url in ("/v2/accounts", account_url(accounts.cash.pk)):
         head, get = client.head(url), client.get(url)
         assert (head.status_code, head.content) == (200, b"")
@@ -144,33 +144,33 @@ def test_head_answers_without_a_body(client, accounts):
 # Filters
 
 
-def test_active_accounts_are_listed_by_default(client, closed, disconnected):
+def test_list_defaults_to_active_accounts(client, closed, disconnected):
     assert names(client) == names(client, "?status=active") == ["Cash", "Checking", "Savings"]
 
 
-def test_the_status_filter(client, closed, disconnected):
+def test_status_filter(client, closed, disconnected):
     assert names(client, "?status=closed") == ["Closed"]
     assert names(client, "?status=disconnected") == ["Disconnected"]
     assert names(client, "?status=all") == ["Cash", "Checking", "Closed", "Disconnected", "Savings"]
 
 
-def test_the_type_filter(client, alice):
+def test_type_filter(client, alice):
     AccountFactory(owner=alice, name="Visa", type="credit")
     assert names(client, "?type=credit") == ["Visa"]
     assert names(client, "?type=nothing-of-this-kind") == []
 
 
-def test_the_connection_filter(client, accounts, alice):
+def test_connection_filter(client, accounts, alice):
     connection = uuid4()
     AccountFactory(owner=alice, name="Connected", bank_connection_id=connection)
     assert names(client, f"?bankConnectionId={connection}") == ["Connected"]
 
 
-def test_an_unknown_connection_is_an_empty_list(client, accounts):
+def test_unknown_connection_returns_empty_list(client, accounts):
     assert names(client, f"?bankConnectionId={uuid4()}") == []
 
 
-def test_filters_are_combined(client, alice):
+def test_filters_combine(client, alice):
     connection = uuid4()
     for kind in ("credit", "loan"):
         for status, closed_at in (("active", None), ("closed", NOON)):
@@ -198,7 +198,7 @@ def test_filters_are_combined(client, alice):
         ("bankConnectionId=1", "bankConnectionId"),
     ],
 )
-def test_a_bad_parameter_is_a_400_that_names_it(client, query, field):
+def test_invalid_parameter_is_named(client, query, field):
     assert_error(client.get(f"/v2/accounts?{query}"), 400, "BAD_REQUEST", f"{field}: ")
 
 
@@ -207,14 +207,14 @@ def test_unknown_parameters_are_ignored(client):
 
 
 @pytest.mark.parametrize("method", ["put", "patch", "delete", "options"])
-def test_other_methods_are_not_allowed_on_the_list(client, method):
+def test_list_rejects_other_methods(client, method):
     response = getattr(client, method)("/v2/accounts")
     assert_error(response, 405, "METHOD_NOT_ALLOWED")
     assert response["Allow"] == "GET, HEAD, POST"
 
 
 @pytest.mark.parametrize("method", ["put", "post", "options"])
-def test_other_methods_are_not_allowed_on_an_account(client, accounts, method):
+def test_detail_rejects_other_methods(client, accounts, method):
     response = getattr(client, method)(account_url(accounts.cash.pk))
     assert_error(response, 405, "METHOD_NOT_ALLOWED")
     assert response["Allow"] == "GET, HEAD, PATCH, DELETE"

@@ -1,8 +1,8 @@
-"""Every error, whatever its source::
+"""The error responses::
 
     {"error": {"code": "…", "message": "…"}}
 
-A 401 alone is ``{"error": "Missing or invalid Authorization header"}``.
+Only a 401 differs: ``{"error": "Missing or invalid Authorization header"}``.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def client(unrestricted):
 
 
 def call(authorization, url="/v2/me", **extra):
-    """Call with an Authorization header as it is."""
+    """Send this Authorization header."""
     return ApiClient().get(url, HTTP_AUTHORIZATION=authorization, **extra)
 
 
@@ -46,7 +46,7 @@ def call(authorization, url="/v2/me", **extra):
 
 @pytest.fixture
 def bad_secrets(alice, bob, accounts):
-    """Secrets that are not good, by the reason."""
+    """Invalid secrets by reason."""
     rotated, old = make_key(alice, "Rotated")
     rotated.rotate()
     deleted, gone = make_key(alice, "Deleted")
@@ -66,8 +66,9 @@ def bad_secrets(alice, bob, accounts):
     }
 
 
+@pytest.mark.rule("X5")
 @pytest.mark.parametrize("url", ["/v2/me", "/v2/accounts", "/v2/nowhere", "/v2/accounts/x"])
-def test_X5_all_secrets_that_are_not_good_get_the_same_401_to_the_byte(bad_secrets, url):
+def test_all_invalid_secrets_get_identical_401(bad_secrets, url):
     for method in ("GET", "HEAD", "POST", "OPTIONS", "DELETE"):
         none = ApiClient().generic(method, url)
         assert none.status_code == 401
@@ -75,7 +76,7 @@ def test_X5_all_secrets_that_are_not_good_get_the_same_401_to_the_byte(bad_secre
             assert answer_of(ApiClient(presented).generic(method, url)) == answer_of(none), reason
 
 
-def test_a_401_is_exactly_this(db):
+def test_401_response(db):
     response = ApiClient().get("/v2/me")
     assert_unauthorized(response)
     assert response.content == b'{"error":"Missing or invalid Authorization header"}'
@@ -109,7 +110,7 @@ HEADERS = {
 
 
 @pytest.mark.parametrize("header", HEADERS)
-def test_a_header_that_presents_no_good_secret_is_a_401(unrestricted, header):
+def test_malformed_authorization_header_gets_401(unrestricted, header):
     response = call(HEADERS[header].replace("{good}", unrestricted.secret))
     assert_unauthorized(response)
     assert answer_of(response) == answer_of(ApiClient().get("/v2/me"))
@@ -118,11 +119,11 @@ def test_a_header_that_presents_no_good_secret_is_a_401(unrestricted, header):
 @pytest.mark.parametrize(
     "header", ["Bearer {good}", "bearer {good}", "BEARER {good}", "Bearer  {good}", " Bearer {good} "]
 )
-def test_the_scheme_is_read_leniently(unrestricted, header):
+def test_bearer_scheme_ignores_case_and_blanks(unrestricted, header):
     assert call(header.replace("{good}", unrestricted.secret)).status_code == 200
 
 
-def test_a_secret_is_taken_from_the_header_only(unrestricted):
+def test_secret_is_read_only_from_header(unrestricted):
     good = unrestricted.secret
     for url in (f"/v2/me?access_token={good}", f"/v2/me?key={good}", f"/v2/me?authorization=Bearer%20{good}"):
         assert_unauthorized(ApiClient().get(url))
@@ -130,7 +131,8 @@ def test_a_secret_is_taken_from_the_header_only(unrestricted):
         assert_unauthorized(ApiClient().get("/v2/me", headers=headers))
 
 
-def test_K4_a_rotation_a_deletion_and_a_deactivation_hold_with_the_next_request(unrestricted, alice):
+@pytest.mark.rule("K4")
+def test_changes_apply_to_next_request(unrestricted, alice):
     assert unrestricted.client.get("/v2/me").status_code == 200
     new = ApiClient(unrestricted.key.rotate())
     assert_unauthorized(unrestricted.client.get("/v2/me"))
@@ -146,9 +148,8 @@ def test_K4_a_rotation_a_deletion_and_a_deactivation_hold_with_the_next_request(
 # 403
 
 
-def test_M3_every_call_with_a_good_key_is_a_403_while_storage_mode_is_off_and_keys_stay(
-    unrestricted, restricted, alice, accounts
-):
+@pytest.mark.rule("M3")
+def test_storage_mode_off_returns_403(unrestricted, restricted, alice, accounts):
     User.objects.filter(pk=alice.pk).update(storage_mode=False)
     before = list(ApiKey.objects.values("pk", "name", "digest", "share_all_accounts", "rotation"))
     urls = ["/v2/me", "/v2/accounts", account_url(accounts.checking.pk), "/v2/transactions", "/v2/nowhere", "/v2"]
@@ -162,7 +163,8 @@ def test_M3_every_call_with_a_good_key_is_a_403_while_storage_mode_is_off_and_ke
     assert unrestricted.client.get("/v2/me").status_code == 200
 
 
-def test_M3_storage_mode_is_the_owners_not_everybodys(unrestricted, bob):
+@pytest.mark.rule("M3")
+def test_storage_mode_is_per_owner(unrestricted, bob):
     _, secret = make_key(bob)
     User.objects.filter(pk=bob.pk).update(storage_mode=False)
     assert unrestricted.client.get("/v2/me").status_code == 200
@@ -178,11 +180,11 @@ def clock():
         yield clock
 
 
-def test_a_429_tells_truly_when_to_try_again(client, settings, clock):
+def test_retry_after_is_accurate(client, settings, clock):
     settings.API_RATE_LIMIT = "2/minute"
     assert client.get("/v2/me").status_code == 200
     clock.shift(20)
-    assert client.get("/v2/nowhere").status_code == 404  # any answer to a good key counts
+    assert client.get("/v2/nowhere").status_code == 404  # every response to a valid key counts
     clock.shift(10.5)
     response = client.get("/v2/me")
     assert_error(response, 429, "RATE_LIMITED", "Too many requests")
@@ -193,10 +195,10 @@ def test_a_429_tells_truly_when_to_try_again(client, settings, clock):
     assert client.get("/v2/me").status_code == 429
     clock.shift(2.1)
     assert client.get("/v2/me").status_code == 200
-    assert client.get("/v2/me").status_code == 429  # the window moves: the second of the first two still counts
+    assert client.get("/v2/me").status_code == 429  # the second request is still in the window
 
 
-def test_refused_requests_do_not_prolong_the_wait(client, settings, clock):
+def test_rejected_requests_do_not_extend_wait(client, settings, clock):
     settings.API_RATE_LIMIT = "1/minute"
     client.get("/v2/me")
     for _ in range(5):
@@ -206,7 +208,7 @@ def test_refused_requests_do_not_prolong_the_wait(client, settings, clock):
     assert client.get("/v2/me").status_code == 200
 
 
-def test_the_limit_counts_over_all_of_an_owners_keys_and_nobody_elses(restricted, unrestricted, bob, settings):
+def test_rate_limit_is_per_owner(restricted, unrestricted, bob, settings):
     _, secret = make_key(bob)
     settings.API_RATE_LIMIT = "2/minute"
     assert restricted.client.get("/v2/me").status_code == 200
@@ -214,27 +216,26 @@ def test_the_limit_counts_over_all_of_an_owners_keys_and_nobody_elses(restricted
     for client in (restricted.client, unrestricted.client, ApiClient(make_key(restricted.key.owner, "New")[1])):
         assert client.get("/v2/me").status_code == 429
     assert ApiClient(secret).get("/v2/me").status_code == 200
-    # Nobody's key is counted for nobody, and what asks for no key is not limited.
+    # Requests without a valid key are not counted, and public endpoints are not limited.
     assert_unauthorized(ApiClient("finta_x").get("/v2/me"))
     assert ApiClient().get("/v2/health").status_code == 200
 
 
-def test_a_rotation_gives_no_new_quota(unrestricted, settings):
+def test_rotation_keeps_rate_limit(unrestricted, settings):
     settings.API_RATE_LIMIT = "1/minute"
     unrestricted.client.get("/v2/me")
     assert ApiClient(unrestricted.key.rotate()).get("/v2/me").status_code == 429
 
 
-def test_no_header_tells_a_remaining_quota(client, settings):
+@pytest.mark.rule("S4")
+def test_no_rate_limit_headers_in_errors(client, settings):
     settings.API_RATE_LIMIT = "3/minute"
     first, second = client.get("/v2/me"), client.get("/v2/me")
     assert answer_of(first) == answer_of(second)
     assert not [name for name in first.headers if "rate" in name.lower() or "remaining" in name.lower()]
 
 
-def test_while_the_rate_limit_storage_cannot_be_reached_the_api_goes_on_and_says_so_once_a_minute(
-    client, settings, caplog
-):
+def test_unreachable_storage_disables_rate_limit(client, settings, caplog):
     settings.RATE_LIMIT_STORAGE, settings.API_RATE_LIMIT = "redis://127.0.0.1:1", "1/minute"
     assert [client.get("/v2/me").status_code for _ in range(3)] == [200] * 3
     assert [record.getMessage() for record in caplog.records if record.name == "accounts_app.limiter"] == [
@@ -250,17 +251,17 @@ def test_while_the_rate_limit_storage_cannot_be_reached_the_api_goes_on_and_says
 
 @pytest.mark.parametrize("debug", [False, True])
 @pytest.mark.parametrize("kind", [RuntimeError, IntegrityError, DataError, KeyError, PermissionDenied])
-def test_a_500_tells_no_details_even_with_debug_on(client, settings, monkeypatch, caplog, kind, debug):
+def test_500_has_no_details_with_debug(client, settings, monkeypatch, caplog, kind, debug):
     settings.DEBUG = debug
     monkeypatch.setattr(MeView, "get", mock.Mock(side_effect=kind(DETAILS)))
     response = client.get("/v2/me")
     assert_error(response, 500, "INTERNAL_ERROR")
     assert response.json()["error"]["message"] == "Something went wrong on our side."
-    assert DETAILS in caplog.text  # for us, not for the caller
+    assert DETAILS in caplog.text  # in the log only
 
 
 @pytest.mark.parametrize("debug", [False, True])
-def test_an_answer_that_cannot_be_written_out_is_a_500(client, settings, monkeypatch, debug):
+def test_unserializable_response_is_a_500(client, settings, monkeypatch, debug):
     settings.DEBUG = debug
     monkeypatch.setattr(MeView, "get", lambda *args: Response({"x": object()}))
     response = client.get("/v2/me")
@@ -269,7 +270,7 @@ def test_an_answer_that_cannot_be_written_out_is_a_500(client, settings, monkeyp
 
 
 @pytest.mark.parametrize("debug", [False, True])
-def test_an_error_in_other_middleware_is_a_500(client, settings, monkeypatch, debug):
+def test_middleware_error_is_a_500(client, settings, monkeypatch, debug):
     settings.DEBUG = debug
     fail = mock.Mock(side_effect=RuntimeError(DETAILS))
     monkeypatch.setattr("django.middleware.clickjacking.XFrameOptionsMiddleware.process_response", fail)
@@ -279,7 +280,7 @@ def test_an_error_in_other_middleware_is_a_500(client, settings, monkeypatch, de
 
 
 @pytest.mark.parametrize("error", [SuspiciousOperation(DETAILS), RequestDataTooBig(DETAILS)])
-def test_what_django_finds_suspicious_is_a_400_without_details(client, monkeypatch, error):
+def test_suspicious_operation_is_a_400(client, monkeypatch, error):
     monkeypatch.setattr(MeView, "get", mock.Mock(side_effect=error))
     response = client.get("/v2/me")
     assert_error(response, 400, "BAD_REQUEST")
@@ -288,7 +289,7 @@ def test_what_django_finds_suspicious_is_a_400_without_details(client, monkeypat
 
 @pytest.mark.parametrize("error", [OperationalError(DETAILS), InterfaceError(DETAILS)])
 @pytest.mark.parametrize("url", ["/v2/me", "/v2/accounts", "/v2/health", "/v2/nowhere"])
-def test_a_database_that_does_not_answer_is_a_503_without_details(client, url, error):
+def test_unavailable_database_is_a_503(client, url, error):
     with mock.patch.object(CursorWrapper, "execute", side_effect=error):
         response = client.get(url)
     assert_error(response, 503, "UNAVAILABLE")
@@ -296,26 +297,26 @@ def test_a_database_that_does_not_answer_is_a_503_without_details(client, url, e
     assert DETAILS not in response.content.decode()
 
 
-def test_health_recovers_with_the_database(client):
+def test_health_recovers_with_database(client):
     assert client.get("/v2/health").status_code == 200
     with mock.patch.object(CursorWrapper, "execute", side_effect=OperationalError(DETAILS)):
         assert client.get("/v2/health").status_code == 503
     assert client.get("/v2/health").json() == {"status": "ok"}
 
 
-def test_a_path_with_a_line_break_makes_one_line_in_the_log(db, monkeypatch, caplog):
+def test_line_break_in_path_is_escaped(db, monkeypatch, caplog):
     caplog.set_level(logging.ERROR, "accounts_app.api.errors")
     monkeypatch.setattr(HealthView, "get", mock.Mock(side_effect=RuntimeError(DETAILS)))
     ApiClient().get("/v2/health")
-    [record] = [each for each in caplog.records if each.name == "accounts_app.api.errors"]
+    [record] = [record for record in caplog.records if record.name == "accounts_app.api.errors"]
     assert record.getMessage() == "GET '/v2/health' failed"
 
 
-# What every answer has
+# All responses
 
 
-def answers(client, accounts, settings):
-    """Return answers of every status, from our views and from Django itself, by what they are."""
+def responses(client, accounts, settings):
+    """Responses of every status by name, from the views and from Django."""
     checking = account_url(accounts.checking.pk)
     yield "200", client.get("/v2/me")
     yield "health", client.get("/v2/health")
@@ -342,10 +343,10 @@ def answers(client, accounts, settings):
     yield "429", client.get("/v2/me")
 
 
-def test_every_answer_is_json_varies_by_key_and_is_kept_by_no_cache(client, accounts, settings):
-    for name, response in answers(client, accounts, settings):
+def test_responses_are_uncached_json(client, accounts, settings):
+    for name, response in responses(client, accounts, settings):
         assert response["Content-Type"] == "application/json", name
-        assert "Authorization" in [each.strip() for each in response["Vary"].split(",")], name
+        assert "Authorization" in [name.strip() for name in response["Vary"].split(",")], name
         assert response["Cache-Control"] == "private, no-store", name
         assert response["X-Content-Type-Options"] == "nosniff", name
         assert response.get("Content-Length", "none") in (str(len(response.content)), "none"), name
@@ -357,7 +358,7 @@ def test_every_answer_is_json_varies_by_key_and_is_kept_by_no_cache(client, acco
             assert_error(response, 400, "BAD_REQUEST")
 
 
-def test_a_204_has_no_body_and_the_same_headers(client, accounts):
+def test_204_has_no_body(client, accounts):
     response = client.delete(account_url(accounts.cash.pk))
     assert (response.status_code, response.content) == (204, b"")
     assert response["Vary"] == "Authorization"
@@ -368,14 +369,14 @@ def test_a_204_has_no_body_and_the_same_headers(client, accounts):
     "accept",
     ["text/html", "application/xml", "image/*", "*/*", "", "application/json;q=0", "x", "\xff", ",;=", "a" * 9000],
 )
-def test_answers_are_json_whatever_accept_says(client, accept):
+def test_accept_header_is_ignored(client, accept):
     for url in ("/v2/me", "/v2/accounts?format=api", "/v2/nowhere", "/v2/health", "/v2/openapi.json"):
         expected, response = client.get(url), client.get(url, HTTP_ACCEPT=accept)
         assert response["Content-Type"] == "application/json"
         assert answer_of(response) == answer_of(expected)
 
 
-def test_pages_beside_the_api_keep_their_own_headers(client):
+def test_pages_keep_their_own_headers(client):
     response = client.get("/login")
     assert "Authorization" not in response.get("Vary", "")
     assert "no-store" not in response.get("Cache-Control", "") or "private" in response["Cache-Control"]
@@ -383,14 +384,14 @@ def test_pages_beside_the_api_keep_their_own_headers(client):
 
 
 @pytest.mark.parametrize("method", ["head", "get"])
-def test_head_has_the_status_and_headers_of_get_and_no_body(client, method):
+def test_head_matches_get(client, method):
     for url in ("/v2/me", "/v2/accounts?status=x", "/v2/nowhere", "/v2/health"):
         head, get = client.head(url), client.get(url)
         assert head.content == b""
         assert answer_of(head)[0::2] == answer_of(get)[0::2]
 
 
-def test_an_error_changes_nothing(client, accounts):
+def test_error_rolls_back(client, accounts):
     before = list(Account.objects.order_by("pk").values())
     for body in ({}, {"name": 1}, {"name": "x", "nope": 1}, []):
         assert client.send("PATCH", account_url(accounts.cash.pk), body).status_code == 400

@@ -1,4 +1,4 @@
-"""S4: what a key may not see and what never existed get the same answer to the byte."""
+"""Hidden and missing accounts get identical responses (S4)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from accounts_app.models import Account
 from finta_keys.testing import EVERY_METHOD, answer_of, assert_indistinguishable, make_key
-from tests.accounts_app.api_assertions import account_url, assert_error, counted, manual_account
+from tests.accounts_app.api_assertions import account_url, assert_error, count_queries, manual_account
 from tests.conftest import ApiClient
 from tests.factories import AccountFactory, TransactionFactory
 
@@ -34,7 +34,7 @@ MALFORMED = (
     "' OR 1=1 --",
     "a/b",
 )
-SOME_METHODS = ("GET", "PATCH", "PUT")  # served, served for accounts, and never
+SOME_METHODS = ("GET", "PATCH", "PUT")  # the last two are never allowed
 BODIES = {
     "none": {},
     "valid": {"data": json.dumps({"name": "Mine"}), "content_type": "application/json"},
@@ -49,79 +49,89 @@ BODIES = {
 
 @pytest.fixture
 def unseen(accounts, bobs_account):
-    """A hidden account, somebody else's and one that never existed."""
+    """A hidden account, another owner's and a missing one."""
     return [accounts.savings.pk, bobs_account.pk, uuid4()]
 
 
 @pytest.fixture
 def caller(restricted):
-    """The client of the restricted key, whose use has just been written."""
+    """The client of the restricted key, after its usage was saved."""
     restricted.client.get("/v2/me")
     return restricted.client
 
 
-def filter_url(value, more=""):
-    return f"/v2/transactions?bankAccountId={value}{more}"
+def filter_url(value, extra=""):
+    return f"/v2/transactions?bankAccountId={value}{extra}"
 
 
+@pytest.mark.rule("S4")
 @pytest.mark.parametrize("body", BODIES)
-def test_S4_hidden_foreign_and_missing_accounts_are_one_and_the_same_404(caller, unseen, body):
+def test_unseen_accounts_get_identical_404(caller, unseen, body):
     for method in EVERY_METHOD:
         assert caller.generic(method, account_url(unseen[0]), **BODIES[body]).status_code == 404
     assert_indistinguishable(caller, *map(account_url, unseen), **BODIES[body])
 
 
+@pytest.mark.rule("S4")
 @pytest.mark.parametrize("body", ["none", "valid"])
-def test_S4_malformed_ids_get_the_same_404(caller, unseen, body):
+def test_malformed_ids_get_same_404(caller, unseen, body):
     urls = [account_url(pk) for pk in (unseen[0], *MALFORMED)]
     assert_indistinguishable(caller, *urls, methods=SOME_METHODS, same_queries=False, **BODIES[body])
     assert_indistinguishable(caller, *urls[:4], same_queries=False, **BODIES[body])
 
 
+@pytest.mark.rule("S4")
 @pytest.mark.parametrize("body", ["none", "valid", "huge"])
-def test_S4_the_account_filter_gives_hidden_foreign_and_missing_the_same_404(caller, unseen, body):
+def test_filter_gives_identical_404(caller, unseen, body):
     for pk in unseen[:2]:
         TransactionFactory(account_id=pk)
     assert_error(caller.get(filter_url(unseen[0])), 404, "NOT_FOUND")
     assert_indistinguishable(caller, *map(filter_url, unseen), **BODIES[body])
 
 
-def test_S4_the_account_filter_gives_malformed_ids_the_same_404(caller, unseen):
-    values = (unseen[0], "", *(each for each in MALFORMED if each != ".."))
+@pytest.mark.rule("S4")
+def test_filter_gives_malformed_ids_same_404(caller, unseen):
+    values = (unseen[0], "", *(pk for pk in MALFORMED if pk != ".."))
     assert_indistinguishable(caller, *map(filter_url, values), methods=SOME_METHODS, same_queries=False)
 
 
-def test_S4_the_account_filter_hides_before_other_parameters_are_looked_at(caller, unseen):
-    for more in ("&limit=0", "&status=nope", "&cursor=broken", "&startDate=x", "&bankConnectionId=x"):
-        assert_indistinguishable(caller, *(filter_url(pk, more) for pk in unseen), methods=SOME_METHODS)
-        assert caller.get(filter_url(unseen[0], more)).status_code == 404
+@pytest.mark.rule("S4")
+def test_filter_404_precedes_other_parameter_errors(caller, unseen):
+    for extra in ("&limit=0", "&status=nope", "&cursor=broken", "&startDate=x", "&bankConnectionId=x"):
+        assert_indistinguishable(caller, *(filter_url(pk, extra) for pk in unseen), methods=SOME_METHODS)
+        assert caller.get(filter_url(unseen[0], extra)).status_code == 404
 
 
-def test_S4_the_404_of_a_filter_a_path_and_an_unknown_path_are_the_same(caller, unseen):
+@pytest.mark.rule("S4")
+def test_all_404s_are_identical(caller, unseen):
     urls = [account_url(unseen[0]), filter_url(unseen[0]), "/v2/nowhere", "/v2/", account_url(unseen[0]) + "/"]
     assert_indistinguishable(caller, *urls, same_queries=False)
 
 
-def test_S4_the_last_of_repeated_filters_counts_and_hides_as_well(caller, accounts, unseen):
-    seen = f"&bankAccountId={accounts.checking.pk}"
-    assert caller.get(filter_url(unseen[0], seen)).status_code == 200
+@pytest.mark.rule("S4")
+def test_last_repeated_filter_applies(caller, accounts, unseen):
+    visible = f"&bankAccountId={accounts.checking.pk}"
+    assert caller.get(filter_url(unseen[0], visible)).status_code == 200
     for pk in unseen:
         assert caller.get(filter_url(accounts.checking.pk, f"&bankAccountId={pk}")).status_code == 404
 
 
-def test_S4_an_unrestricted_key_cannot_tell_somebody_elses_account_from_none(unrestricted, bobs_account):
+@pytest.mark.rule("S4")
+def test_foreign_account_looks_missing_to_unrestricted_key(unrestricted, bobs_account):
     unrestricted.client.get("/v2/me")
     pks = [bobs_account.pk, uuid4()]
     assert_indistinguishable(unrestricted.client, *map(account_url, pks))
     assert_indistinguishable(unrestricted.client, *map(filter_url, pks))
 
 
-def test_S4_a_seen_account_is_told_from_the_others(caller, accounts, unseen):
+@pytest.mark.rule("S4")
+def test_visible_account_is_returned(caller, accounts, unseen):
     with pytest.raises(AssertionError, match="differs"):
         assert_indistinguishable(caller, account_url(accounts.checking.pk), account_url(unseen[0]))
 
 
-def test_S4_writes_to_unseen_accounts_change_nothing(caller, alice, accounts, bob):
+@pytest.mark.rule("S4")
+def test_writes_to_unseen_accounts_change_nothing(caller, alice, accounts, bob):
     mine = AccountFactory(owner=alice, provider="manual")
     theirs = AccountFactory(owner=bob, provider="manual")
     before = list(Account.objects.order_by("pk").values())
@@ -131,7 +141,8 @@ def test_S4_writes_to_unseen_accounts_change_nothing(caller, alice, accounts, bo
     assert list(Account.objects.order_by("pk").values()) == before
 
 
-def test_S4_an_unknown_connection_is_an_empty_list_like_a_hidden_one(caller, accounts, bobs_account):
+@pytest.mark.rule("S4")
+def test_hidden_connection_looks_unknown(caller, accounts, bobs_account):
     connections = [uuid4() for _ in range(3)]
     Account.objects.filter(pk=accounts.savings.pk).update(bank_connection_id=connections[0])
     Account.objects.filter(pk=bobs_account.pk).update(bank_connection_id=connections[1])
@@ -141,7 +152,8 @@ def test_S4_an_unknown_connection_is_an_empty_list_like_a_hidden_one(caller, acc
         assert caller.get(urls[0]).status_code == 200
 
 
-def test_S1_a_key_whose_accounts_are_all_gone_sees_nothing(alice, accounts):
+@pytest.mark.rule("S1")
+def test_key_without_accounts_sees_nothing(alice, accounts):
     only = AccountFactory(owner=alice)
     _, secret = make_key(alice, "Lonely", [only])
     client, gone = ApiClient(secret), only.pk
@@ -152,9 +164,8 @@ def test_S1_a_key_whose_accounts_are_all_gone_sees_nothing(alice, accounts):
     assert_indistinguishable(client, *map(account_url, [gone, accounts.checking.pk, uuid4()]))
 
 
-def test_S3_an_account_that_changes_owner_is_out_at_once_and_in_again_when_it_comes_back(
-    caller, alice, bob, accounts, bobs_account
-):
+@pytest.mark.rule("S3")
+def test_transferred_account_leaves_and_returns(caller, alice, bob, accounts, bobs_account):
     account = accounts.checking
     TransactionFactory(account=account)
     hidden = account_url(accounts.savings.pk)
@@ -168,15 +179,17 @@ def test_S3_an_account_that_changes_owner_is_out_at_once_and_in_again_when_it_co
     assert len(caller.get("/v2/transactions").json()["transactions"]) == 1
 
 
+@pytest.mark.rule("S3")
 @pytest.mark.parametrize("flag", ["is_staff", "is_superuser"])
-def test_S3_being_staff_or_superuser_widens_no_key(caller, alice, unseen, flag):
+def test_staff_status_does_not_widen_key(caller, alice, unseen, flag):
     type(alice).objects.update(**{flag: True})
     assert len(caller.get("/v2/accounts").json()["accounts"]) == 1
     for pk in unseen:
         assert caller.get(account_url(pk)).status_code == 404
 
 
-def test_S3_a_restricted_key_lists_its_scope_only(caller, accounts, unseen):
+@pytest.mark.rule("S3")
+def test_restricted_key_lists_its_scope(caller, accounts, unseen):
     for account in Account.objects.all():
         TransactionFactory(account=account)
     listed = caller.get("/v2/accounts?status=all").json()["accounts"]
@@ -185,9 +198,10 @@ def test_S3_a_restricted_key_lists_its_scope_only(caller, accounts, unseen):
     assert [row["bankAccountId"] for row in rows] == [str(accounts.checking.pk)]
 
 
-def test_S4_no_header_tells_a_remaining_quota(caller, unseen):
-    first, _ = counted(caller, "GET", account_url(unseen[0]))
+@pytest.mark.rule("S4")
+def test_no_rate_limit_headers(caller, unseen):
+    first, _ = count_queries(caller, "GET", account_url(unseen[0]))
     for _ in range(3):
-        again, _ = counted(caller, "GET", account_url(unseen[0]))
+        again, _ = count_queries(caller, "GET", account_url(unseen[0]))
         assert answer_of(again) == answer_of(first)
     assert not [name for name in first.headers if "limit" in name.lower() or "remaining" in name.lower()]

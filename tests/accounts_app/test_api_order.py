@@ -1,4 +1,4 @@
-"""The order of checks: 401, 429, 403, 404, 405, 413 and 415, 400. Each test sends what would earn both of two."""
+"""The order of checks: 401, 429, 403, 404, 405, 413 and 415, 400. Each request fails two of them."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ UNKNOWN_PATHS = (
 
 
 @pytest.fixture
-def used_up(settings, unrestricted):
-    """Alice's client, her one request of this minute made."""
+def exhausted_limit(settings, unrestricted):
+    """Alice's client after her only request of this minute."""
     settings.API_RATE_LIMIT = "1/minute"
     assert unrestricted.client.get("/v2/me").status_code == 200
     return unrestricted.client
@@ -48,9 +48,9 @@ def storage_mode_off(unrestricted, alice):
     return unrestricted.client
 
 
-def test_401_comes_before_429(used_up, alice):
+def test_401_comes_before_429(exhausted_limit, alice):
     User.objects.filter(pk=alice.pk).update(is_active=False)
-    assert_unauthorized(used_up.get("/v2/me"))
+    assert_unauthorized(exhausted_limit.get("/v2/me"))
 
 
 def test_401_comes_before_404_and_405(accounts):
@@ -58,16 +58,16 @@ def test_401_comes_before_404_and_405(accounts):
     assert_unauthorized(ApiClient().put(account_url(accounts.checking.pk)))
 
 
-def test_429_comes_before_403(used_up, alice):
+def test_429_comes_before_403(exhausted_limit, alice):
     User.objects.filter(pk=alice.pk).update(storage_mode=False)
-    assert_error(used_up.get("/v2/me"), 429, "RATE_LIMITED")
+    assert_error(exhausted_limit.get("/v2/me"), 429, "RATE_LIMITED")
 
 
-def test_429_comes_before_404_and_405(used_up):
-    assert_error(used_up.put(account_url()), 429, "RATE_LIMITED")
+def test_429_comes_before_404_and_405(exhausted_limit):
+    assert_error(exhausted_limit.put(account_url()), 429, "RATE_LIMITED")
 
 
-def test_403_comes_before_404_of_a_path_an_object_and_a_filter(storage_mode_off):
+def test_403_comes_before_404(storage_mode_off):
     for url in ("/v2/nowhere", account_url(), "/v2/transactions?bankAccountId=x"):
         assert_error(storage_mode_off.get(url), 403, "STORAGE_MODE_REQUIRED")
 
@@ -88,7 +88,7 @@ def test_404_comes_before_413_415_and_400(unrestricted, body):
     assert_error(unrestricted.client.generic("PATCH", account_url(), **body), 404, "NOT_FOUND")
 
 
-def test_404_of_a_filter_comes_before_400(unrestricted):
+def test_filter_404_comes_before_400(unrestricted):
     assert_error(unrestricted.client.get("/v2/transactions?bankAccountId=x&limit=0"), 404, "NOT_FOUND")
 
 
@@ -107,29 +107,29 @@ def test_413_and_415_come_before_400(unrestricted):
     assert_error(post("POST", "/v2/accounts", **wrong_type), 415, "UNSUPPORTED_MEDIA_TYPE")
 
 
-def test_413_comes_before_the_400_of_a_write_to_a_banks_account(unrestricted, accounts):
+def test_413_comes_before_400_of_synced_account(unrestricted, accounts):
     url = account_url(accounts.checking.pk)
     assert_error(unrestricted.client.generic("PATCH", url, **HUGE), 413, "PAYLOAD_TOO_LARGE")
     assert_error(unrestricted.client.generic("PATCH", url, **TEXT), 415, "UNSUPPORTED_MEDIA_TYPE")
 
 
 @pytest.mark.parametrize("path", UNKNOWN_PATHS)
-def test_an_unknown_path_is_401_without_a_key_and_404_with_one(unrestricted, path):
+def test_unknown_path_needs_a_key(unrestricted, path):
     assert_unauthorized(ApiClient().get(path))
-    answer = unrestricted.client.get(path)
-    assert_error(answer, 404, "NOT_FOUND")
-    assert answer_of(answer) == answer_of(unrestricted.client.get("/v2/nowhere-else"))
+    response = unrestricted.client.get(path)
+    assert_error(response, 404, "NOT_FOUND")
+    assert answer_of(response) == answer_of(unrestricted.client.get("/v2/nowhere-else"))
 
 
 @pytest.mark.parametrize("path", ["/v2x", "/v2.json", "/v2%0A", "/v", "/v22/me"])
-def test_a_path_beside_the_api_is_a_page_that_asks_for_no_key(unrestricted, path):
+def test_similar_path_outside_api_is_a_page(unrestricted, path):
     for client in (ApiClient(), unrestricted.client):
         response = client.get(path)
         assert response.status_code == 404
         assert response["Content-Type"].startswith("text/html")
 
 
-def test_health_and_the_openapi_document_ask_for_no_key_even_when_a_bad_one_is_sent(db):
+def test_public_endpoints_ignore_invalid_key(db):
     for client in (ApiClient(), ApiClient("finta_nonsense")):
         assert client.get("/v2/health").json() == {"status": "ok"}
         assert client.get("/v2/openapi.json").json()["openapi"].startswith("3.")

@@ -1,4 +1,4 @@
-"""How often a call asks the database. The write of last_used_at is apart: it has just been made."""
+"""The number of queries per request. ``last_used_at`` has just been saved, so it costs none."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from finta_keys import secret
 from finta_keys.testing import make_key
-from tests.accounts_app.api_assertions import account_url, counted
+from tests.accounts_app.api_assertions import account_url, count_queries
 from tests.conftest import ApiClient
 from tests.factories import AccountFactory, TransactionFactory
 
@@ -22,8 +22,8 @@ def client(request):
     return client
 
 
-def costs(client, accounts):
-    """Return the number of queries of each kind of reading call."""
+def query_counts(client, accounts):
+    """Return the number of queries per endpoint."""
     urls = {
         "me": "/v2/me",
         "account": account_url(accounts.checking.pk),
@@ -35,7 +35,7 @@ def costs(client, accounts):
         "transactions of a connection": f"/v2/transactions?bankConnectionId={uuid4()}",
         "unknown path": "/v2/nowhere",
     }
-    return {name: counted(client, "GET", url)[1] for name, url in urls.items()}
+    return {name: count_queries(client, "GET", url)[1] for name, url in urls.items()}
 
 
 EXPECTED = {
@@ -51,45 +51,48 @@ EXPECTED = {
 }
 
 
-def test_reads_cost_two_queries_and_three_with_an_account_filter(client, accounts):
-    assert costs(client, accounts) == EXPECTED
+def test_read_queries(client, accounts):
+    assert query_counts(client, accounts) == EXPECTED
 
 
-def test_the_number_of_queries_grows_with_nothing(client, alice, accounts):
+def test_read_queries_are_constant(client, alice, accounts):
     many = [AccountFactory(owner=alice) for _ in range(5)]
     for number in range(5):
         make_key(alice, f"Key {number}", [accounts.checking, *many])
     for account in (accounts.checking, *many):
         TransactionFactory.create_batch(3, account=account)
-    assert costs(client, accounts) == EXPECTED
+    assert query_counts(client, accounts) == EXPECTED
 
 
+@pytest.mark.rule("X3")
 @pytest.mark.parametrize("count", [1, 3])
-def test_X3_a_wellformed_unknown_key_costs_one_query_with_one_pepper_or_three(db, settings, count):
+def test_unknown_key_costs_one_query(db, settings, count):
     settings.FINTA_KEYS_PEPPERS = PEPPERS[:count]
-    response, queries = counted(ApiClient(secret.generate()), "GET", "/v2/me")
+    response, queries = count_queries(ApiClient(secret.generate()), "GET", "/v2/me")
     assert (response.status_code, queries) == (401, 1)
 
 
+@pytest.mark.rule("X3")
 @pytest.mark.parametrize("count", [1, 3])
-def test_X3_a_good_key_costs_no_more_with_three_peppers(unrestricted, accounts, settings, count):
+def test_extra_peppers_cost_no_queries(unrestricted, accounts, settings, count):
     settings.FINTA_KEYS_PEPPERS = PEPPERS[:count]
     unrestricted.client.get("/v2/me")
-    assert costs(unrestricted.client, accounts) == EXPECTED
+    assert query_counts(unrestricted.client, accounts) == EXPECTED
 
 
-def test_X1_a_malformed_or_mistyped_key_costs_no_query(db):
+@pytest.mark.rule("X1")
+def test_malformed_key_costs_no_query(db):
     good = secret.generate()
     mistyped = good[:10] + ("a" if good[10] != "a" else "b") + good[11:]
     for presented in (mistyped, good[:-1], "finta_", "finta_x", good + "x", good.upper(), "sk_live_x"):
-        response, queries = counted(ApiClient(presented), "GET", "/v2/me")
+        response, queries = count_queries(ApiClient(presented), "GET", "/v2/me")
         assert (response.status_code, queries) == (401, 0)
 
 
-def test_no_key_and_no_path_cost_no_query(db):
+def test_missing_key_costs_no_query(db):
     for url in ("/v2/me", "/v2/nowhere", account_url(), "/v2/openapi.json"):
-        assert counted(ApiClient(), "GET", url)[1] == 0
+        assert count_queries(ApiClient(), "GET", url)[1] == 0
 
 
-def test_a_database_that_answers_is_asked_once_for_health(db):
-    assert counted(ApiClient(), "GET", "/v2/health")[1] == 1
+def test_health_costs_one_query(db):
+    assert count_queries(ApiClient(), "GET", "/v2/health")[1] == 1

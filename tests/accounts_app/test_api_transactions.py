@@ -1,4 +1,4 @@
-"""GET /v2/transactions: what a transaction looks like, the filters, and the pages."""
+"""GET /v2/transactions: fields, filters and pages."""
 
 from __future__ import annotations
 
@@ -63,13 +63,13 @@ def summaries(client, **query):
     return [row["summary"] for row in rows(client, **query)]
 
 
-def walk(client, between=lambda page: None, **query):
-    """Return the ids on each page, following the cursors; ``between`` is called after each page but the last."""
+def get_all_pages(client, between=lambda page: None, **query):
+    """Return the ids of every page. Calls ``between`` after each page except the last."""
     pages, cursor = [], {}
     while True:
-        answer = get(client, **query, **cursor).json()
-        pages.append([row["id"] for row in answer["transactions"]])
-        info = answer["pageInfo"]
+        response = get(client, **query, **cursor).json()
+        pages.append([row["id"] for row in response["transactions"]])
+        info = response["pageInfo"]
         assert list(info) == ["nextCursor", "hasMore"]
         assert info["hasMore"] is (info["nextCursor"] is not None)
         if not info["hasMore"]:
@@ -78,12 +78,12 @@ def walk(client, between=lambda page: None, **query):
         between(len(pages))
 
 
-def flat(pages):
+def flatten(pages):
     return [pk for page in pages for pk in page]
 
 
 def ids(transactions):
-    return [str(each.pk) for each in transactions]
+    return [str(transaction.pk) for transaction in transactions]
 
 
 @pytest.fixture
@@ -92,18 +92,18 @@ def client(unrestricted):
 
 
 @pytest.fixture
-def twelve(accounts):
-    """Twelve transactions on two accounts, three a day, in the order of the contract."""
+def transactions(accounts):
+    """Twelve transactions on two accounts, three a day, newest first."""
     for number in range(12):
         account = accounts.checking if number % 2 else accounts.savings
         TransactionFactory(account=account, posted_date=day(1 + number // 3))
-    return sorted(Transaction.objects.all(), key=lambda each: (each.posted_date, each.pk), reverse=True)
+    return sorted(Transaction.objects.all(), key=lambda row: (row.posted_date, row.pk), reverse=True)
 
 
-# What a transaction looks like
+# Fields
 
 
-def test_a_transaction_has_exactly_the_fields_of_the_contract(client, accounts):
+def test_transaction_fields(client, accounts):
     connection, category = uuid4(), uuid4()
     Account.objects.filter(pk=accounts.checking.pk).update(bank_connection_id=connection)
     transaction = TransactionFactory(
@@ -151,7 +151,7 @@ def test_a_transaction_has_exactly_the_fields_of_the_contract(client, accounts):
     }
 
 
-def test_what_is_unknown_is_null_and_there(client, accounts):
+def test_unknown_values_are_null(client, accounts):
     TransactionFactory(account=accounts.checking, status="pending", posted_date=None)
     [row] = rows(client, status="pending")
     assert list(row) == FIELDS
@@ -160,7 +160,7 @@ def test_what_is_unknown_is_null_and_there(client, accounts):
 
 
 @pytest.mark.parametrize("amount", ["99999999999.9999", "-99999999999.9999", "0.0001", "0"])
-def test_sums_are_json_numbers_and_exact_to_15_digits(client, accounts, amount):
+def test_amounts_are_exact_json_numbers(client, accounts, amount):
     sums = dict.fromkeys(("amount", "fees", "net_amount"), Decimal(amount))
     TransactionFactory(account=accounts.checking, **sums)
     [row] = rows(client)
@@ -169,7 +169,7 @@ def test_sums_are_json_numbers_and_exact_to_15_digits(client, accounts, amount):
         assert Decimal(str(row[name])) == Decimal(amount)
 
 
-def test_no_transactions_are_an_empty_page(client):
+def test_empty_page(client):
     assert get(client).json() == {"transactions": [], "pageInfo": {"nextCursor": None, "hasMore": False}}
 
 
@@ -177,36 +177,38 @@ def test_no_transactions_are_an_empty_page(client):
 
 
 @pytest.fixture
-def each_status(accounts):
+def one_per_status(accounts):
     for number, status in enumerate(("posted", "pending", "deleted")):
         posted = None if status == "pending" else day(10 - number)
         TransactionFactory(account=accounts.checking, status=status, posted_date=posted, summary=status)
 
 
-def test_posted_ones_are_listed_by_default(client, each_status):
+def test_list_defaults_to_posted(client, one_per_status):
     assert summaries(client) == summaries(client, status="posted") == ["posted"]
 
 
-def test_the_status_filter(client, each_status):
+def test_status_filter(client, one_per_status):
     assert summaries(client, status="pending") == ["pending"]
     assert summaries(client, status="deleted") == ["deleted"]
     assert sorted(summaries(client, status="all")) == ["deleted", "pending", "posted"]
 
 
-def test_the_account_filter(client, accounts, twelve):
+def test_account_filter(client, accounts, transactions):
     for account in (accounts.checking, accounts.savings):
         shown = rows(client, bankAccountId=account.pk)
-        assert [row["id"] for row in shown] == ids(each for each in twelve if each.account_id == account.pk)
+        assert [row["id"] for row in shown] == ids(
+            transaction for transaction in transactions if transaction.account_id == account.pk
+        )
     assert rows(client, bankAccountId=accounts.cash.pk) == []
 
 
-def test_the_account_filter_takes_closed_accounts_too(client, alice):
+def test_account_filter_accepts_closed_accounts(client, alice):
     account = AccountFactory(owner=alice, status="closed", closed_at=dt.datetime(2026, 2, 1, tzinfo=dt.UTC))
     TransactionFactory(account=account)
     assert len(rows(client, bankAccountId=account.pk)) == len(rows(client)) == 1
 
 
-def test_the_connection_filter(client, accounts, twelve):
+def test_connection_filter(client, accounts, transactions):
     connection = uuid4()
     Account.objects.filter(pk=accounts.savings.pk).update(bank_connection_id=connection)
     assert {row["bankAccountId"] for row in rows(client, bankConnectionId=connection)} == {str(accounts.savings.pk)}
@@ -214,9 +216,9 @@ def test_the_connection_filter(client, accounts, twelve):
     assert rows(client, bankConnectionId=connection, bankAccountId=accounts.checking.pk) == []
 
 
-def test_dates_are_inclusive_and_on_the_posted_date(client, accounts):
+def test_date_filters_are_inclusive(client, accounts):
     for number in range(1, 6):
-        # Authorised long before: what counts is the posted date.
+        # Authorized earlier, but only the posted date counts.
         TransactionFactory(
             account=accounts.checking, summary=str(number), posted_date=day(number), authorized_date=day(-30)
         )
@@ -227,7 +229,7 @@ def test_dates_are_inclusive_and_on_the_posted_date(client, accounts):
     assert summaries(client, startDate="0001-01-01", endDate="9999-12-31") == ["5", "4", "3", "2", "1"]
 
 
-def test_what_has_no_posted_date_is_in_no_period(client, each_status):
+def test_date_filter_excludes_unposted(client, one_per_status):
     assert summaries(client, status="all", startDate="0001-01-01") == ["posted", "deleted"]
     assert summaries(client, status="pending", endDate="9999-12-31") == []
 
@@ -251,12 +253,12 @@ def test_what_has_no_posted_date_is_in_no_period(client, each_status):
         ("cursor=%00", "cursor"),
     ],
 )
-def test_a_bad_parameter_is_a_400_that_names_it(client, query, field):
+def test_invalid_parameter_is_named(client, query, field):
     assert_error(client.get(f"/v2/transactions?{query}"), 400, "BAD_REQUEST", f"{field}: ")
 
 
 @pytest.mark.parametrize("debug", [True, False])
-def test_too_many_parameters_are_a_400_after_a_401(client, settings, debug):
+def test_too_many_parameters_are_a_400(client, settings, debug):
     settings.DEBUG = debug
     address = "/v2/transactions?" + "a=1&" * (settings.DATA_UPLOAD_MAX_NUMBER_FIELDS + 1)
     assert_error(client.get(address), 400, "BAD_REQUEST")
@@ -264,7 +266,7 @@ def test_too_many_parameters_are_a_400_after_a_401(client, settings, debug):
 
 
 @pytest.mark.parametrize("method", ["post", "put", "patch", "delete", "options"])
-def test_other_methods_are_not_allowed(client, method):
+def test_transactions_reject_other_methods(client, method):
     response = getattr(client, method)("/v2/transactions")
     assert_error(response, 405, "METHOD_NOT_ALLOWED")
     assert response["Allow"] == "GET, HEAD"
@@ -273,23 +275,23 @@ def test_other_methods_are_not_allowed(client, method):
 # Pages
 
 
-def test_a_page_has_50_rows_by_default_and_250_at_most(client, accounts):
+def test_page_size(client, accounts):
     rows_ = [TransactionFactory.build(account=accounts.checking) for _ in range(251)]
     Transaction.objects.bulk_create(rows_)
-    assert [len(page) for page in walk(client)] == [50] * 5 + [1]
-    assert [len(page) for page in walk(client, limit=250)] == [250, 1]
+    assert [len(page) for page in get_all_pages(client)] == [50] * 5 + [1]
+    assert [len(page) for page in get_all_pages(client, limit=250)] == [250, 1]
     assert len(get(client, limit=1).json()["transactions"]) == 1
 
 
 @pytest.mark.parametrize("limit", [1, 2, 4, 5, 6, 12, 13])
-def test_pages_are_newest_first_then_by_id_with_ties_across_pages(client, twelve, limit):
-    pages = walk(client, limit=limit)
-    assert flat(pages) == ids(twelve)
+def test_page_order_with_ties(client, transactions, limit):
+    pages = get_all_pages(client, limit=limit)
+    assert flatten(pages) == ids(transactions)
     assert [len(page) for page in pages[:-1]] == [limit] * (len(pages) - 1)
     assert pages[-1]
 
 
-def test_pages_are_in_the_order_of_the_posted_else_authorised_else_created_date(client, accounts):
+def test_page_order_uses_first_known_date(client, accounts):
     def make(summary, **dates):
         TransactionFactory(account=accounts.checking, summary=summary, **{"posted_date": None, **dates})
 
@@ -299,49 +301,56 @@ def test_pages_are_in_the_order_of_the_posted_else_authorised_else_created_date(
     make("posted on the 5th", status="deleted", posted_date=day(5), created_date=day(1))
     expected = ["posted on the 5th", "created on the 4th", "authorised on the 3rd", "posted on the 2nd"]
     assert summaries(client, status="all") == expected
-    assert len(flat(walk(client, status="all", limit=1))) == 4
+    assert len(flatten(get_all_pages(client, status="all", limit=1))) == 4
 
 
-def test_the_limit_may_change_between_pages(client, twelve):
+def test_limit_can_change_between_pages(client, transactions):
     first = get(client, limit=5).json()
     second = get(client, limit=7, cursor=first["pageInfo"]["nextCursor"]).json()
-    assert [row["id"] for row in first["transactions"] + second["transactions"]] == ids(twelve)
+    assert [row["id"] for row in first["transactions"] + second["transactions"]] == ids(transactions)
     assert second["pageInfo"] == {"nextCursor": None, "hasMore": False}
 
 
-def test_a_page_can_be_asked_for_again(client, twelve):
+def test_page_can_be_requested_again(client, transactions):
     cursor = get(client, limit=5).json()["pageInfo"]["nextCursor"]
     assert get(client, limit=5, cursor=cursor).content == get(client, limit=5, cursor=cursor).content
 
 
-def test_filters_hold_on_every_page(client, accounts, twelve):
-    pages = walk(client, limit=2, bankAccountId=accounts.checking.pk, startDate=day(2))
-    wanted = [each for each in twelve if each.account_id == accounts.checking.pk and each.posted_date >= day(2)]
-    assert flat(pages) == ids(wanted)
+def test_filters_apply_to_every_page(client, accounts, transactions):
+    pages = get_all_pages(client, limit=2, bankAccountId=accounts.checking.pk, startDate=day(2))
+    wanted = [
+        transaction
+        for transaction in transactions
+        if transaction.account_id == accounts.checking.pk and transaction.posted_date >= day(2)
+    ]
+    assert flatten(pages) == ids(wanted)
 
 
-def test_rows_that_come_and_go_between_pages_double_and_hide_no_other(client, accounts, twelve):
-    expected = ids(twelve[:5] + twelve[6:])
+def test_concurrent_changes_do_not_shift_pages(client, accounts, transactions):
+    expected = ids(transactions[:5] + transactions[6:])
 
     def change(page):
         if page == 1:
-            TransactionFactory(account=accounts.checking, posted_date=day(28))  # newer than where the walk is
-            twelve[0].delete()
-            twelve[2].delete()  # the row that the cursor points at
-            twelve[5].delete()
+            # Newer than the current page.
+            TransactionFactory(account=accounts.checking, posted_date=day(28))
+            transactions[0].delete()
+            transactions[2].delete()  # the row in the cursor
+            transactions[5].delete()
 
-    pages = walk(client, change, limit=3)
-    assert flat(pages) == expected
+    pages = get_all_pages(client, change, limit=3)
+    assert flatten(pages) == expected
 
 
-def test_S3_the_scope_is_applied_anew_on_every_page(alice, accounts, twelve):
+@pytest.mark.rule("S3")
+def test_scope_applies_to_every_page(alice, accounts, transactions):
     key, secret = make_key(alice, "Both", [accounts.checking, accounts.savings])
-    pages = walk(ApiClient(secret), lambda page: key.restrict_to([accounts.checking]), limit=4)
-    rest = [each for each in twelve[4:] if each.account_id == accounts.checking.pk]
-    assert flat(pages) == ids(twelve[:4] + rest)
+    pages = get_all_pages(ApiClient(secret), lambda page: key.restrict_to([accounts.checking]), limit=4)
+    rest = [transaction for transaction in transactions[4:] if transaction.account_id == accounts.checking.pk]
+    assert flatten(pages) == ids(transactions[:4] + rest)
 
 
-def test_S3_an_account_taken_out_of_an_account_filter_is_a_404_on_the_next_page(alice, accounts, twelve):
+@pytest.mark.rule("S3")
+def test_removed_account_is_404_on_next_page(alice, accounts, transactions):
     key, secret = make_key(alice, "Both", [accounts.checking, accounts.savings])
     client, query = ApiClient(secret), {"bankAccountId": accounts.savings.pk, "limit": 2}
     cursor = get(client, **query).json()["pageInfo"]["nextCursor"]
@@ -349,23 +358,24 @@ def test_S3_an_account_taken_out_of_an_account_filter_is_a_404_on_the_next_page(
     assert_error(get(client, **query, cursor=cursor), 404, "NOT_FOUND")
 
 
-def test_K4_a_rotation_between_two_pages_ends_the_old_secret_and_not_the_walk(alice, accounts, twelve):
+@pytest.mark.rule("K4")
+def test_rotation_between_pages_keeps_cursor(alice, accounts, transactions):
     key, secret = make_key(alice)
     cursor = get(ApiClient(secret), limit=5).json()["pageInfo"]["nextCursor"]
     new = key.rotate()
     assert get(ApiClient(secret), limit=7, cursor=cursor).status_code == 401
-    assert [row["id"] for row in rows(ApiClient(new), limit=7, cursor=cursor)] == ids(twelve[5:])
+    assert [row["id"] for row in rows(ApiClient(new), limit=7, cursor=cursor)] == ids(transactions[5:])
 
 
 # Cursors
 
 
 @pytest.fixture
-def cursor(client, twelve):
+def cursor(client, transactions):
     return get(client, limit=5).json()["pageInfo"]["nextCursor"]
 
 
-def test_a_cursor_that_was_tampered_with_is_a_400(client, cursor):
+def test_tampered_cursor_is_a_400(client, cursor):
     for place in range(0, len(cursor), 5):
         other = "A" if cursor[place] != "A" else "B"
         broken = cursor[:place] + other + cursor[place + 1 :]
@@ -384,7 +394,7 @@ def test_a_cursor_that_was_tampered_with_is_a_400(client, cursor):
         {"bankAccountId": "checking"},
     ],
 )
-def test_a_cursor_of_other_filters_is_a_400_both_ways(client, accounts, cursor, filters):
+def test_cursor_of_other_filters_is_a_400(client, accounts, cursor, filters):
     if "bankAccountId" in filters:
         filters = {"bankAccountId": accounts.checking.pk}
     Account.objects.update(bank_connection_id="00000000-0000-0000-0000-000000000000")
@@ -394,28 +404,29 @@ def test_a_cursor_of_other_filters_is_a_400_both_ways(client, accounts, cursor, 
     assert_error(get(client, cursor=other), 400, "BAD_REQUEST", "cursor: ")
 
 
-def test_a_cursor_says_the_defaults_and_their_explicit_values_are_the_same(client, cursor):
+def test_cursor_accepts_explicit_defaults(client, cursor):
     assert len(rows(client, cursor=cursor, status="posted")) == 7
 
 
-def test_S3_somebody_elses_cursor_is_a_position_and_leaks_nothing(client, cursor, bob, bobs_account, twelve):
+@pytest.mark.rule("S3")
+def test_cursor_of_other_owner_leaks_nothing(client, cursor, bob, bobs_account, transactions):
     older = TransactionFactory(account=bobs_account, posted_date=day(-10))
     newer = TransactionFactory(account=bobs_account, posted_date=day(28))
     _, secret = make_key(bob)
     assert [row["id"] for row in rows(ApiClient(secret), cursor=cursor)] == ids([older])
-    assert flat(walk(ApiClient(secret))) == ids([newer, older])
+    assert flatten(get_all_pages(ApiClient(secret))) == ids([newer, older])
 
 
-def test_a_cursor_holds_the_last_row_of_its_page_and_nothing_else(client, cursor, twelve, alice, accounts):
+def test_cursor_contains_only_position(client, cursor, transactions, alice, accounts):
     salt = pagination._salt({"status": "posted"})
-    assert signing.loads(cursor, salt=salt) == [twelve[4].posted_date.isoformat(), twelve[4].pk.hex]
+    assert signing.loads(cursor, salt=salt) == [transactions[4].posted_date.isoformat(), transactions[4].pk.hex]
 
 
 @pytest.mark.parametrize("payload", [None, 1, [], ["x"], ["x", "y"], [1, 2], {"a": 1, "b": 2}, ["2026-01-01", 5], "ab"])
-def test_a_signed_cursor_of_another_shape_is_a_400(client, payload):
+def test_signed_cursor_of_other_shape_is_a_400(client, payload):
     signed = signing.dumps(payload, salt=pagination._salt({"status": "posted"}))
     assert_error(get(client, cursor=signed), 400, "BAD_REQUEST", "cursor: ")
 
 
-def test_the_last_page_may_be_exactly_full(client, twelve):
-    assert [len(page) for page in walk(client, limit=4)] == [4, 4, 4]
+def test_full_last_page_has_no_cursor(client, transactions):
+    assert [len(page) for page in get_all_pages(client, limit=4)] == [4, 4, 4]

@@ -1,4 +1,4 @@
-"""S7 and K6: no URL under ``/v2`` is without key and scope, and none of them manages keys."""
+"""Every URL under ``/v2`` requires a key and a scope (S7), and none manages keys (K6)."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ OPEN = {
     "openapi": "describes the API, and is the same for everybody",
 }
 UNSCOPED = {
-    "me": "tells about the owner of the key, not about accounts",
-    "not_found": "answers 404 to everything",
+    "me": "returns the owner of the key, no accounts",
+    "not_found": "always returns 404",
 }
 
 
 def api_urls(patterns):
-    """Yield the name, route and callback of all that ``config.urls`` has under ``/v2``."""
+    """Yield the name, route and callback of every URL under ``/v2``."""
     for entry in patterns:
         if str(entry.pattern).startswith("v2"):
             yield from walk([entry], "/")
@@ -48,7 +48,7 @@ def walk(entries, prefix):
 
 
 def problems(patterns):
-    """Return what is wrong with the views under ``/v2``, as sentences."""
+    """Return the problems of the views under ``/v2``, as sentences."""
     return [f"{route}: {fault}" for name, route, callback in api_urls(patterns) for fault in faults(name, callback)]
 
 
@@ -77,26 +77,28 @@ def faults_of_a_key_view(name, view):
 
 @pytest.fixture
 def urls(accounts):
-    """Every URL under ``/v2``, with the id of an account that the caller can see."""
-    found = list(api_urls(get_resolver().url_patterns))
-    assert len(found) >= 7
+    """Every URL under ``/v2``, with the id of a visible account."""
+    matches = list(api_urls(get_resolver().url_patterns))
+    assert len(matches) >= 7
     made_up = {"not_found": "/v2/nowhere"}
     return {
-        name: made_up.get(name, route.replace("<str:accountId>", str(accounts.cash.pk))) for name, route, _ in found
+        name: made_up.get(name, route.replace("<str:accountId>", str(accounts.cash.pk))) for name, route, _ in matches
     }
 
 
-def test_S7_every_url_of_the_api_asks_for_a_key_and_is_scoped_or_is_a_named_exception():
+@pytest.mark.rule("S7")
+def test_every_api_url_is_scoped_or_exempt():
     assert problems(get_resolver().url_patterns) == []
 
 
-def test_S7_the_named_exceptions_exist_and_are_marked():
-    found = {name: callback for name, _, callback in api_urls(get_resolver().url_patterns)}
-    assert found.keys() >= {*OPEN, *UNSCOPED}
+@pytest.mark.rule("S7")
+def test_exempt_urls_exist_and_are_marked():
+    matches = {name: callback for name, _, callback in api_urls(get_resolver().url_patterns)}
+    assert matches.keys() >= {*OPEN, *UNSCOPED}
     for name, reason in UNSCOPED.items():
-        assert found[name].cls.unscoped_reason == reason
+        assert matches[name].cls.unscoped_reason == reason
     for name in OPEN:
-        assert not found[name].cls.authentication_classes
+        assert not matches[name].cls.authentication_classes
 
 
 class Unscoped(KeyView):
@@ -137,6 +139,7 @@ def plain_view(request):
     return HttpResponse(Account.objects.all())
 
 
+@pytest.mark.rule("S7")
 @pytest.mark.parametrize(
     ("view", "fault"),
     [
@@ -150,25 +153,28 @@ def plain_view(request):
         (plain_view, "is no view of Django REST framework"),
     ],
 )
-def test_S7_a_forgotten_view_is_found_wherever_it_hangs(view, fault):
+def test_unprotected_view_is_reported(view, fault):
     near = [path("v2", include([path("/new", view, name="new")]))]
     deep = [path("v2/more", include([path("/and", include([path("/more", view)]))]))]
     assert f"/v2/new: {fault}" in problems(near)
     assert f"/v2/more/and/more: {fault}" in problems(deep)
 
 
-def test_S7_a_good_view_is_not_complained_about():
+@pytest.mark.rule("S7")
+def test_protected_view_is_not_reported():
     assert problems([path("v2/new", Good.as_view(), name="new"), path("elsewhere", plain_view)]) == []
 
 
-def test_S7_a_view_without_scope_answers_no_good_key(rf, unrestricted):
+@pytest.mark.rule("S7")
+def test_view_without_scope_rejects_keys(rf, unrestricted):
     request = rf.get("/", headers={"authorization": f"Bearer {unrestricted.secret}"})
     response = Unscoped.as_view()(request)
     assert response.status_code == 500
     assert response.data == {"error": {"code": "INTERNAL_ERROR", "message": "Something went wrong on our side."}}
 
 
-def test_K6_no_url_takes_a_session_for_a_key(alices_browser, urls):
+@pytest.mark.rule("K6")
+def test_api_rejects_sessions(alices_browser, urls):
     for name, url in urls.items():
         for method in EVERY_METHOD:
             response = alices_browser.generic(method, url)
@@ -180,9 +186,10 @@ def test_K6_no_url_takes_a_session_for_a_key(alices_browser, urls):
                 assert_unauthorized(response)
 
 
-def test_K6_no_method_anywhere_creates_or_changes_a_key(unrestricted, restricted, alice, urls):
+@pytest.mark.rule("K6")
+def test_api_never_changes_keys(unrestricted, restricted, alice, urls):
     def rows():
-        # Creating an account adds it to the creator's own scope (S5), which test_api_accounts.py looks at.
+        # Creating an account adds it to the key's own scope (S5).
         keys = list(ApiKey.objects.order_by("pk").values())
         return [{k: v for k, v in key.items() if k != "last_used_at"} for key in keys], KeyAccountScope.objects.count()
 

@@ -1,4 +1,4 @@
-"""What the system checks of the site find before it fails late."""
+"""System checks of the site."""
 
 import pytest
 from django.core import checks as django_checks
@@ -8,13 +8,13 @@ from accounts_app import checks
 
 @pytest.fixture
 def workers(monkeypatch):
-    """Tell gunicorn by the environment how many workers to start."""
+    """Set ``WEB_CONCURRENCY``."""
     return lambda number: monkeypatch.setenv("WEB_CONCURRENCY", number)
 
 
 class TestE004:
     @pytest.mark.parametrize("storage", ["redys://:s3cret@localhost", "localhost:6379", "redis://h:s3cret", ""])
-    def test_a_storage_that_cannot_be_used_is_found_and_not_quoted(self, settings, storage):
+    def test_invalid_storage_is_reported_without_value(self, settings, storage):
         settings.RATE_LIMIT_STORAGE = storage
         (message,) = checks.check_kind_of_storage(None)
         assert message.id == "accounts_app.E004"
@@ -25,7 +25,7 @@ class TestE004:
     @pytest.mark.parametrize(
         "storage", ["memory://", "memory:", "redis://h:6379", "rediss://h", "redis+unix:///r.sock"]
     )
-    def test_one_that_can_be_used_is_fine(self, settings, storage):
+    def test_valid_storage_passes(self, settings, storage):
         settings.RATE_LIMIT_STORAGE = storage
         assert checks.check_kind_of_storage(None) == []
 
@@ -33,31 +33,31 @@ class TestE004:
 class TestW002:
     @pytest.mark.parametrize("number", ["2", " 12 "])
     @pytest.mark.parametrize("storage", ["memory://", "memory:"])
-    def test_several_workers_that_count_for_themselves_are_found(self, settings, workers, number, storage):
+    def test_workers_with_memory_storage_are_reported(self, settings, workers, number, storage):
         settings.RATE_LIMIT_STORAGE = storage
         workers(number)
         (message,) = checks.check_rate_limit_storage(None)
         assert message.id == "accounts_app.W002"
-        assert message.msg.startswith(f"WEB_CONCURRENCY asks for {int(number)} workers")
+        assert message.msg.startswith(f"WEB_CONCURRENCY is {int(number)}")
         assert "RATE_LIMIT_STORAGE" in message.hint
         assert not message.is_serious()
 
     @pytest.mark.parametrize("number", ["1", "0", "", "-2", "many", "2.5"])
-    def test_one_worker_or_a_number_that_gunicorn_refuses_is_fine(self, settings, workers, number):
+    def test_one_worker_passes(self, settings, workers, number):
         workers(number)
         assert settings.RATE_LIMIT_STORAGE == "memory://"
         assert checks.check_rate_limit_storage(None) == []
 
-    def test_where_the_environment_says_nothing_nothing_is_known(self, monkeypatch):
+    def test_unset_worker_count_passes(self, monkeypatch):
         monkeypatch.delenv("WEB_CONCURRENCY", raising=False)
         assert checks.check_rate_limit_storage(None) == []
 
-    def test_workers_that_share_a_storage_are_fine(self, settings, workers):
+    def test_workers_with_shared_storage_pass(self, settings, workers):
         settings.RATE_LIMIT_STORAGE = "redis://localhost:6379/0"
         workers("4")
         assert checks.check_rate_limit_storage(None) == []
 
-    def test_it_is_for_deployments_only(self):
+    def test_worker_check_needs_deploy(self):
         registry = django_checks.registry.registry
         assert checks.check_rate_limit_storage in registry.deployment_checks
         assert checks.check_rate_limit_storage not in registry.registered_checks

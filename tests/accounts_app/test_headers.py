@@ -1,4 +1,4 @@
-"""What every answer of the site has in its headers, and that its pages can live with it."""
+"""Response headers, and pages that follow the content security policy."""
 
 import re
 from pathlib import Path
@@ -42,9 +42,9 @@ def operators_browser(db):
     return client
 
 
-def read(answer):
-    """Return the body. A static file is closed when it has been read to its end."""
-    return b"".join(answer)
+def read(response):
+    """Return the body. Reading all of it closes a static file."""
+    return b"".join(response)
 
 
 def failing(browser):
@@ -59,8 +59,8 @@ def without_token(path, **data):
 
 def too_many_attempts():
     for _ in range(11):
-        answer = Client().post("/login", {"username": "nobody@example.com", "password": "x"}, secure=True)
-    return answer
+        response = Client().post("/login", {"username": "nobody@example.com", "password": "x"}, secure=True)
+    return response
 
 
 KINDS = {
@@ -102,40 +102,40 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_answer_has_every_header(kind, alice, alices_browser, operators_browser, key):
+def test_every_response_has_security_headers(kind, alice, alices_browser, operators_browser, key):
     if kind == "API 403":
         type(alice).objects.update(storage_mode=False)
     status, ask = KINDS[kind]
-    answer = ask(alice=alices_browser, operator=operators_browser, key=key)
-    read(answer)
-    assert answer.status_code == status
-    assert {name: answer.get(name) for name in EXPECTED} == EXPECTED
+    response = ask(alice=alices_browser, operator=operators_browser, key=key)
+    read(response)
+    assert response.status_code == status
+    assert {name: response.get(name) for name in EXPECTED} == EXPECTED
     for feature in ("camera", "microphone", "geolocation", "payment", "usb"):
-        assert f"{feature}=()" in answer["Permissions-Policy"].split(", ")
-    assert "clipboard-write" not in answer["Permissions-Policy"]  # Copy writes there
-    assert "Access-Control-Allow-Origin" not in answer
+        assert f"{feature}=()" in response["Permissions-Policy"].split(", ")
+    assert "clipboard-write" not in response["Permissions-Policy"]  # for the Copy button
+    assert "Access-Control-Allow-Origin" not in response
 
 
-def test_the_headers_middleware_is_before_all_that_answer():
+def test_middleware_order():
     log, first = django_settings.MIDDLEWARE[:2]
     assert log.endswith(RequestLogMiddleware.__name__)
     assert first.endswith(SecurityHeadersMiddleware.__name__)
 
 
-def test_a_header_that_a_view_has_set_stays():
+def test_header_of_view_is_kept():
     def view(request):
         return HttpResponse(headers={"Cross-Origin-Resource-Policy": "cross-origin"})
 
-    answer = SecurityHeadersMiddleware(view)(RequestFactory().get("/"))
-    assert answer["Cross-Origin-Resource-Policy"] == "cross-origin"
-    assert answer["Content-Security-Policy"] == EXPECTED["Content-Security-Policy"]
+    response = SecurityHeadersMiddleware(view)(RequestFactory().get("/"))
+    assert response["Cross-Origin-Resource-Policy"] == "cross-origin"
+    assert response["Content-Security-Policy"] == EXPECTED["Content-Security-Policy"]
 
 
-def test_hsts_is_sent_over_tls_only(db):
+def test_hsts_needs_tls(db):
     assert "Strict-Transport-Security" not in Client().get("/login")
 
 
-def test_with_debug_on_only_djangos_own_error_pages_are_without_the_policy(settings, alices_browser):
+def test_only_debug_pages_lack_policy(settings, alices_browser):
     settings.DEBUG = True
     assert "Content-Security-Policy" not in alices_browser.get("/nothing-here")
     assert "Content-Security-Policy" not in failing(alices_browser)
@@ -146,10 +146,10 @@ def test_with_debug_on_only_djangos_own_error_pages_are_without_the_policy(setti
     assert "Content-Security-Policy" in ApiClient().get("/v2/nowhere")
 
 
-def test_cookies_are_out_of_reach_of_scripts_and_of_other_sites(alice):
+def test_cookie_flags(alice):
     browser = Client()
     browser.post("/login", {"username": alice.email, "password": PASSWORD})
-    browser.get("/settings/data")  # its forms need a token
+    browser.get("/settings/data")  # its forms need a CSRF token
     for name in ("csrftoken", "sessionid"):
         cookie = browser.cookies[name]
         assert (cookie["httponly"], cookie["secure"], cookie["samesite"]) == (True, True, "Lax")
@@ -170,12 +170,12 @@ def problems(text):
 
 
 @pytest.mark.parametrize("template", OWN_TEMPLATES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_template_holds_what_the_policy_forbids(template):
+def test_templates_follow_policy(template):
     assert problems(template.read_text()) == []
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "problem"),
     [
         ('<p style="color: red">', "a style"),
         ("<style>", "a style"),
@@ -188,22 +188,22 @@ def test_no_template_holds_what_the_policy_forbids(template):
         ("<base href=/>", "an address of another host"),
     ],
 )
-def test_what_the_policy_forbids_is_found(text, found):
-    assert problems(text) == [found]
+def test_policy_violations_are_detected(text, problem):
+    assert problems(text) == [problem]
 
 
-def test_templates_are_looked_at():
+def test_template_search_finds_templates():
     assert len(OWN_TEMPLATES) > 30
 
 
 # The icon
 
 
-def test_favicon_ico_leads_to_the_icon_and_may_be_kept(client):
-    answer = client.get("/favicon.ico")
-    assert answer.status_code == 301
-    assert answer["Cache-Control"] == "public, max-age=86400"
-    assert "Cookie" not in answer.get("Vary", "")
-    icon = client.get(answer.url)
+def test_favicon_redirects_and_is_cached(client):
+    response = client.get("/favicon.ico")
+    assert response.status_code == 301
+    assert response["Cache-Control"] == "public, max-age=86400"
+    assert "Cookie" not in response.get("Vary", "")
+    icon = client.get(response.url)
     assert icon["Content-Type"] == "image/svg+xml"
     assert len(read(icon)) < 700

@@ -1,4 +1,4 @@
-"""What several processes and threads count together."""
+"""Rate limits shared by threads."""
 
 import threading
 import time
@@ -7,14 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from accounts_app import limiter
 
 
-def test_two_threads_that_come_first_at_once_build_one_storage(monkeypatch):
-    """Two would each count for itself, and building two at once can fail."""
+def test_concurrent_threads_share_one_storage(monkeypatch):
+    """Two storages would count separately, and creating two at once can fail."""
     build, built = limiter.storage_from_string, []
     both = threading.Barrier(2)
 
     def slowly(*args, **options):
         built.append(build(*args, **options))
-        time.sleep(0.05)  # time enough for the other thread to come here too, if it may
+        time.sleep(0.05)  # lets the other thread arrive
         return built[-1]
 
     def come():
@@ -23,6 +23,6 @@ def test_two_threads_that_come_first_at_once_build_one_storage(monkeypatch):
 
     monkeypatch.setattr(limiter, "storage_from_string", slowly)
     with ThreadPoolExecutor(2) as pool:
-        first, second = (each.result(10) for each in [pool.submit(come), pool.submit(come)])
+        first, second = (item.result(10) for item in [pool.submit(come), pool.submit(come)])
     assert first is second
     assert len(built) == 1

@@ -1,4 +1,4 @@
-"""Where a request comes from, and whether it came over TLS, with proxies in front and without."""
+"""The client's address and scheme, with and without proxies."""
 
 import re
 
@@ -22,7 +22,7 @@ def address(count, forwarded_for, settings, connected=PROXY):
 
 @pytest.mark.parametrize("count", [None, 0])
 @pytest.mark.parametrize("header", [None, CLIENT, f"{OTHER}, {CLIENT}", "", "nonsense"])
-def test_without_proxies_the_header_is_not_looked_at(settings, count, header):
+def test_header_is_ignored_without_proxies(settings, count, header):
     assert address(count, header, settings, connected="192.0.2.4") == "192.0.2.4"
 
 
@@ -30,7 +30,7 @@ def test_without_proxies_the_header_is_not_looked_at(settings, count, header):
     ("count", "header"),
     [
         (1, CLIENT),
-        (1, f"{OTHER}, {CLIENT}"),  # what the client itself has sent stands at the left
+        (1, f"{OTHER}, {CLIENT}"),  # the client's own entry is at the left
         (1, f"{OTHER},{OTHER},,nonsense,[::1,{CLIENT}"),
         (1, f"{'a' * 10_000}, {CLIENT}"),
         (1, f"{OTHER}\t ,\t  {CLIENT}  "),
@@ -38,18 +38,18 @@ def test_without_proxies_the_header_is_not_looked_at(settings, count, header):
         (2, f"{CLIENT}, 10.0.0.2"),
         (2, f"{OTHER}, {CLIENT}, 10.0.0.2"),
         (2, f"{OTHER}, {CLIENT}:1, 10.0.0.2:2"),
-        (2, f"{CLIENT}, nonsense"),  # what the proxy in the middle calls the outermost
+        (2, f"{CLIENT}, nonsense"),  # the address of the outermost proxy
         (3, f"{OTHER}, {CLIENT}, 10.0.0.3, 10.0.0.2"),
     ],
 )
-def test_behind_proxies_it_is_what_the_outermost_of_them_wrote(settings, count, header):
+def test_address_is_entry_of_outermost_proxy(settings, count, header):
     assert address(count, header, settings) == CLIENT
 
 
 @pytest.mark.parametrize(
     "entry", ["2001:db8::7", "[2001:db8::7]", "[2001:db8::7]:4711", "2001:0DB8:0:0::7", " [2001:db8::7]:1 "]
 )
-def test_an_ipv6_address_is_read_as_proxies_write_it(settings, entry):
+def test_ipv6_address_formats(settings, entry):
     assert address(1, f"{OTHER}, {entry}", settings) == "2001:db8::7"
 
 
@@ -70,15 +70,15 @@ def test_an_ipv6_address_is_read_as_proxies_write_it(settings, entry):
         (1, f"[{CLIENT}]:1:1"),
         (1, "203.0.113.7\nx"),
         (1, "3405803783"),
-        (2, CLIENT),  # it did not come through two: whoever wrote this, it was not the outermost
+        (2, CLIENT),  # fewer entries than proxies
         (3, f"{OTHER}, {CLIENT}"),
     ],
 )
-def test_where_the_header_has_no_such_address_it_is_who_is_connected(settings, count, header):
+def test_invalid_entry_falls_back_to_connection(settings, count, header):
     assert address(count, header, settings) == PROXY
 
 
-def test_behind_a_unix_socket_the_header_is_all_there_is(settings):
+def test_unix_socket(settings):
     assert address(1, CLIENT, settings, connected="") == CLIENT
     assert address(1, None, settings, connected="") == ""
 
@@ -89,15 +89,15 @@ def attempt(forwarded_for, **typed):
 
 
 @pytest.mark.parametrize(("count", "written"), [(None, ""), (0, ""), (1, CLIENT), (2, f"{CLIENT}, 10.0.0.2")])
-def test_a_guesser_who_forges_the_header_stays_one_source(alice, settings, count, written):
+def test_forged_header_does_not_evade_limit(alice, settings, count, written):
     settings.TRUSTED_PROXY_COUNT = count
-    for each in range(10):
-        assert attempt(f"192.0.2.{each}, {written}") == 200
+    for number in range(10):
+        assert attempt(f"192.0.2.{number}, {written}") == 200
     assert attempt(f"192.0.2.99, {written}") == 429
-    assert attempt(f"192.0.2.99, 2001:db8::{each}, {written}", password=PASSWORD) == 429
+    assert attempt(f"192.0.2.99, 2001:db8::{number}, {written}", password=PASSWORD) == 429
 
 
-def test_behind_a_proxy_a_guesser_hinders_no_other_client(alice, settings):
+def test_limit_separates_clients_behind_proxy(alice, settings):
     settings.TRUSTED_PROXY_COUNT = 1
     for _ in range(10):
         attempt(CLIENT)
@@ -105,11 +105,11 @@ def test_behind_a_proxy_a_guesser_hinders_no_other_client(alice, settings):
     assert attempt(OTHER, password=PASSWORD) == 302
 
 
-# TLS that ends at the proxy
+# TLS at the proxy
 
 
 @pytest.mark.parametrize(("count", "trusted"), [(None, None), ("0", None), ("1", TLS), ("2", TLS)])
-def test_the_header_about_tls_is_trusted_with_a_proxy_only_and_the_one_about_the_host_never(tmp_path, count, trusted):
+def test_only_forwarded_proto_is_trusted(tmp_path, count, trusted):
     printed = (
         "import django; django.setup(); from django.conf import settings as s;"
         "print([s.TRUSTED_PROXY_COUNT, s.SECURE_PROXY_SSL_HEADER, s.USE_X_FORWARDED_HOST, s.USE_X_FORWARDED_PORT])"
@@ -122,7 +122,7 @@ def test_the_header_about_tls_is_trusted_with_a_proxy_only_and_the_one_about_the
 
 
 def create_key(browser, **extra):
-    """Return the page with the secret of a new key."""
+    """Create a key and return the page with its secret."""
     form = browser.get("/settings/api/keys/new", **extra).content.decode()
     nonce = re.search(r'name="nonce" value="([^"]+)"', form).group(1)
     sent = {"name": "Key", "share_all_accounts": "on", "nonce": nonce}
@@ -130,9 +130,7 @@ def create_key(browser, **extra):
 
 
 @pytest.mark.parametrize(("trusted", "scheme"), [(TLS, "https"), (None, "http")])
-def test_the_line_to_try_a_secret_begins_with_the_scheme_that_the_proxy_tells(
-    alices_browser, accounts, settings, trusted, scheme
-):
+def test_curl_example_uses_forwarded_scheme(alices_browser, accounts, settings, trusted, scheme):
     settings.SECURE_PROXY_SSL_HEADER = trusted
     page = create_key(alices_browser, **BY_PROXY, HTTP_X_FORWARDED_HOST="evil.example")
     assert re.search(r"\bcurl\b[^<]*", page)
@@ -140,37 +138,37 @@ def test_the_line_to_try_a_secret_begins_with_the_scheme_that_the_proxy_tells(
     assert "evil.example" not in page
 
 
-@pytest.mark.parametrize(("trusted", "told"), [(TLS, True), (None, False)])
-def test_browsers_are_told_to_stay_on_tls_where_the_proxy_says_that_they_are(client, db, settings, trusted, told):
+@pytest.mark.parametrize(("trusted", "has_hsts"), [(TLS, True), (None, False)])
+def test_hsts_behind_proxy(client, db, settings, trusted, has_hsts):
     settings.SECURE_PROXY_SSL_HEADER = trusted
-    assert client.get("/login", HTTP_X_FORWARDED_PROTO="https").has_header("Strict-Transport-Security") is told
+    assert client.get("/login", HTTP_X_FORWARDED_PROTO="https").has_header("Strict-Transport-Security") is has_hsts
     assert not client.get("/login", HTTP_X_FORWARDED_PROTO="http").has_header("Strict-Transport-Security")
 
 
-def test_a_form_sent_over_tls_by_way_of_a_proxy_needs_no_list_of_origins(db, settings):
+def test_csrf_behind_proxy_needs_no_origins(db, settings):
     settings.SECURE_PROXY_SSL_HEADER = TLS
     browser = Client(enforce_csrf_checks=True)
     page = browser.get("/login", **BY_PROXY).content.decode()
     token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page).group(1)
     for origin, status in (("https://testserver", 200), ("https://evil.example", 403)):
         sent = {"username": "a", "password": "b", "csrfmiddlewaretoken": token}
-        answer = browser.post("/login", sent, **BY_PROXY, HTTP_ORIGIN=origin)
-        assert answer.status_code == status
+        response = browser.post("/login", sent, **BY_PROXY, HTTP_ORIGIN=origin)
+        assert response.status_code == status
 
 
-def test_redirects_to_tls_are_off_until_they_are_asked_for(db, settings):
+def test_tls_redirect_is_off_by_default(db, settings):
     assert Client().get("/login").status_code == 200
     settings.SECURE_SSL_REDIRECT = True
     assert Client().get("/login", HTTP_HOST="testserver").url == "https://testserver/login"
 
 
-def test_a_redirect_to_tls_ends_where_the_proxy_says_that_it_is_tls(client, db, settings):
+def test_tls_redirect_behind_proxy(client, db, settings):
     settings.SECURE_SSL_REDIRECT, settings.SECURE_PROXY_SSL_HEADER = True, TLS
     assert client.get("/login", HTTP_X_FORWARDED_PROTO="https").status_code == 200
     assert client.get("/login", HTTP_X_FORWARDED_PROTO="http").status_code == 301
 
 
 @pytest.mark.parametrize(("path", "status"), [("/v2/health", 200), ("/v2/me", 401), ("/v2", 401), ("/v2x", 301)])
-def test_the_api_redirects_nobody_who_has_sent_a_secret_already(client, db, settings, path, status):
+def test_api_does_not_redirect_to_tls(client, db, settings, path, status):
     settings.SECURE_SSL_REDIRECT = True
     assert client.get(path).status_code == status

@@ -1,4 +1,4 @@
-"""Sign-in, its limit against guessing, passwords, and the error pages."""
+"""Sign-in, its limits, passwords, and the error pages."""
 
 import re
 from datetime import UTC, datetime
@@ -42,13 +42,13 @@ def guess(times=10, **attempted):
 
 
 def reset(times=1, email=ALICE, **extra):
-    """Ask for so many mails, and return the last answer."""
+    """Request reset e-mails. Return the last response."""
     return [Client().post("/password/reset", {"email": email}, **extra) for _ in range(times)][-1]
 
 
 @pytest.fixture
-def hashed(monkeypatch):
-    """How many passwords are hashed, as a list that grows."""
+def hash_calls(monkeypatch):
+    """A list with one entry per hashed password."""
     calls, encode = [], MD5PasswordHasher.encode
 
     def counted(self, password, *args, **kwargs):
@@ -62,46 +62,48 @@ def hashed(monkeypatch):
 # Sign-in
 
 
-def test_slash_goes_to_api_settings_by_way_of_sign_in(alice):
+def test_root_redirects_to_sign_in(alice):
     browser = Client()
-    answer = browser.get("/", follow=True)
-    assert answer.redirect_chain[-1][0] == "/login?next=/settings/api"
-    answer = browser.post(answer.redirect_chain[-1][0], {"username": "alice@example.com", "password": PASSWORD})
-    assert answer.url == "/settings/api"
+    response = browser.get("/", follow=True)
+    assert response.redirect_chain[-1][0] == "/login?next=/settings/api"
+    response = browser.post(response.redirect_chain[-1][0], {"username": "alice@example.com", "password": PASSWORD})
+    assert response.url == "/settings/api"
 
 
-@pytest.mark.parametrize("typed", ["ALICE@example.com", "alice@EXAMPLE.com", "ａlice@example.com"])  # look-alike
-def test_sign_in_takes_the_address_in_any_case(alice, typed):
-    answer = Client().post("/login", {"username": typed, "password": PASSWORD})
-    assert answer.status_code == 302
+# Look-alike.
+@pytest.mark.parametrize("typed", ["ALICE@example.com", "alice@EXAMPLE.com", "ａlice@example.com"])
+def test_email_case_is_ignored(alice, typed):
+    response = Client().post("/login", {"username": typed, "password": PASSWORD})
+    assert response.status_code == 302
 
 
-def test_sign_in_says_the_same_of_a_wrong_password_and_of_nobody(alice):
+def test_unknown_user_gets_same_message(alice):
     wrong = Client().post("/login", {"username": "alice@example.com", "password": "wrong"}).content.decode()
     nobody = Client().post("/login", {"username": "nobody@example.com", "password": "wrong"}).content.decode()
     sentence = re.search(r'<ul class="errorlist nonfield">.*?</ul>', wrong).group()
     assert sentence in nobody
 
 
-def test_a_failed_sign_in_keeps_the_typed_address_and_not_the_password(alice):
+def test_failure_keeps_email_only(alice):
     page = attempt(ALICE.upper()).content.decode()
     assert f'value="{ALICE.upper()}"' in page
     assert WRONG not in page
 
 
-def test_a_failed_sign_in_keeps_where_one_wanted_to_go(alice):
+def test_failure_keeps_next(alice):
     browser, path = Client(), "/login?next=/settings/data"
     page = browser.post(path, {"username": ALICE, "password": "wrong"}).content.decode()
-    assert '<form method="post" novalidate>' in page  # with no action: it is sent to the same address
+    # No action, so it is submitted to the same URL.
+    assert '<form method="post" novalidate>' in page
     assert browser.post(path, {"username": ALICE, "password": PASSWORD}).url == "/settings/data"
 
 
 @pytest.mark.parametrize("elsewhere", ["https://evil.example/", "//evil.example", "javascript:alert(1)"])
-def test_sign_in_leads_to_no_other_site(alice, elsewhere):
+def test_next_must_be_same_site(alice, elsewhere):
     assert attempt(password=PASSWORD, path=f"/login?next={elsewhere}").url == "/settings/api"
 
 
-def test_sign_in_asks_phones_for_the_right_keyboard_and_browsers_for_what_they_keep(db):
+def test_form_input_attributes(db):
     page = Client().get("/login").content.decode()
     email, password = (re.search(f'<input[^>]*name="{name}"[^>]*>', page).group() for name in ("username", "password"))
     assert 'inputmode="email"' in email
@@ -118,7 +120,7 @@ def test_sign_out(alices_browser):
 
 
 @pytest.mark.parametrize("path", SIGN_IN_PAGES)
-def test_the_eleventh_guess_is_refused_and_told_when_to_come_back(alice, path):
+def test_limit_returns_429_with_retry_after(alice, path):
     guess(path=path)
     refused = attempt(path=path)
     assert refused.status_code == 429
@@ -129,29 +131,29 @@ def test_the_eleventh_guess_is_refused_and_told_when_to_come_back(alice, path):
 
 
 @pytest.mark.parametrize("path", SIGN_IN_PAGES)
-def test_the_right_password_is_refused_as_well_and_no_password_is_hashed(db, path, hashed):
+def test_limit_rejects_without_hashing(db, path, hash_calls):
     UserFactory(email=ALICE, is_staff=True)
     guess(path=path)
-    hashed.clear()
+    hash_calls.clear()
     assert attempt(password=PASSWORD, path=path).status_code == 429
     assert attempt(password=WRONG, path=path).status_code == 429
-    assert hashed == []
+    assert hash_calls == []
 
 
-def test_the_admin_is_no_second_door(alice):
+def test_admin_sign_in_shares_limit(alice):
     guess(5)
     guess(5, path="/admin/login/")
     for path in SIGN_IN_PAGES:
         assert attempt(password=PASSWORD, path=path).status_code == 429
 
 
-def test_the_admin_tells_nothing_of_a_right_password_by_its_count(alice):
-    """Alice is no staff, so that her right password is a failure there too, and must count as one."""
+def test_admin_count_does_not_reveal_password(alice):
+    """Alice is not staff, so the correct password fails there too and must be counted."""
     guess(10, password=PASSWORD, path="/admin/login/")
     assert attempt(path="/admin/login/").status_code == 429
 
 
-def test_nobody_gets_the_same_as_somebody(alice):
+def test_unknown_email_is_limited_too(alice):
     guess()
     guess(email="nobody@example.com")
     somebody, nobody = attempt(), attempt(email="nobody@example.com")
@@ -159,7 +161,7 @@ def test_nobody_gets_the_same_as_somebody(alice):
     assert set(somebody.headers) == set(nobody.headers)
 
 
-def test_another_address_and_another_caller_are_not_hindered(alice, bob):
+def test_limit_is_per_source_and_email(alice, bob):
     guess()
     assert attempt(email=bob.email, password=PASSWORD).status_code == 302
     assert attempt(password=PASSWORD, REMOTE_ADDR="198.51.100.7").status_code == 302
@@ -177,15 +179,15 @@ def test_another_address_and_another_caller_are_not_hindered(alice, bob):
         " " * 500 + ALICE,
     ],
 )
-def test_all_spellings_of_an_address_are_one(alice, typed):
-    assert attempt(email=typed, password=PASSWORD).status_code == 302  # a spelling that signs in
+def test_email_spellings_share_limit(alice, typed):
+    assert attempt(email=typed, password=PASSWORD).status_code == 302  # a spelling that can sign in
     guess(5)
     guess(5, email=typed)
     assert attempt(email=typed, password=PASSWORD).status_code == 429
     assert attempt(password=PASSWORD).status_code == 429
 
 
-def test_the_window_passes(alice):
+def test_limit_expires(alice):
     with time_machine.travel("2026-01-15 12:00:00+00:00", tick=False) as clock:
         guess()
         wait = int(attempt()["Retry-After"])
@@ -196,7 +198,7 @@ def test_the_window_passes(alice):
         assert attempt(password=PASSWORD).status_code == 302
 
 
-def test_refused_attempts_do_not_make_the_wait_longer(alice):
+def test_rejected_attempts_do_not_extend_wait(alice):
     with time_machine.travel("2026-01-15 12:00:00+00:00", tick=False) as clock:
         guess()
         for _ in range(4):
@@ -206,20 +208,20 @@ def test_refused_attempts_do_not_make_the_wait_longer(alice):
         assert attempt(password=PASSWORD).status_code == 302
 
 
-def test_an_owner_who_mistypes_is_not_hindered(alice):
+def test_success_clears_attempts(alice):
     for _ in range(6):
         guess(2)
         assert attempt(password=PASSWORD).status_code == 302
 
 
-def test_signing_in_often_is_not_hindered(alice):
+def test_repeated_success_is_not_limited(alice):
     for _ in range(15):
         assert attempt(password=PASSWORD).status_code == 302
 
 
 @pytest.mark.parametrize("path", SIGN_IN_PAGES)
-def test_a_guesser_with_a_session_of_his_own_is_limited_too(alice, bob, path):
-    """Where one is signed in, the answer is a redirect whatever is sent: it must not pass for a success."""
+def test_signed_in_attacker_is_limited(alice, bob, path):
+    """Signed-in users are always redirected. That must not count as a success."""
     guess(9)
     browser = Client()
     browser.force_login(bob)
@@ -227,8 +229,8 @@ def test_a_guesser_with_a_session_of_his_own_is_limited_too(alice, bob, path):
     assert attempt(password=PASSWORD).status_code == 429
 
 
-def test_guesses_sent_at_once_are_counted_each(alice, monkeypatch):
-    """Counted when they come, not when they have failed: hashing takes long enough to send all others meanwhile."""
+def test_parallel_attempts_are_counted(alice, monkeypatch):
+    """Attempts are counted before hashing, which is slow enough for many parallel requests."""
     checked = []
 
     def check_while_the_next_comes(form):
@@ -242,7 +244,7 @@ def test_guesses_sent_at_once_are_counted_each(alice, monkeypatch):
     assert len(checked) == 10
 
 
-def test_a_callers_ipv6_network_is_one_caller_and_an_ipv4_address_in_it_is_not(alice):
+def test_ipv6_network_is_one_source(alice):
     guess(5, REMOTE_ADDR="2001:db8::1")
     guess(5, REMOTE_ADDR="2001:db8::ffff:2")
     assert attempt(REMOTE_ADDR="2001:db8::3").status_code == 429
@@ -252,24 +254,24 @@ def test_a_callers_ipv6_network_is_one_caller_and_an_ipv4_address_in_it_is_not(a
     assert attempt(REMOTE_ADDR="::ffff:192.0.2.2").status_code == 200
 
 
-def test_without_a_callers_address_there_is_a_limit_too(alice):
+def test_limit_without_client_address(alice):
     guess(10, REMOTE_ADDR="")
     assert attempt(REMOTE_ADDR="").status_code == 429
 
 
 @pytest.mark.parametrize("email", ["", "\x00", "a" * 100_000, "ﷺ" * 254])
-def test_what_is_no_address_is_counted_and_breaks_nothing(db, email):
+def test_malformed_email_is_counted(db, email):
     guess(10, email=email)
     assert attempt(email=email).status_code == 429
 
 
-def test_looking_at_the_page_is_no_attempt(alice):
+def test_get_is_no_attempt(alice):
     for _ in range(15):
         assert Client().get("/login").status_code == 200
     assert attempt(password=PASSWORD).status_code == 302
 
 
-def test_the_limit_is_a_setting(alice, settings):
+def test_limit_is_configurable(alice, settings):
     settings.SIGN_IN_LIMIT = "2/hour"
     guess(2)
     refused = attempt(password=PASSWORD)
@@ -277,7 +279,7 @@ def test_the_limit_is_a_setting(alice, settings):
     assert "Wait 60 minutes" in refused.content.decode()
 
 
-def test_sign_in_works_while_the_storage_is_down(alice, monkeypatch, caplog):
+def test_sign_in_works_without_storage(alice, monkeypatch, caplog):
     def down(*args):
         raise StorageError(ConnectionError("refused"))
 
@@ -287,30 +289,30 @@ def test_sign_in_works_while_the_storage_is_down(alice, monkeypatch, caplog):
     assert attempt(password=PASSWORD).status_code == 302
     reset(times=6)
     assert len(mail.outbox) == 6
-    told = [record.getMessage() for record in caplog.records if record.name == "accounts_app.limiter"]
-    assert len(told) == len(set(told))  # each once a minute
-    assert "Sign-in is not limited: RATE_LIMIT_STORAGE cannot be reached." in told
+    message = [record.getMessage() for record in caplog.records if record.name == "accounts_app.limiter"]
+    assert len(message) == len(set(message))  # each at most once a minute
+    assert "Sign-in is not limited: RATE_LIMIT_STORAGE cannot be reached." in message
 
 
-def test_the_storage_holds_no_address(alice):
+def test_storage_contains_no_email(alice):
     guess(1)
     reset()
-    kept = repr(vars(limiter._limiter("memory://").storage))
-    assert "password-reset" in kept
-    assert ALICE not in kept
-    assert "127.0.0.1" not in kept
+    stored = repr(vars(limiter._limiter("memory://").storage))
+    assert "password-reset" in stored
+    assert ALICE not in stored
+    assert "127.0.0.1" not in stored
 
 
-def test_the_way_back_keeps_where_one_wanted_to_go(alice):
+def test_429_page_keeps_next(alice):
     path = "/login?next=/settings/data"
     guess(path=path)
     assert f'href="{path}"' in attempt(path=path).content.decode()
 
 
-def test_the_api_has_no_part_in_the_limit(alice, unrestricted):
+def test_api_ignores_sign_in_limit(alice, unrestricted):
     guess()
-    for each in range(50):
-        attempt(email=f"nobody{each}@example.com")
+    for number in range(50):
+        attempt(email=f"nobody{number}@example.com")
     assert attempt(email="bob@example.com").status_code == 429
     assert unrestricted.client.get("/v2/me").status_code == 200
     for _ in range(60):
@@ -318,7 +320,7 @@ def test_the_api_has_no_part_in_the_limit(alice, unrestricted):
     assert attempt(password=PASSWORD, REMOTE_ADDR="198.51.100.7").status_code == 302
 
 
-# Growing delays, as they are by default
+# Default limits
 
 
 @pytest.fixture
@@ -326,28 +328,28 @@ def default_limit(settings):
     settings.SIGN_IN_LIMIT = re.search(r'"SIGN_IN_LIMIT", default="(.+)"', SETTINGS.read_text()).group(1)
 
 
-def test_who_goes_on_guessing_waits_longer_and_longer_and_never_more_than_15_minutes(alice, default_limit):
+def test_waits_grow_up_to_15_minutes(alice, default_limit):
     waits, started = [], datetime(2026, 1, 15, 12, tzinfo=UTC)
     with time_machine.travel(started, tick=False) as clock:
         for _ in range(40):
-            answer = attempt()
-            if answer.status_code == 429:
-                waits.append(int(answer["Retry-After"]))
+            response = attempt()
+            if response.status_code == 429:
+                waits.append(int(response["Retry-After"]))
                 clock.shift(waits[-1] + 0.001)
-                answer = attempt()
-            assert answer.status_code == 200
-    assert waits[:3] == [60, 240, 600]  # after the first five, until these are 1, 5 and 15 minutes old
+                response = attempt()
+            assert response.status_code == 200
+    assert waits[:3] == [60, 240, 600]  # until the first five are 1, 5 and 15 minutes old
     assert max(waits) <= 15 * 60
 
 
-def test_a_few_mistakes_cost_nothing(alice, default_limit):
+def test_four_mistakes_are_allowed(alice, default_limit):
     guess(4)
     assert attempt(password=PASSWORD).status_code == 302
     guess(4)
     assert attempt(password=PASSWORD).status_code == 302
 
 
-def test_the_page_tells_the_wait_in_words(alice, default_limit):
+def test_429_page_shows_duration(alice, default_limit):
     with time_machine.travel("2026-01-15 12:00:00+00:00", tick=False) as clock:
         guess(5)
         assert "Wait 1 minute, then" in attempt().content.decode()
@@ -358,7 +360,7 @@ def test_the_page_tells_the_wait_in_words(alice, default_limit):
         assert "Wait 4 minutes, then" in attempt().content.decode()
 
 
-def test_who_is_refused_by_one_window_fills_no_other(alice, settings):
+def test_rejected_hit_does_not_fill_other_windows(alice, settings):
     settings.SIGN_IN_LIMIT = "3/minute; 6/hour"
     with time_machine.travel("2026-01-15 12:00:00+00:00", tick=False) as clock:
         guess(3)
@@ -367,72 +369,72 @@ def test_who_is_refused_by_one_window_fills_no_other(alice, settings):
         clock.shift(61)
         guess(3)
         clock.shift(3590 - 61)
-        # The hour is full, and does not let the minute fill: ten seconds later there is room in both.
+        # The full hour must not fill the minute: ten seconds later both have room.
         for _ in range(20):
             assert attempt().status_code == 429
         clock.shift(11)
         guess(3)
 
 
-def test_who_comes_when_another_takes_the_last_place_does_not_get_through(alice, settings, monkeypatch):
-    """Both have seen that there was room: what is counted decides."""
+def test_last_place_is_taken_once(alice, settings, monkeypatch):
+    """Both requests pass the check, and only one is counted."""
     settings.SIGN_IN_LIMIT = "5/minute; 3/hour"
     monkeypatch.setattr(limiter, "has_room", lambda *counted: True)
     guess(3)
     assert attempt(password=PASSWORD).status_code == 429
 
 
-def test_the_wait_is_that_of_all_windows_that_are_full(alice, settings):
+def test_wait_covers_all_full_windows(alice, settings):
     settings.SIGN_IN_LIMIT = "2/minute; 2/hour"
     guess(2)
     assert 3590 <= int(attempt()["Retry-After"]) <= 3600
 
 
-def test_success_empties_all_windows(alice, settings):
+def test_success_clears_all_windows(alice, settings):
     settings.SIGN_IN_LIMIT = "3/minute; 4/hour"
     for _ in range(5):
         guess(2)
         assert attempt(password=PASSWORD).status_code == 302
 
 
-# One source, many addresses
+# Limit per source
 
 
 def spray(times, **extra):
-    for each in range(times):
-        assert attempt(email=f"user{each}@example.com", **extra).status_code == 200
+    for number in range(times):
+        assert attempt(email=f"user{number}@example.com", **extra).status_code == 200
 
 
-def test_one_password_at_many_addresses_is_limited_and_other_sources_are_not(alice, settings, hashed):
+def test_password_spraying_is_limited(alice, settings, hash_calls):
     settings.SIGN_IN_SOURCE_LIMIT = "20/15 minutes"
     spray(20)
-    hashed.clear()
+    hash_calls.clear()
     refused = attempt(password=PASSWORD)
     assert refused.status_code == 429
     assert 0 < int(refused["Retry-After"]) <= 15 * 60
-    assert "your network address" in refused.content.decode()
+    assert "from your network" in refused.content.decode()
     assert attempt(path="/admin/login/").status_code == 429
-    assert hashed == []
+    assert hash_calls == []
     assert attempt(password=PASSWORD, REMOTE_ADDR="198.51.100.7").status_code == 302
 
 
-def test_a_success_of_ones_own_does_not_clear_what_the_source_has_failed(alice, bob, settings):
+def test_success_keeps_failures_of_source(alice, bob, settings):
     settings.SIGN_IN_SOURCE_LIMIT = "6/15 minutes"
-    for each in range(6):
-        attempt(email=f"user{each}@example.com")
-        if each < 5:
+    for number in range(6):
+        attempt(email=f"user{number}@example.com")
+        if number < 5:
             assert attempt(email=bob.email, password=PASSWORD).status_code == 302
     assert attempt(password=PASSWORD).status_code == 429
 
 
-def test_an_office_that_signs_in_is_not_limited_by_its_successes(db, settings):
+def test_successes_do_not_limit_source(db, settings):
     settings.SIGN_IN_SOURCE_LIMIT = "2/15 minutes"
-    for each in range(6):
-        UserFactory(email=f"user{each}@example.com")
-        assert attempt(email=f"user{each}@example.com", password=PASSWORD).status_code == 302
+    for number in range(6):
+        UserFactory(email=f"user{number}@example.com")
+        assert attempt(email=f"user{number}@example.com", password=PASSWORD).status_code == 302
 
 
-def test_what_the_source_is_refused_does_not_count_for_the_address(alice, settings):
+def test_source_limit_does_not_count_for_email(alice, settings):
     settings.SIGN_IN_SOURCE_LIMIT = "5/minute"
     with time_machine.travel("2026-01-15 12:00:00+00:00", tick=False) as clock:
         spray(5)
@@ -442,31 +444,31 @@ def test_what_the_source_is_refused_does_not_count_for_the_address(alice, settin
         assert attempt(password=PASSWORD).status_code == 302
 
 
-def test_a_wrong_password_of_no_request_is_nobodys(alice):
+def test_failure_without_request_is_not_counted(alice):
     assert authenticate(username=ALICE, password=WRONG) is None
 
 
-# Nobody can tell who is here
+# Unknown users
 
 
 @pytest.mark.parametrize("path", SIGN_IN_PAGES)
-def test_sign_in_does_as_much_for_nobody_as_for_somebody(alice, path, hashed):
+def test_unknown_user_costs_same_work(alice, path, hash_calls):
     UserFactory(email="inactive@example.com", is_active=False)
     no_password = UserFactory(email="nopassword@example.com")
     no_password.set_unusable_password()
     no_password.save()
-    seen = {}
+    visible = {}
     for email in (ALICE, "nobody@example.com", "inactive@example.com", "nopassword@example.com"):
-        hashed.clear()
+        hash_calls.clear()
         with CaptureQueriesContext(connection) as queries:
-            answer = attempt(email=email, path=path)
-        page = re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", answer.content.decode()).replace(email, "…")
-        seen[email] = (answer.status_code, page, sorted(answer.headers), len(queries), len(hashed))
-    assert len(set(map(repr, seen.values()))) == 1, seen
-    assert seen[ALICE][-1] == 1
+            response = attempt(email=email, path=path)
+        page = re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", response.content.decode()).replace(email, "…")
+        visible[email] = (response.status_code, page, sorted(response.headers), len(queries), len(hash_calls))
+    assert len(set(map(repr, visible.values()))) == 1, visible
+    assert visible[ALICE][-1] == 1
 
 
-def test_an_inactive_user_with_the_right_password_is_told_nothing_else(db):
+def test_inactive_user_gets_same_message(db):
     UserFactory(email="inactive@example.com", is_active=False)
     page = attempt(email="inactive@example.com", password=PASSWORD).content.decode()
     assert "There is no user with this e-mail and password." in page
@@ -476,7 +478,7 @@ def test_an_inactive_user_with_the_right_password_is_told_nothing_else(db):
 
 
 @pytest.mark.parametrize("path", ["/password/change", "/admin/password_change/"])
-def test_the_old_password_cannot_be_guessed_at_in_a_browser_that_was_left_open(db, path, hashed):
+def test_password_change_is_limited(db, path, hash_calls):
     UserFactory(email=ALICE, is_staff=True)
     browser = Client()
     browser.force_login(User.objects.get())
@@ -484,25 +486,25 @@ def test_the_old_password_cannot_be_guessed_at_in_a_browser_that_was_left_open(d
     typed = {"old_password": WRONG, "new_password1": NEW_PASSWORD, "new_password2": NEW_PASSWORD, "username": "other"}
     for _ in range(10):
         assert browser.post(address, typed).status_code == 200
-    hashed.clear()
+    hash_calls.clear()
     assert browser.post(address, {**typed, "old_password": PASSWORD}).status_code == 429
-    assert hashed == []
-    assert attempt(password=PASSWORD).status_code == 429  # counted together with sign-in
+    assert hash_calls == []
+    assert attempt(password=PASSWORD).status_code == 429  # shares the limit of sign-in
 
 
-def test_changing_ones_password_often_is_not_hindered(alice, alices_browser):
+def test_repeated_password_change_is_allowed(alice, alices_browser):
     typed = {"old_password": PASSWORD, "new_password1": PASSWORD, "new_password2": PASSWORD}
     for _ in range(12):
         assert alices_browser.post("/password/change", typed).status_code == 302
 
 
-def test_password_reset_signs_all_browsers_out(alice, alices_browser):
+def test_password_reset_ends_sessions(alice, alices_browser):
     assert alices_browser.get("/settings/api").status_code == 200
     set_new_password(Client())
     assert alices_browser.get("/settings/api").status_code == 302
 
 
-def test_a_password_that_an_admin_sets_signs_all_browsers_out(alice, alices_browser):
+def test_password_set_by_admin_ends_sessions(alice, alices_browser):
     admin = Client()
     admin.force_login(UserFactory(email="admin@example.com", is_staff=True, is_superuser=True))
     address = reverse("admin:auth_user_password_change", args=[alice.pk])
@@ -513,32 +515,32 @@ def test_a_password_that_an_admin_sets_signs_all_browsers_out(alice, alices_brow
     assert attempt(password=NEW_PASSWORD).status_code == 302
 
 
-def test_password_change_signs_other_browsers_out(alice, alices_browser):
+def test_password_change_ends_other_sessions(alice, alices_browser):
     other = Client()
     other.force_login(alice)
     new = "battery horse staple"
-    answer = alices_browser.post(
+    response = alices_browser.post(
         "/password/change", {"old_password": PASSWORD, "new_password1": new, "new_password2": new}
     )
-    assert answer.url == "/password/change/done"
-    assert "signed out" in alices_browser.get(answer.url).content.decode()
+    assert response.url == "/password/change/done"
+    assert "signed out" in alices_browser.get(response.url).content.decode()
     assert other.get("/settings/api").status_code == 302
 
 
-def test_password_reset_by_a_link_in_a_mail(alice):
+def test_password_reset(alice):
     browser = Client()
-    answer = browser.post("/password/reset", {"email": "ALICE@example.com"})
-    assert "on its way" in browser.get(answer.url).content.decode()
+    response = browser.post("/password/reset", {"email": "ALICE@example.com"})
+    assert "we are sending it a link" in browser.get(response.url).content.decode()
     link = re.search(r"http://testserver(\S+)", mail.outbox[0].body).group(1)
     form = browser.get(link, follow=True)
     new = "battery horse staple"
     done = browser.post(form.redirect_chain[-1][0], {"new_password1": new, "new_password2": new})
     assert "Sign in" in browser.get(done.url).content.decode()
     assert Client().post("/login", {"username": "alice@example.com", "password": new}).status_code == 302
-    assert "not good any more" in Client().get(link, follow=True).content.decode()
+    assert "has expired" in Client().get(link, follow=True).content.decode()
 
 
-def test_password_reset_tells_nothing_of_who_is_here(alice):
+def test_password_reset_hides_unknown_users(alice):
     known = Client().post("/password/reset", {"email": "alice@example.com"})
     unknown = Client().post("/password/reset", {"email": "nobody@example.com"})
     assert (known.status_code, known.url) == (unknown.status_code, unknown.url)
@@ -546,20 +548,20 @@ def test_password_reset_tells_nothing_of_who_is_here(alice):
 
 
 @pytest.mark.parametrize("email", [ALICE, "nobody@example.com"])
-def test_mails_are_limited_for_each_address_whoever_asks_and_whoever_is_here(alice, email):
-    for each in range(5):
-        assert reset(email=email, REMOTE_ADDR=f"198.51.100.{each}").status_code == 302
+def test_reset_limit_per_email(alice, email):
+    for number in range(5):
+        assert reset(email=email, REMOTE_ADDR=f"198.51.100.{number}").status_code == 302
     mails = len(mail.outbox)
     assert mails == (5 if email == ALICE else 0)
     refused = reset(email=email.upper(), REMOTE_ADDR="198.51.100.9")
     assert refused.status_code == 429
     assert 0 < int(refused["Retry-After"]) <= 3600
-    assert "Wait 60 minutes, then ask" in refused.content.decode()
+    assert "Wait 60 minutes, then request" in refused.content.decode()
     assert len(mail.outbox) == mails
 
 
-def test_who_is_not_mailed_any_more_links_has_good_ones(alice):
-    """Else anybody could keep an owner out by asking for mails."""
+def test_limited_owner_has_valid_link(alice):
+    """Requesting e-mails must not lock the owner out."""
     with time_machine.travel("2026-01-15 12:00:00+00:00", tick=False) as clock:
         reset(times=5)
         clock.shift(3599)
@@ -568,37 +570,38 @@ def test_who_is_not_mailed_any_more_links_has_good_ones(alice):
         assert "Set a new password" in Client().get(link, follow=True).content.decode()
 
 
-def test_where_signing_in_has_made_the_links_bad_there_are_new_ones(alice):
+def test_sign_in_clears_reset_limit(alice):
     reset(times=5)
     assert attempt(password=PASSWORD, REMOTE_ADDR="198.51.100.7").status_code == 302
     assert reset().status_code == 302
     assert len(mail.outbox) == 6
 
 
-def test_mails_are_limited_for_each_source(alice, settings):
+def test_reset_limit_per_source(alice, settings):
     settings.PASSWORD_RESET_SOURCE_LIMIT = "3/hour"
-    for each in range(3):
-        reset(email=f"user{each}@example.com")
+    for number in range(3):
+        reset(email=f"user{number}@example.com")
     for _ in range(10):
         assert reset().status_code == 429
-    assert reset(REMOTE_ADDR="198.51.100.7").status_code == 302  # nothing refused has counted for the address
+    # Rejected requests do not count for the address.
+    assert reset(REMOTE_ADDR="198.51.100.7").status_code == 302
     assert len(mail.outbox) == 1
 
 
-def test_what_is_refused_for_the_address_does_not_count_for_the_source(alice, settings):
+def test_email_limit_does_not_count_for_source(alice, settings):
     settings.PASSWORD_RESET_LIMIT, settings.PASSWORD_RESET_SOURCE_LIMIT = "2/hour", "3/hour"
     reset(times=2)
     assert reset(times=10).status_code == 429
     assert reset(email="bob@example.com").status_code == 302
 
 
-def test_what_is_no_address_is_not_counted(alice):
+def test_invalid_email_is_not_counted(alice):
     assert reset(times=10, email="no address").status_code == 200
     assert reset().status_code == 302
 
 
-def test_the_answer_to_who_asks_for_a_link_waits_for_no_mail(alice, monkeypatch):
-    """By the time it takes one could tell who is here: what is done for somebody is done apart."""
+def test_reset_response_does_not_wait_for_mail(alice, monkeypatch):
+    """Sending takes time, which would reveal whether the user exists."""
     jobs = []
     monkeypatch.setattr(background, "run_in_thread", jobs.append)
     with CaptureQueriesContext(connection) as queries:
@@ -608,13 +611,13 @@ def test_the_answer_to_who_asks_for_a_link_waits_for_no_mail(alice, monkeypatch)
     assert [message.to for message in mail.outbox] == [[ALICE]]
 
 
-def test_a_mail_that_cannot_be_sent_is_reported_and_told_to_nobody(alice, monkeypatch, caplog):
+def test_failed_mail_is_logged(alice, monkeypatch, caplog):
     monkeypatch.setattr("django.contrib.auth.forms.PasswordResetForm.get_users", mock.Mock(side_effect=RuntimeError))
     assert reset().status_code == 302
     assert "A mail to reset a password was not sent." in caplog.messages
 
 
-def test_a_password_reset_is_a_way_in_at_once(alice):
+def test_password_reset_clears_attempts(alice):
     guess()
     assert attempt(password=PASSWORD).status_code == 429
     set_new_password(Client())
@@ -628,17 +631,17 @@ def set_new_password(browser):
     return browser.post(form.redirect_chain[-1][0], {"new_password1": NEW_PASSWORD, "new_password2": NEW_PASSWORD})
 
 
-def test_a_link_is_good_for_an_hour(alice):
+def test_reset_link_expires_after_an_hour(alice):
     with time_machine.travel("2026-01-15 12:00:00+00:00", tick=False) as clock:
         Client().post("/password/reset", {"email": ALICE})
         link = re.search(r"http://testserver(\S+)", mail.outbox[0].body).group(1)
         clock.shift(59 * 60)
         assert "Set a new password" in Client().get(link, follow=True).content.decode()
         clock.shift(2 * 60)
-        assert "Link not good any more" in Client().get(link, follow=True).content.decode()
+        assert "Link expired" in Client().get(link, follow=True).content.decode()
 
 
-def test_browsers_offer_to_make_a_new_password(alices_browser):
+def test_new_password_autocomplete(alices_browser):
     page = alices_browser.get("/password/change").content.decode()
     assert page.count('autocomplete="new-password"') == 2
     assert page.count('autocomplete="current-password"') == 1
@@ -647,45 +650,45 @@ def test_browsers_offer_to_make_a_new_password(alices_browser):
 # Error pages
 
 
-def test_an_unknown_page_is_a_404_page(client):
-    answer = client.get("/nothing-here")
-    assert answer.status_code == 404
-    assert "There is no page at this address" in answer.content.decode()
+def test_404_page(client):
+    response = client.get("/nothing-here")
+    assert response.status_code == 404
+    assert "There is no page at this address" in response.content.decode()
 
 
-def test_an_error_outside_the_api_is_a_page_without_details(alices_browser, monkeypatch):
+def test_500_page_has_no_details(alices_browser, monkeypatch):
     monkeypatch.setattr("accounts_app.views.DataSettingsView.get_context_data", lambda self, **_: 1 / 0)
     alices_browser.raise_request_exception = False
-    answer = alices_browser.get("/settings/data")
-    assert answer.status_code == 500
-    assert "Something went wrong" in answer.content.decode()
-    assert "ZeroDivision" not in answer.content.decode()
+    response = alices_browser.get("/settings/data")
+    assert response.status_code == 500
+    assert "Something went wrong" in response.content.decode()
+    assert "ZeroDivision" not in response.content.decode()
 
 
 @pytest.mark.parametrize("path", ["/nothing-here", "/static/nothing.css"])
-def test_who_is_signed_out_is_led_to_sign_in_and_not_to_a_page_behind_it(client, alices_browser, path):
+def test_403_page_links_to_sign_in(client, alices_browser, path):
     signed_out = client.get(path).content.decode()
     assert "/settings/" not in signed_out
     assert 'href="/login"' in signed_out
     assert 'href="/settings/api"' in alices_browser.get(path).content.decode()
 
 
-def test_a_form_from_before_signing_in_again_says_that_nothing_was_changed(alice):
+def test_csrf_failure_page(alice):
     browser = Client(enforce_csrf_checks=True)
-    assert_way_out(browser.post("/settings/data/switch-on"), 403, "Nothing was changed", "/login")
+    assert_error_page(browser.post("/settings/data/switch-on"), 403, "Nothing was changed", "/login")
     browser.force_login(alice)
-    assert_way_out(browser.post("/settings/data/switch-on"), 403, "Nothing was changed", "/settings/api")
+    assert_error_page(browser.post("/settings/data/switch-on"), 403, "Nothing was changed", "/settings/api")
     assert not User.objects.get(pk=alice.pk).storage_mode
 
 
-def test_a_request_that_cannot_be_understood_says_so(client):
-    answer = client.get("/login", HTTP_HOST="evil.example")
-    assert_way_out(answer, 400, "cannot read what your browser sent", "/settings/api")
+def test_400_page(client):
+    response = client.get("/login", HTTP_HOST="evil.example")
+    assert_error_page(response, 400, "could not read this request", "/settings/api")
 
 
 @pytest.mark.parametrize("path", [*SIGN_IN_PAGES, "/password/reset"])
 @pytest.mark.parametrize("kind", ["a field", "a file", "a field of a form with files"])
-def test_what_is_too_large_is_refused_unread(db, path, kind, settings):
+def test_large_body_is_not_read(db, path, kind, settings):
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000
     large = b"a" * 2000
     sent = {
@@ -695,10 +698,10 @@ def test_what_is_too_large_is_refused_unread(db, path, kind, settings):
     }[kind]
     browser = Client(enforce_csrf_checks=True, raise_request_exception=False)
     browser.get(path)
-    assert_way_out(browser.post(path, **sent), 400, "cannot read what your browser sent", "/settings/api")
+    assert_error_page(browser.post(path, **sent), 400, "could not read this request", "/settings/api")
 
 
-def test_files_are_not_kept(db, settings, tmp_path):
+def test_files_are_discarded(db, settings, tmp_path):
     settings.FILE_UPLOAD_TEMP_DIR = str(tmp_path)
     request = RequestFactory().post("/login", {"username": ALICE, "file": BytesIO(b"a" * 1000)})
     assert request.POST["username"] == ALICE
@@ -706,36 +709,36 @@ def test_files_are_not_kept(db, settings, tmp_path):
     assert settings.FILE_UPLOAD_HANDLERS == ["config.upload_handlers.DiscardFiles"]
 
 
-def test_without_a_limit_on_bodies_files_are_dropped_too(db, settings):
+def test_files_are_discarded_without_size_limit(db, settings):
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = None
     request = RequestFactory().post("/login", {"username": ALICE, "file": BytesIO(b"a" * 5_000_000)})
     assert request.POST["username"] == ALICE
     assert not request.FILES
 
 
-def test_what_one_may_not_do_says_so(alices_browser, alice):
+def test_403_page(alices_browser, alice):
     type(alice).objects.update(is_staff=True)
-    answer = alices_browser.get("/admin/accounts_app/user/")
-    assert_way_out(answer, 403, "Nothing was changed", "/settings/api")
+    response = alices_browser.get("/admin/accounts_app/user/")
+    assert_error_page(response, 403, "Nothing was changed", "/settings/api")
 
 
-def assert_way_out(answer, status, sentence, link):
-    page = answer.content.decode()
-    assert answer.status_code == status
+def assert_error_page(response, status, sentence, link):
+    page = response.content.decode()
+    assert response.status_code == status
     assert sentence in page
     assert f'href="{link}"' in page.split("<main")[1]
 
 
-def test_the_page_of_a_500_needs_nothing_to_be_rendered():
-    """No context, no database, no request, and no tag that could fail."""
+def test_500_page_renders_without_context():
+    """It needs no context, database or request, and has no tag that can fail."""
     page = render_to_string("500.html")
-    assert "It is not known whether what you did was done." in page
+    assert "check API settings to see what was saved" in page
     assert 'href="/settings/api"' in page
     assert 'href="/static/finta_keys/style.css"' in page
 
 
 @pytest.mark.parametrize("status", ["400", "403", "403_csrf", "404", "429", "500"])
-def test_each_error_page_is_a_panel_with_a_title(status):
+def test_error_pages_have_titles(status):
     page = render_to_string(f"{status}.html", {"wait": "1 minute"})
     title = re.search("<title>(.+) · Finta</title>", page).group(1)
     assert f'<h1 id="finta-keys-title">{title}</h1>' in page

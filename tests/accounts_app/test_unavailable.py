@@ -1,4 +1,4 @@
-"""The pages for what went wrong on our side."""
+"""The error page for failures on our side."""
 
 from unittest import mock
 
@@ -9,20 +9,20 @@ from django.test import Client
 
 @pytest.mark.parametrize("error", [OperationalError, InterfaceError])
 @pytest.mark.parametrize("path", ["/settings/api", "/accounts", "/admin/"])
-def test_a_page_that_cannot_reach_the_database_says_that_it_passes(alice, error, path):
+def test_unavailable_database_shows_503_page(alice, error, path):
     client = Client(raise_request_exception=False)
     client.force_login(alice)
     with mock.patch("django.db.backends.utils.CursorWrapper.execute", side_effect=error("made up")):
-        answer = client.get(path)
-    assert answer.status_code == 503
-    assert int(answer["Retry-After"]) > 0
-    assert "try again in a few seconds" in answer.content.decode()
-    assert "made up" not in answer.content.decode()
+        response = client.get(path)
+    assert response.status_code == 503
+    assert int(response["Retry-After"]) > 0
+    assert "Try again in a few seconds" in response.content.decode()
+    assert "made up" not in response.content.decode()
 
 
-def test_any_other_error_is_a_500_and_promises_nothing(monkeypatch, alices_browser):
+def test_other_errors_show_500_page(monkeypatch, alices_browser):
     monkeypatch.setattr("finta_keys.views.KeyListView.get_queryset", mock.Mock(side_effect=RuntimeError("made up")))
     alices_browser.raise_request_exception = False
-    answer = alices_browser.get("/settings/api")
-    assert answer.status_code == 500
-    assert "Retry-After" not in answer
+    response = alices_browser.get("/settings/api")
+    assert response.status_code == 500
+    assert "Retry-After" not in response

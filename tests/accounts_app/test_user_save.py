@@ -1,4 +1,4 @@
-"""What is committed while a password is being hashed stays as it is (M1, M2, X5)."""
+"""Changes committed while a password is being hashed are kept (M1, M2, X5)."""
 
 import pytest
 from django.contrib.auth.hashers import make_password
@@ -14,8 +14,8 @@ NEW = "battery horse staple"
 
 
 @pytest.fixture
-def meanwhile(monkeypatch):
-    """Let something happen between the loading of a user and the saving of the new password."""
+def during_hashing(monkeypatch):
+    """Run a function between loading a user and saving the new password."""
 
     def happens(change):
         def slow(password, *args, **kwargs):
@@ -32,42 +32,44 @@ def change_password(browser):
     return browser.post("/password/change", {"old_password": PASSWORD, "new_password1": NEW, "new_password2": NEW})
 
 
-def test_M2_a_key_created_during_a_password_change_leaves_storage_mode_on(alice, alices_browser, accounts, meanwhile):
-    meanwhile(lambda: make_key(alice, "Meanwhile"))
+@pytest.mark.rule("M2")
+def test_password_change_keeps_storage_mode_on(alice, alices_browser, accounts, during_hashing):
+    during_hashing(lambda: make_key(alice, "Meanwhile"))
     assert change_password(alices_browser).status_code == 302
     alice.refresh_from_db()
     assert alice.storage_mode
     assert alice.check_password(NEW)
 
 
-def test_M4_storage_mode_switched_off_during_a_password_change_stays_off(alice, alices_browser, meanwhile):
+@pytest.mark.rule("M4")
+def test_password_change_keeps_storage_mode_off(alice, alices_browser, during_hashing):
     storage_mode.switch_on(alice)
-    meanwhile(lambda: storage_mode.switch_off(User.objects.get(pk=alice.pk)))
+    during_hashing(lambda: storage_mode.switch_off(User.objects.get(pk=alice.pk)))
     change_password(alices_browser)
     alice.refresh_from_db()
     assert not alice.storage_mode
 
 
-def test_X5_an_owner_deactivated_during_a_password_change_stays_deactivated(
-    alice, alices_browser, meanwhile, restricted
-):
-    meanwhile(lambda: User.objects.filter(pk=alice.pk).update(is_active=False))
+@pytest.mark.rule("X5")
+def test_password_change_keeps_deactivation(alice, alices_browser, during_hashing, restricted):
+    during_hashing(lambda: User.objects.filter(pk=alice.pk).update(is_active=False))
     change_password(alices_browser)
     assert restricted.client.get("/v2/me").status_code == 401
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_user_deleted_during_a_password_change_does_not_come_back(alice, alices_browser, meanwhile):
-    meanwhile(lambda: User.objects.filter(pk=alice.pk).delete())
+def test_password_change_does_not_recreate_user(alice, alices_browser, during_hashing):
+    during_hashing(lambda: User.objects.filter(pk=alice.pk).delete())
     with pytest.raises(DatabaseError):
         change_password(alices_browser)
     assert not User.objects.filter(email="alice@example.com").exists()
 
 
-def test_M2_the_admins_password_page_saves_the_password_only(alice, accounts, meanwhile):
+@pytest.mark.rule("M2")
+def test_admin_password_page_saves_only_password(alice, accounts, during_hashing):
     browser = Client()
     browser.force_login(UserFactory(is_staff=True, is_superuser=True))
-    meanwhile(lambda: make_key(alice, "Meanwhile"))
+    during_hashing(lambda: make_key(alice, "Meanwhile"))
     data = {"password1": NEW, "password2": NEW, "usable_password": "true"}
     assert browser.post(f"/admin/accounts_app/user/{alice.pk}/password/", data).status_code == 302
     alice.refresh_from_db()
@@ -75,7 +77,7 @@ def test_M2_the_admins_password_page_saves_the_password_only(alice, accounts, me
     assert alice.check_password(NEW)
 
 
-def test_a_save_writes_all_that_was_changed_since_the_last_one(alice):
+def test_save_writes_changed_columns(alice):
     user = User.objects.get(pk=alice.pk)
     user.is_active = False
     user.email = "Other@example.com"
@@ -85,13 +87,14 @@ def test_a_save_writes_all_that_was_changed_since_the_last_one(alice):
     assert (stored.is_active, stored.email, stored.email_key) == (False, "Other@example.com", "other@example.com")
 
 
-def test_a_save_without_a_change_asks_no_database(alice, django_assert_num_queries):
+def test_unchanged_save_makes_no_query(alice, django_assert_num_queries):
     user = User.objects.get(pk=alice.pk)
     with django_assert_num_queries(0):
         user.save()
 
 
-def test_M4_switching_off_for_an_owner_who_was_deleted_deletes_nothing(alice):
+@pytest.mark.rule("M4")
+def test_switch_off_for_deleted_owner(alice):
     owner = User.objects.get(pk=alice.pk)
     alice.delete()
     assert storage_mode.switch_off(owner) == 0

@@ -14,7 +14,7 @@ from django.db import OperationalError, transaction
 from django.utils import timezone
 from playwright.sync_api import BrowserContext, Page, expect
 
-from accounts_app.demo import seed as demo
+from accounts_app.demo import seed
 from accounts_app.models import Account, User
 from accounts_app.sign_in.confirm_password import SESSION_KEY
 from finta_keys import views
@@ -48,7 +48,7 @@ class Stage:
 
     @cached_property
     def owner(self) -> User:
-        owner = demo.seed(timezone.now().date())[0]
+        owner = seed.seed_demo(timezone.now().date())[0]
         owner.storage_mode = True
         owner.save()
         return owner
@@ -389,8 +389,8 @@ def confirm_password_error(stage: Stage) -> Page:
     forget_when_the_password_was_given(stage.page.context)
     tab.submit("Create Key")
     tab.place.get_by_role("textbox", name="Password").fill("a guess")
-    tab.submit("Go on")
-    expect(tab.place).to_contain_text("This is not your password")
+    tab.submit("Continue")
+    expect(tab.place).to_contain_text("Wrong password")
     return tab.page
 
 

@@ -11,7 +11,7 @@ from tests.browser.scenes import forget_when_the_password_was_given
 from tests.browser.test_bad_luck import expire_sessions, sign_in
 from tests.factories import PASSWORD
 
-ASKED = "Enter your password to go on"
+ASKED = "Confirm your password"
 
 
 def let_time_pass(tab):
@@ -29,7 +29,7 @@ def password(tab):
 def confirm(tab, typed=PASSWORD):
     is_asked(tab)
     password(tab).fill(typed)
-    tab.submit("Go on")
+    tab.submit("Continue")
 
 
 @pytest.mark.parametrize("verb", ["Create Key", "Rotate"])
@@ -54,7 +54,7 @@ def test_create_that_was_open_for_long_goes_on_with_what_was_typed(any_settings,
     is_asked(any_settings)
     assert not ApiKey.objects.exists()
     confirm(any_settings, "a guess")
-    expect(any_settings.place).to_contain_text("This is not your password")
+    expect(any_settings.place).to_contain_text("Wrong password")
     assert not ApiKey.objects.exists()
     confirm(any_settings)
     assert api.accounts(any_settings.secret()) == {"Savings", "Cash"}

@@ -128,7 +128,7 @@ def test_rotate_and_delete_by_keyboard(api_settings, keyboard, restricted, api):
 def test_the_first_tab_offers_to_skip_to_the_content(any_settings):
     page = any_settings.page
     page.keyboard.press("Tab")
-    skip = page.get_by_role("link", name="Skip to the content")
+    skip = page.get_by_role("link", name="Skip to content")
     expect(skip).to_be_focused()
     expect(skip).to_be_in_viewport()
     page.keyboard.press("Enter")

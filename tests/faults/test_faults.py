@@ -121,7 +121,7 @@ def test_a_database_that_is_stopped_is_a_503_and_comes_back_without_a_restart(po
                     is_unavailable(connection.call(secret, "/v2/health"))
                 page = person.page("/settings/api")
                 assert page.status == 503
-                assert "try again in a few seconds" in page.text
+                assert "Try again in a few seconds" in page.text
                 assert int(page.headers["Retry-After"]) > 0
                 # What needs no database is answered as ever.
                 assert connections[0].call("finta_malformed").status == 401

@@ -202,7 +202,7 @@ def test_T1_a_receiver_that_fails_undoes_the_creation(alice, accounts, failing_r
 
 def test_T1_if_storage_mode_cannot_be_switched_on_there_is_no_key(alice):
     before = everything()
-    failing = mock.patch("accounts_app.storage_mode._write", side_effect=DatabaseError)
+    failing = mock.patch("accounts_app.storage_mode._save", side_effect=DatabaseError)
     with failing, pytest.raises(DatabaseError):
         create_key(alice)
     assert everything() == before

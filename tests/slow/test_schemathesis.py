@@ -1,4 +1,4 @@
-"""Requests that nobody thought of, made up from the OpenAPI document by schemathesis."""
+"""Requests that schemathesis generates from the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from accounts_app.models import Account
 from config.wsgi import application
 from tests.factories import TransactionFactory
 
-HOST = "localhost"  # what schemathesis calls
+HOST = "localhost"  # called by schemathesis
 
-# Both assume that what was deleted is gone. DELETE closes an account, which can be read as before.
+# Both expect deleted rows to be gone, but DELETE closes an account, which stays readable.
 ASSUME_GONE = [checks.use_after_free, checks.ensure_resource_availability]
-# It assumes that what the document allows is accepted. No schema can tell which cursor we have signed, nor, in binary
-# fractions, that a sum has four decimals at most; and a text may hold a NUL, which no database filters by.
+# Expects every value that the schema allows to be accepted. A schema cannot express signed cursors
+# or, with binary fractions, a limit of four decimals. Text filters reject NUL.
 CANNOT_BE_TOLD = [checks.positive_data_acceptance]
-# It assumes that 405 comes first. Here the account of a filter is looked for before the method is looked at, so that no
-# method tells what is hidden.
+# Expects 405 first. Here the account in a filter is checked before the method, so that no method
+# reveals a hidden account.
 NOT_FOUND_FIRST = [checks.unsupported_method]
 EXCLUDED = {
     "createAccount": CANNOT_BE_TOLD,
@@ -30,7 +30,7 @@ EXCLUDED = {
     "listTransactions": CANNOT_BE_TOLD + NOT_FOUND_FIRST,
 }
 
-# Query parameters that the document does not name are ignored, so that they are no mistake to be refused.
+# Unknown query parameters are ignored.
 config = SchemathesisConfig.from_dict({"generation": {"allow-extra-parameters": False}})
 
 with override_settings(ALLOWED_HOSTS=[HOST]):
@@ -39,7 +39,7 @@ with override_settings(ALLOWED_HOSTS=[HOST]):
 
 @pytest.fixture
 def caller(unrestricted, accounts, settings):
-    """Headers with a good key, whose owner has a manual account of a known id and some transactions."""
+    """Headers with a valid key, whose owner has a known manual account and transactions."""
     settings.ALLOWED_HOSTS = [HOST]
     TransactionFactory.create_batch(3, account=accounts.checking)
     return {"Authorization": f"Bearer {unrestricted.secret}"}
@@ -52,7 +52,7 @@ def test_no_request_gets_an_answer_that_the_document_does_not_tell(case, caller,
     excluded = ASSUME_GONE + EXCLUDED.get(case.operation.definition.raw["operationId"], [])
     case.call_and_validate(headers=caller, excluded_checks=excluded)
     if isinstance(case.path_parameters, dict) and "accountId" in case.path_parameters:
-        # A made-up id is 404. What comes after that is seen with one that is there.
+        # Random ids get 404. A known id reaches the checks after that.
         case.path_parameters["accountId"] = str(accounts.cash.pk)
         Account.objects.filter(pk=accounts.cash.pk).update(status="active", closed_at=None)
         response = case.call(headers=caller)

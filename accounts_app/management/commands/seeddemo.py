@@ -1,4 +1,4 @@
-"""``manage.py seeddemo``: two owners to try the site with."""
+"""``manage.py seeddemo``: create two demo owners."""
 
 from __future__ import annotations
 
@@ -8,39 +8,38 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from accounts_app.demo import seed as demo
+from accounts_app.demo import seed
 from accounts_app.models import Transaction, User, today
 
 
 class Command(BaseCommand):
     help = (
-        "Makes two demo owners with their accounts and transactions, as far as they are missing, and says how to sign "
-        "in. Refuses where DEBUG is off."
+        "Creates two demo owners with accounts and transactions, unless they exist, and prints how to sign in. "
+        "Requires DEBUG."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.DEBUG:
             raise CommandError(
-                "DEBUG is off, and demo owners, whose password is printed, belong on no site that others use. "
-                "Set DEBUG=true in the environment or .env of your own machine, or make a real user with "
-                "createsuperuser."
+                "DEBUG is off. The passwords of the demo owners are printed, so they must not exist on a public site. "
+                "On your own machine, set DEBUG=true in the environment or .env. For a real user, run createsuperuser."
             )
-        owners = demo.seed(today())
+        owners = seed.seed_demo(today())
         self.stdout.write(f"Sign in at http://127.0.0.1:{os.environ.get('PORT') or 8000}/login as", self.style.SUCCESS)
         for owner in owners:
-            self.stdout.write(f"  {owner.email}  {_password(owner)}  ({_possessions(owner)})")
+            self.stdout.write(f"  {owner.email}  {_password(owner)}  ({_counts(owner)})")
         self.stdout.write(
-            "Storage Mode is off until an owner creates the first key, which switches it on.\n"
-            "`.venv/bin/python manage.py createsuperuser` makes an operator, who may sign in to /admin."
+            "Storage Mode is off until an owner creates the first key.\n"
+            "To sign in to /admin, create an operator with `.venv/bin/python manage.py createsuperuser`."
         )
 
 
 def _password(owner: User) -> str:
-    if demo.has_demo_password(owner):
-        return f"password {demo.password()}"
-    return "with the password you gave it"
+    if seed.has_demo_password(owner):
+        return f"password {seed.demo_password()}"
+    return "with the password you set"
 
 
-def _possessions(owner: User) -> str:
+def _counts(owner: User) -> str:
     transactions = Transaction.objects.filter(account__owner=owner).count()
     return f"{owner.accounts.count()} accounts, {transactions} transactions"
