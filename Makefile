@@ -1,54 +1,54 @@
-# Two commands: `make run` and `make test`. Each installs what it needs first.
+# Start with `make run` and `make test`. Both install their requirements first.
 .DEFAULT_GOAL := help
 PORT ?= 8000
 PYTHON := .venv/bin/python
-# The first Python that really runs and is new enough: a name on the PATH may be a shim that only prints an error.
+# The first Python that runs and is new enough. Run it: a name on the PATH may be a shim that only prints an error.
 FIND_PYTHON = for python in python3.13 python3.12 python3.11 python3; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; python=; done; \
-	test -n "$$python" || { echo "Python 3.11 or newer is needed; none was found on the PATH." >&2; exit 1; }
+	test -n "$$python" || { echo "Python 3.11 or newer is required but was not found on the PATH." >&2; exit 1; }
 
-README_PICTURES = list-3-light.png edit-scope-light.png secret-phone-dark.png
+README_SCREENSHOTS = list-3-light.png edit-scope-light.png secret-phone-dark.png
 
 .PHONY: help setup run test postgresql live soak browser screenshots hosts matrix bench lint
 help: ## List these commands
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
 
-setup: .venv/installed .env ## Make the .venv, and a .env with random secrets if there is none
+setup: .venv/installed .env ## Create .venv, and .env with random secrets if it is missing
 
-run: setup ## Install, migrate, add demo data, serve on 127.0.0.1:8000 (PORT and DATABASE_URL are respected)
+run: setup ## Install, migrate, add demo data, serve on 127.0.0.1:8000 (set PORT or DATABASE_URL to change)
 	@$(PYTHON) manage.py migrate --verbosity 0
 	@PORT=$(PORT) $(PYTHON) manage.py seeddemo
 	@$(PYTHON) manage.py runserver 127.0.0.1:$(PORT)
 
-test: setup ## Run the tests, without the slow ones
+test: setup ## Run the fast tests; ARGS=tests/finta_keys/test_rename.py runs one file
 	$(PYTHON) -m pytest --numprocesses 2 $(ARGS)
 
-postgresql: setup ## Run the same tests on a PostgreSQL of their own, from the programs that the machine has
+postgresql: setup ## Run the same tests on a temporary PostgreSQL
 	$(PYTHON) -m tests.live.servers $(PYTHON) -m pytest --numprocesses 2 $(ARGS)
 
-live: setup ## Run the tests with real servers and processes: concurrency, faults, limits over processes
+live: setup ## Run tests with real servers and several processes: concurrency, failures, rate limits
 	$(PYTHON) -m pytest tests/concurrency tests/faults -m live -p no:randomly -rA $(ARGS)
 
-soak: ## The same for most of an hour: thousands of rounds, 10,000 changes, ten minutes of mixed load
+soak: ## Run them for most of an hour: thousands of rounds, 10,000 changes, ten minutes of mixed load
 	SOAK_ROUNDS=100 SOAK_TRIALS=10000 SOAK_KILLS=60 SOAK_MINUTES=10 $(MAKE) live
 
-browser: setup .venv/browser ## Run the tests that drive a real browser; CHROMIUM names one that is not on the PATH
+browser: setup .venv/browser ## Run tests in a real browser (set CHROMIUM if it is not on the PATH)
 	$(PYTHON) -m pytest tests/browser -m browser --numprocesses 2 $(ARGS)
 
-screenshots: setup .venv/browser ## Take pictures of the pages into screenshots/, those of the README into docs/images/
+screenshots: setup .venv/browser ## Take screenshots of the pages, and update those of the README
 	$(PYTHON) -m pytest tests/browser/screenshots.py -m browser -p no:randomly $(ARGS)
-	cp $(addprefix screenshots/,$(README_PICTURES)) docs/images/
+	cp $(addprefix screenshots/,$(README_SCREENSHOTS)) docs/images/
 
-hosts: setup ## Build the wheel and run the tests of other projects that install it
+hosts: setup ## Build the wheel, test it in other projects, and follow the documents
 	$(PYTHON) -m pytest -m host --numprocesses 2 -rA $(ARGS)
 
-matrix: setup ## Run the tests of the app on each Python and Django that it is for, as far as the machine has them
+matrix: setup ## Run the tests of the app on every supported Python (if installed) and Django
 	$(PYTHON) -m nox $(ARGS)
 
-bench: .venv-bench/installed ## Measure what a key costs, beside other libraries, and write docs/benchmarks.md; ARGS=--help tells what else
+bench: .venv-bench/installed ## Compare the cost of keys with other libraries and write docs/benchmarks.md (ARGS=--help lists options)
 	.venv-bench/bin/python -m benchmarks $(ARGS)
 
-lint: setup ## Check style, types, templates, the arrows between the packages, migrations and the API's description
+lint: setup ## Check style, types, templates, imports between packages, migrations and the OpenAPI document
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
@@ -66,13 +66,13 @@ lint: setup ## Check style, types, templates, the arrows between the packages, m
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --requirement requirements-browser.txt
 	@touch $@
 
-# The other libraries are installed into an environment of their own.
+# The other libraries have their own environment.
 .venv-bench/installed: requirements.txt benchmarks/requirements.txt
 	@$(FIND_PYTHON); test -x .venv-bench/bin/python || "$$python" -m venv .venv-bench
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt
 	@touch $@
 
-# Written to a file of its own first, so that a run that is broken off leaves no half of it behind.
+# Write to another file first, so that an interrupted run leaves no partial .env.
 .env: | .venv/installed
 	@umask 077 && $(PYTHON) -c 'import secrets; print("DEBUG=true", "SECRET_KEY=" + secrets.token_urlsafe(50), \
 		"API_KEY_PEPPERS=" + secrets.token_hex(32), sep="\n")' > .env.new && mv .env.new .env

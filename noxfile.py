@@ -1,7 +1,7 @@
-"""The tests of the app on every Python and Django that it is for, as far as the machine has them: ``make matrix``.
+"""Run the tests of the app on every supported Python (if installed) and Django: ``make matrix``.
 
-The environment says more: ``MATRIX_AT_LEAST`` how many combinations must pass, and ``MATRIX_WITHOUT_OWN`` that the
-combination of this environment is not run once more, because its tests have passed.
+Environment variables: ``MATRIX_AT_LEAST`` is the number of combinations that must pass.
+``MATRIX_WITHOUT_OWN`` skips the combination of this environment, whose tests have already passed.
 """
 
 from __future__ import annotations
@@ -20,22 +20,21 @@ import nox
 DJANGOS = {"3.11": ["5.2"], "3.12": ["5.2", "6.0", "6.1"], "3.13": ["5.2", "6.0", "6.1"]}
 COMBINATIONS = [(python, version) for python, versions in DJANGOS.items() for version in versions]
 OWN = (f"3.{sys.version_info.minor}", f"{django.VERSION[0]}.{django.VERSION[1]}")
-# Of the requirements, what each session chooses for itself, and what the tests of the app do not need.
-LEFT_OUT = (
+# Requirements that a session chooses itself or that the tests of the app do not need.
+EXCLUDED = (
     r"django==|ruff|mypy|django-stubs|djangorestframework-stubs|djlint|import-linter|schemathesis|nox|uv|build|hatch"
 )
 
-# What the table says of a combination.
-shown = dict.fromkeys(COMBINATIONS, "not run: no such Python here, or not asked for")
+results = dict.fromkeys(COMBINATIONS, "not run: Python is not installed, or not selected")
 passed = set()
 if os.environ.get("MATRIX_WITHOUT_OWN") and OWN in COMBINATIONS:
-    shown[OWN] = "passed before, in the environment that this one runs in"
+    results[OWN] = "passed before, in this environment"
     passed.add(OWN)
 
-if shutil.which("pyenv"):  # What it puts on the PATH runs only the Python that is chosen, and else prints an error.
+if shutil.which("pyenv"):  # Its shims run only the selected Python, so put the others on the PATH.
     for python in DJANGOS:
-        asked = ["pyenv", "prefix", python]
-        prefix = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
+        command = ["pyenv", "prefix", python]
+        prefix = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
         if prefix:
             os.environ["PATH"] = f"{prefix}/bin{os.pathsep}{os.environ['PATH']}"
 
@@ -46,33 +45,33 @@ nox.options.sessions = ["tests", "table"]
 
 
 @nox.session
-@nox.parametrize("python,version", [each for each in COMBINATIONS if each not in passed])
+@nox.parametrize("python,version", [combination for combination in COMBINATIONS if combination not in passed])
 def tests(session: nox.Session, version: str) -> None:
-    """Run the tests of the app, and those of the project of others."""
-    combination, begun = (str(session.python), version), time.monotonic()
-    shown[combination] = "FAILED"
+    """Run the tests of the app and of the test project."""
+    combination, start = (str(session.python), version), time.monotonic()
+    results[combination] = "FAILED"
     lines = f"{Path('requirements.txt').read_text()}\n{Path('requirements-dev.txt').read_text()}".splitlines()
-    wanted = [line for line in lines if re.match(rf"(?!{LEFT_OUT})\w", line)]
-    session.install("--quiet", *wanted, f"django~={version}.0")
+    requirements = [line for line in lines if re.match(rf"(?!{EXCLUDED})\w", line)]
+    session.install("--quiet", *requirements, f"django~={version}.0")
     release = str(session.run("python", "-m", "django", "--version", silent=True)).strip()
-    number = pytest(session, "--numprocesses", "2", "tests/finta_keys")
+    count = pytest(session, "--numprocesses", "2", "tests/finta_keys")
     session.chdir("tests/hosts/project")
-    number += pytest(session, env={"PYTHONPATH": str(Path(__file__).parent)})
-    shown[combination] = f"{number} tests passed with Django {release} in {time.monotonic() - begun:.0f} seconds"
+    count += pytest(session, env={"PYTHONPATH": str(Path(__file__).parent)})
+    results[combination] = f"{count} tests passed with Django {release} in {time.monotonic() - start:.0f} seconds"
     passed.add(combination)
 
 
 def pytest(session: nox.Session, *arguments: str, env: dict[str, str] | None = None) -> int:
-    """Run pytest, and return how many tests passed."""
-    printed = session.run("python", "-m", "pytest", "-p", "no:cacheprovider", *arguments, env=env, silent=True)
-    return int(re.findall(r"(\d+) passed", str(printed))[-1])
+    """Run pytest and return the number of passed tests."""
+    output = session.run("python", "-m", "pytest", "-p", "no:cacheprovider", *arguments, env=env, silent=True)
+    return int(re.findall(r"(\d+) passed", str(output))[-1])
 
 
 @nox.session(python=False)
 def table(session: nox.Session) -> None:
-    """Print what came of each combination. Fails where fewer than ``MATRIX_AT_LEAST`` passed."""
+    """Print the result of each combination. Fail if fewer than ``MATRIX_AT_LEAST`` passed."""
     for python, version in COMBINATIONS:
-        print(f"Python {python:5} Django {version:4} {shown[python, version]}")
+        print(f"Python {python:5} Django {version:4} {results[python, version]}")
     print(f"{len(passed)} of {len(COMBINATIONS)} combinations passed.")
     if len(passed) < int(os.environ.get("MATRIX_AT_LEAST", 0)):
         session.error(f"At least {os.environ['MATRIX_AT_LEAST']} must pass.")

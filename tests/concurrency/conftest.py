@@ -1,4 +1,4 @@
-"""Databases for tests that let several processes work on one."""
+"""Databases that several processes can share."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def postgresql() -> Iterator[servers.PostgreSQL]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of an empty database, of either kind."""
+    """The URL of an empty database: SQLite, then PostgreSQL."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'db.sqlite3'}"
     server: servers.PostgreSQL = request.getfixturevalue("postgresql")
-    return server.make(f"site{abs(hash(request.node.nodeid))}")
+    return server.create_database(f"site{abs(hash(request.node.nodeid))}")
 
 
 @pytest.fixture(scope="session")

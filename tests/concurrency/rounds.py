@@ -1,10 +1,10 @@
-"""Two people at once, thousands of times: ``python -m tests.concurrency.rounds ROUNDS SEED [SCENARIO …]``.
+"""Concurrent actions, thousands of times: ``python -m tests.concurrency.rounds ROUNDS SEED [SCENARIO …]``.
 
-Each round makes an owner, lets two or three things happen to the owner's keys at the same time, each in a thread with a
-connection of its own, and then asserts what must be true whichever came first. What came of the rounds goes to standard
-output as JSON: how often each outcome was seen, and every broken promise with its scenario and seed.
+Each round creates an owner and runs two or three actions on the owner's keys at the same time, each in
+a thread with its own connection. Then it checks conditions that hold in any order. The results are
+printed as JSON: how often each outcome occurred, and every failure with its scenario and seed.
 
-Needs a migrated database and the environment of the site; several processes may work on one database.
+Requires a migrated database and the site's environment. Several processes can share a database.
 """
 
 from __future__ import annotations
@@ -36,20 +36,20 @@ from finta_keys.models import ApiKey, KeyAccountScope  # noqa: E402
 from tests.live.site import scope  # noqa: E402
 
 SCENARIOS: dict[str, Callable[[Stage], None]] = {}
-SHOWN = re.compile(r'id="secret">(finta_\w+)<')
+SECRET = re.compile(r'id="secret">(finta_\w+)<')
 ERRORS = re.compile(r'class="errorlist.*?</ul>', re.DOTALL)
-HEAD_START = 0.004  # seconds by which one of those who act at once may be ahead
+HEAD_START = 0.004  # seconds that one action may be ahead of another
 POOL = ThreadPoolExecutor(3)
 
 
-def scenario(play: Callable[[Stage], None]) -> Callable[[Stage], None]:
-    SCENARIOS[play.__name__.replace("_", " ")] = play
-    return play
+def scenario(function: Callable[[Stage], None]) -> Callable[[Stage], None]:
+    SCENARIOS[function.__name__.replace("_", " ")] = function
+    return function
 
 
 @dataclass
-class Done:
-    """What came of an action: ``kind`` is ``secret``, ``saved``, ``refused``, ``already``, ``gone``, or a status."""
+class Result:
+    """The result of an action. ``kind`` is ``secret``, ``saved``, ``refused``, ``already``, ``gone``, or a status."""
 
     kind: str
     secret: str = ""
@@ -57,10 +57,10 @@ class Done:
 
 
 class Stage:
-    """A new owner with three accounts and a key that sees the first two."""
+    """A new owner with three accounts and a key for the first two."""
 
-    def __init__(self, chance: random.Random) -> None:
-        self._chance = chance
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
         self.owner = User.objects.create(email=f"{uuid.uuid4()}@example.com")
         fields = {"owner": self.owner, "type": "depository", "currency": "USD", "current_balance": 1}
         self.accounts = [str(Account.objects.create(name=f"Account {n}", **fields).pk) for n in range(3)]
@@ -68,104 +68,103 @@ class Stage:
         self._browser = _client()
         self._browser.force_login(self.owner)
 
-    def together(self, *actions: Callable[[], Done]) -> list[Done]:
-        """Let the actions begin at about the same time, and return what came of each."""
+    def together(self, *actions: Callable[[], Result]) -> list[Result]:
+        """Start the actions at about the same time and return their results."""
         barrier = threading.Barrier(len(actions))
-        delays = [self._chance.choice((0, self._chance.random() * HEAD_START)) for _ in actions]
+        delays = [self._rng.choice((0, self._rng.random() * HEAD_START)) for _ in actions]
 
-        def act(action: Callable[[], Done], delay: float) -> Done:
+        def act(action: Callable[[], Result], delay: float) -> Result:
             try:
                 barrier.wait(10)
                 time.sleep(delay)
                 return action()
             finally:
-                connection.close()  # of this thread; the next round begins with a new one
+                connection.close()  # this thread's; the next round opens a new one
 
-        results = [
-            future.result(60) for future in [POOL.submit(act, *each) for each in zip(actions, delays, strict=True)]
-        ]
-        self.seen = " / ".join(result.kind for result in results)
+        futures = [POOL.submit(act, action, delay) for action, delay in zip(actions, delays, strict=True)]
+        results = [future.result(60) for future in futures]
+        self.outcome = " / ".join(result.kind for result in results)
         failed = [result for result in results if result.kind.startswith("5")]
-        assert not failed, f"{self.seen}: {[result.body for result in failed]}"
+        assert not failed, f"{self.outcome}: {[result.body for result in failed]}"
         return results
 
-    # What people and scripts do
+    # Actions of users and scripts
 
-    def rotate(self) -> Done:
+    def rotate(self) -> Result:
         return self._page(f"keys/{self.key.pk}/rotate", rotation=self.key.rotation)
 
-    def rename(self, name: str, key: ApiKey | None = None) -> Done:
+    def rename(self, name: str, key: ApiKey | None = None) -> Result:
         return self._page(f"keys/{(key or self.key).pk}/rename", name=name)
 
-    def edit_scope(self, accounts: list[str] | None) -> Done:
+    def edit_scope(self, accounts: list[str] | None) -> Result:
         return self._page(f"keys/{self.key.pk}/edit-scope", **scope(accounts))
 
-    def delete(self) -> Done:
+    def delete(self) -> Result:
         return self._page(f"keys/{self.key.pk}/delete", rotation=self.key.rotation)
 
-    def create(self, name: str, accounts: list[str] | None = None) -> Done:
+    def create(self, name: str, accounts: list[str] | None = None) -> Result:
         return self._page("keys/new", nonce=nonces.make(self.owner.pk), name=name, **scope(accounts))
 
-    def switch_off(self) -> Done:
+    def switch_off(self) -> Result:
         response = self._client().post("/settings/data/switch-off")
-        return Done("off" if response.status_code == 302 else str(response.status_code), body=_problem(response))
+        return Result("off" if response.status_code == 302 else str(response.status_code), body=_problem(response))
 
-    def use(self) -> Done:
+    def use(self) -> Result:
         response = _call(self.secret)
-        return Done(str(response.status_code), body=response.json())
+        return Result(str(response.status_code), body=response.json())
 
-    def add_account(self) -> Done:
+    def add_account(self) -> Result:
         data = {"name": "Added", "type": "depository", "currency": "USD", "currentBalance": 1}
         response = _call(self.secret, method="post", data=data, content_type="application/json")
-        return Done(str(response.status_code), body=response.json())
+        return Result(str(response.status_code), body=response.json())
 
-    def delete_account(self, pk: str) -> Done:
+    def delete_account(self, pk: str) -> Result:
         return _try(lambda: Account.objects.get(pk=pk).delete(), "deleted")
 
-    def delete_owner(self) -> Done:
+    def delete_owner(self) -> Result:
         return _try(lambda: User.objects.get(pk=self.owner.pk).delete(), "deleted")
 
-    def _page(self, path: str, **fields: Any) -> Done:
+    def _page(self, path: str, **fields: Any) -> Result:
         response = self._client().post(f"/settings/api/{path}", fields)
         if response.status_code == 200:
             page = response.content.decode()
-            shown = SHOWN.search(page)
-            return Done("secret", shown[1]) if shown else Done("refused", body=ERRORS.findall(page))
+            match = SECRET.search(page)
+            return Result("secret", match[1]) if match else Result("refused", body=ERRORS.findall(page))
         kinds = {302: "saved" if response.headers.get("Location", "").startswith("/settings/api") else "signed out"}
         kind = {404: "gone", 409: "already", **kinds}.get(response.status_code, str(response.status_code))
-        return Done(kind, body=_problem(response))
+        return Result(kind, body=_problem(response))
 
     def _client(self) -> Client:
         client = _client()
         client.cookies = self._browser.cookies.copy()
         return client
 
-    # What must be true afterwards
+    # Assertions
 
-    def lives(self, secret: str) -> None:
-        assert _call(secret).status_code == 200, f"A good secret is refused ({self.seen})."
+    def assert_valid(self, secret: str) -> None:
+        assert _call(secret).status_code == 200, f"A valid secret is rejected ({self.outcome})."
 
-    def is_dead(self, *secrets: str) -> None:
+    def assert_invalid(self, *secrets: str) -> None:
         for secret in secrets:
-            assert _call(secret).status_code == 401, f"A dead secret works ({self.seen})."
+            assert _call(secret).status_code == 401, f"An invalid secret works ({self.outcome})."
 
-    def now(self) -> ApiKey:
+    def current_key(self) -> ApiKey:
         return ApiKey.objects.get(pk=self.key.pk)
 
-    def sees(self, *accounts: str) -> None:
-        """Assert that the key is restricted to these, in the database and at the API."""
+    def assert_scope(self, *accounts: str) -> None:
+        """Assert that the key is restricted to exactly these accounts."""
         rows = {str(pk) for pk in KeyAccountScope.objects.filter(key=self.key).values_list("account_id", flat=True)}
-        assert rows == set(accounts), f"The scope has {len(rows)} rows ({self.seen})."
-        assert not self.now().share_all_accounts, f"The scope is open ({self.seen})."
+        assert rows == set(accounts), f"The scope has {len(rows)} rows ({self.outcome})."
+        assert not self.current_key().share_all_accounts, f"The key is not restricted ({self.outcome})."
 
-    def sees_at_the_api(self, secret: str, *accounts: str) -> None:
-        found = {account["id"] for account in _call(secret).json()["accounts"]}
-        assert found == set(accounts), f"The API shows {len(found)} accounts ({self.seen})."
+    def assert_api_shows(self, secret: str, *accounts: str) -> None:
+        ids = {account["id"] for account in _call(secret).json()["accounts"]}
+        assert ids == set(accounts), f"The API shows {len(ids)} accounts ({self.outcome})."
 
 
-def _call(secret: str, method: str = "get", **more: Any) -> Any:
+def _call(secret: str, method: str = "get", **kwargs: Any) -> Any:
     headers = {"authorization": f"Bearer {secret}"}
-    return getattr(_client(), method)("/v2/accounts", headers=headers, **more)
+    return getattr(_client(), method)("/v2/accounts", headers=headers, **kwargs)
 
 
 def _client() -> Client:
@@ -179,82 +178,83 @@ def _problem(response: Any) -> str:
     return "".join(traceback.format_exception(kind, error, trace)[-3:]) if error else "no exception"
 
 
-def _try(action: Callable[[], Any], kind: str) -> Done:
+def _try(action: Callable[[], Any], kind: str) -> Result:
     try:
         action()
     except (Account.DoesNotExist, User.DoesNotExist):
-        return Done("gone")
+        return Result("gone")
     except Exception:
-        return Done("500", body=traceback.format_exc(limit=-3))
-    return Done(kind)
+        return Result("500", body=traceback.format_exc(limit=-3))
+    return Result(kind)
 
 
-def kinds(done: Iterable[Done]) -> list[str]:
-    return [each.kind for each in done]
+def kinds(results: Iterable[Result]) -> list[str]:
+    return [result.kind for result in results]
 
 
-def one_of(done: list[Done], *allowed: str) -> None:
-    """Assert that the kinds, in order, are among the allowed ones."""
-    found = " / ".join(kinds(done))
-    assert found in allowed, f"Not foreseen: {found} {[each.body for each in done if each.kind == 'refused']}"
+def assert_one_of(results: list[Result], *allowed: str) -> None:
+    """Assert that the kinds, in order, are one of the allowed outcomes."""
+    outcome = " / ".join(kinds(results))
+    refused = [result.body for result in results if result.kind == "refused"]
+    assert outcome in allowed, f"Unexpected outcome: {outcome} {refused}"
 
 
-# Rotate against …
+# Rotate and another action
 
 
 @scenario
 def rotate_and_rotate(stage: Stage) -> None:
-    done = stage.together(stage.rotate, stage.rotate)
-    one_of(done, "secret / already", "already / secret")
-    stage.is_dead(stage.secret)
-    stage.lives("".join(each.secret for each in done))
-    assert stage.now().rotation == 1
+    results = stage.together(stage.rotate, stage.rotate)
+    assert_one_of(results, "secret / already", "already / secret")
+    stage.assert_invalid(stage.secret)
+    stage.assert_valid("".join(result.secret for result in results))
+    assert stage.current_key().rotation == 1
 
 
 @scenario
 def rotate_and_rename(stage: Stage) -> None:
-    rotated, _ = done = stage.together(stage.rotate, lambda: stage.rename("Second"))
-    one_of(done, "secret / saved")
-    stage.is_dead(stage.secret)
-    stage.lives(rotated.secret)
-    assert stage.now().name == "Second"
+    rotated, _ = results = stage.together(stage.rotate, lambda: stage.rename("Second"))
+    assert_one_of(results, "secret / saved")
+    stage.assert_invalid(stage.secret)
+    stage.assert_valid(rotated.secret)
+    assert stage.current_key().name == "Second"
 
 
 @scenario
 def rotate_and_edit_scope(stage: Stage) -> None:
-    wanted = stage.accounts[1:]
-    rotated, _ = done = stage.together(stage.rotate, lambda: stage.edit_scope(wanted))
-    one_of(done, "secret / saved")
-    stage.is_dead(stage.secret)
-    stage.sees(*wanted)
-    stage.sees_at_the_api(rotated.secret, *wanted)
+    accounts = stage.accounts[1:]
+    rotated, _ = results = stage.together(stage.rotate, lambda: stage.edit_scope(accounts))
+    assert_one_of(results, "secret / saved")
+    stage.assert_invalid(stage.secret)
+    stage.assert_scope(*accounts)
+    stage.assert_api_shows(rotated.secret, *accounts)
 
 
 @scenario
 def rotate_and_use(stage: Stage) -> None:
-    rotated, *_ = done = stage.together(stage.rotate, stage.use, stage.use)
-    assert set(kinds(done[1:])) <= {"200", "401"}
-    stage.is_dead(stage.secret)
-    stage.lives(rotated.secret)
+    rotated, *_ = results = stage.together(stage.rotate, stage.use, stage.use)
+    assert set(kinds(results[1:])) <= {"200", "401"}
+    stage.assert_invalid(stage.secret)
+    stage.assert_valid(rotated.secret)
 
 
 @scenario
 def rotate_and_delete(stage: Stage) -> None:
-    rotated, _ = done = stage.together(stage.rotate, stage.delete)
-    one_of(done, "secret / already", "gone / saved")
-    stage.is_dead(stage.secret)
+    rotated, _ = results = stage.together(stage.rotate, stage.delete)
+    assert_one_of(results, "secret / already", "gone / saved")
+    stage.assert_invalid(stage.secret)
     if rotated.kind == "secret":
-        stage.lives(rotated.secret)
+        stage.assert_valid(rotated.secret)
     else:
         assert not ApiKey.objects.filter(pk=stage.key.pk).exists()
 
 
 @scenario
 def rename_and_delete_and_edit_scope(stage: Stage) -> None:
-    done = stage.together(lambda: stage.rename("Second"), stage.delete, lambda: stage.edit_scope(None))
-    assert done[1].kind == "saved"
-    assert {done[0].kind, done[2].kind} <= {"saved", "gone"}
-    stage.is_dead(stage.secret)
+    results = stage.together(lambda: stage.rename("Second"), stage.delete, lambda: stage.edit_scope(None))
+    assert results[1].kind == "saved"
+    assert {results[0].kind, results[2].kind} <= {"saved", "gone"}
+    stage.assert_invalid(stage.secret)
     assert not KeyAccountScope.objects.filter(key_id=stage.key.pk).exists()
 
 
@@ -263,18 +263,18 @@ def rename_and_delete_and_edit_scope(stage: Stage) -> None:
 
 @scenario
 def two_creates_with_one_name(stage: Stage) -> None:
-    done = stage.together(lambda: stage.create("Same"), lambda: stage.create("SAME"))
-    one_of(done, "secret / refused", "refused / secret")
-    stage.lives("".join(each.secret for each in done))
+    results = stage.together(lambda: stage.create("Same"), lambda: stage.create("SAME"))
+    assert_one_of(results, "secret / refused", "refused / secret")
+    stage.assert_valid("".join(result.secret for result in results))
     assert ApiKey.objects.filter(owner=stage.owner, name_key="same").count() == 1
 
 
 @scenario
 def two_renames_to_one_name(stage: Stage) -> None:
     other, _ = ApiKey.objects.create_key(owner=stage.owner, name="Other")
-    done = stage.together(lambda: stage.rename("Same"), lambda: stage.rename("same", other))
-    one_of(done, "saved / refused", "refused / saved")
-    stage.lives(stage.secret)
+    results = stage.together(lambda: stage.rename("Same"), lambda: stage.rename("same", other))
+    assert_one_of(results, "saved / refused", "refused / saved")
+    stage.assert_valid(stage.secret)
 
 
 # Scope
@@ -283,60 +283,61 @@ def two_renames_to_one_name(stage: Stage) -> None:
 @scenario
 def edit_scope_and_edit_scope(stage: Stage) -> None:
     first, second = stage.accounts[:1], stage.accounts[1:]
-    done = stage.together(lambda: stage.edit_scope(first), lambda: stage.edit_scope(second))
-    one_of(done, "saved / saved")
+    results = stage.together(lambda: stage.edit_scope(first), lambda: stage.edit_scope(second))
+    assert_one_of(results, "saved / saved")
     rows = KeyAccountScope.objects.filter(key=stage.key).count()
-    stage.sees(*(first if rows == len(first) else second))
+    stage.assert_scope(*(first if rows == len(first) else second))
 
 
 @scenario
 def edit_scope_and_open_scope(stage: Stage) -> None:
-    done = stage.together(lambda: stage.edit_scope(stage.accounts[2:]), lambda: stage.edit_scope(None))
-    one_of(done, "saved / saved")
-    if stage.now().share_all_accounts:
+    results = stage.together(lambda: stage.edit_scope(stage.accounts[2:]), lambda: stage.edit_scope(None))
+    assert_one_of(results, "saved / saved")
+    if stage.current_key().share_all_accounts:
         assert not KeyAccountScope.objects.filter(key=stage.key).exists()
-        stage.sees_at_the_api(stage.secret, *stage.accounts)
+        stage.assert_api_shows(stage.secret, *stage.accounts)
     else:
-        stage.sees(*stage.accounts[2:])
+        stage.assert_scope(*stage.accounts[2:])
 
 
 @scenario
 def edit_scope_and_delete_its_account(stage: Stage) -> None:
     chosen = stage.accounts[2]
-    done = stage.together(lambda: stage.edit_scope([chosen]), lambda: stage.delete_account(chosen))
-    one_of(done, "saved / deleted", "refused / deleted")
-    # Refused: as it was. Saved: its only account went away, and it sees nothing (S1).
-    left = stage.accounts[:2] if done[0].kind == "refused" else []
-    stage.sees(*left)
-    stage.sees_at_the_api(stage.secret, *left)
+    results = stage.together(lambda: stage.edit_scope([chosen]), lambda: stage.delete_account(chosen))
+    assert_one_of(results, "saved / deleted", "refused / deleted")
+    # Refused: the scope is unchanged. Saved: its only account was deleted, so it is empty (S1).
+    remaining = stage.accounts[:2] if results[0].kind == "refused" else []
+    stage.assert_scope(*remaining)
+    stage.assert_api_shows(stage.secret, *remaining)
 
 
 @scenario
 def delete_all_accounts_of_a_scope(stage: Stage) -> None:
     one, other, _ = stage.accounts
-    done = stage.together(
+    results = stage.together(
         lambda: stage.delete_account(one), lambda: stage.delete_account(other), lambda: stage.rename("Second")
     )
-    one_of(done, "deleted / deleted / saved")
-    stage.sees()
-    stage.sees_at_the_api(stage.secret)
+    assert_one_of(results, "deleted / deleted / saved")
+    stage.assert_scope()
+    stage.assert_api_shows(stage.secret)
 
 
 @scenario
 def add_account_by_key_and_edit_scope(stage: Stage) -> None:
-    added, _ = done = stage.together(stage.add_account, lambda: stage.edit_scope(stage.accounts[2:]))
-    one_of(done, "201 / saved")
+    added, _ = results = stage.together(stage.add_account, lambda: stage.edit_scope(stage.accounts[2:]))
+    assert_one_of(results, "201 / saved")
     new = added.body["account"]["id"]
-    # It joined before the edit, which did not choose it, or after it; nothing else is there.
+    # The account joined the scope before the edit, which removed it, or after the edit.
     joined = KeyAccountScope.objects.filter(key=stage.key, account_id=new).exists()
-    stage.sees(*stage.accounts[2:], *([new] if joined else []))
+    stage.assert_scope(*stage.accounts[2:], *([new] if joined else []))
 
 
 @scenario
 def add_account_by_key_and_add_account_by_key(stage: Stage) -> None:
-    done = stage.together(stage.add_account, stage.add_account, stage.rotate)
-    assert {done[0].kind, done[1].kind} <= {"201", "401"}
-    stage.sees(*stage.accounts[:2], *(each.body["account"]["id"] for each in done[:2] if each.kind == "201"))
+    results = stage.together(stage.add_account, stage.add_account, stage.rotate)
+    assert {results[0].kind, results[1].kind} <= {"201", "401"}
+    added = [result.body["account"]["id"] for result in results[:2] if result.kind == "201"]
+    stage.assert_scope(*stage.accounts[:2], *added)
 
 
 # Storage Mode
@@ -347,11 +348,11 @@ def create_and_switch_storage_mode_off(stage: Stage) -> None:
     User.objects.filter(pk=stage.owner.pk).update(storage_mode=True)
     account = Account.objects.get(pk=stage.accounts[0])
     Transaction.objects.create(account=account, provider="plaid", status="pending", amount=1, currency="USD")
-    created, _ = done = stage.together(lambda: stage.create("Second"), stage.switch_off)
-    one_of(done, "secret / off")
-    answer = _call(created.secret)
-    assert answer.status_code in (200, 403)
-    assert User.objects.get(pk=stage.owner.pk).storage_mode == (answer.status_code == 200)
+    created, _ = results = stage.together(lambda: stage.create("Second"), stage.switch_off)
+    assert_one_of(results, "secret / off")
+    response = _call(created.secret)
+    assert response.status_code in (200, 403)
+    assert User.objects.get(pk=stage.owner.pk).storage_mode == (response.status_code == 200)
     assert not Transaction.objects.filter(account=account).exists()
 
 
@@ -360,72 +361,72 @@ def two_creates_and_switch_storage_mode_off(stage: Stage) -> None:
     stage.together(stage.switch_off, lambda: stage.create("Second"), lambda: stage.create("Third"))
     User.objects.filter(pk=stage.owner.pk).update(storage_mode=False)
     created = stage.create("Fourth")
-    stage.lives(created.secret)
-    stage.lives(stage.secret)
+    stage.assert_valid(created.secret)
+    stage.assert_valid(stage.secret)
 
 
-# The owner goes away
+# Deleting the owner
 
 
-def _owner_goes(stage: Stage, *others: Callable[[], Done]) -> list[Done]:
-    done = stage.together(stage.delete_owner, *others)
-    assert done[0].kind == "deleted"
+def _delete_owner_during(stage: Stage, *others: Callable[[], Result]) -> list[Result]:
+    results = stage.together(stage.delete_owner, *others)
+    assert results[0].kind == "deleted"
     assert not User.objects.filter(pk=stage.owner.pk).exists()
     assert not ApiKey.objects.filter(owner_id=stage.owner.pk).exists()
     assert not Account.objects.filter(owner_id=stage.owner.pk).exists()
     assert not KeyAccountScope.objects.filter(key_id=stage.key.pk).exists()
-    stage.is_dead(stage.secret, *(each.secret for each in done if each.secret))
-    return done
+    stage.assert_invalid(stage.secret, *(result.secret for result in results if result.secret))
+    return results
 
 
 @scenario
 def delete_owner_and_create(stage: Stage) -> None:
-    _owner_goes(stage, lambda: stage.create("Second"), lambda: stage.create("Third", stage.accounts[:1]))
+    _delete_owner_during(stage, lambda: stage.create("Second"), lambda: stage.create("Third", stage.accounts[:1]))
 
 
 @scenario
 def delete_owner_and_rotate_and_use(stage: Stage) -> None:
-    _owner_goes(stage, stage.rotate, stage.use)
+    _delete_owner_during(stage, stage.rotate, stage.use)
 
 
 @scenario
 def delete_owner_and_edit_scope_and_rename(stage: Stage) -> None:
-    _owner_goes(stage, lambda: stage.edit_scope(stage.accounts[2:]), lambda: stage.rename("Second"))
+    _delete_owner_during(stage, lambda: stage.edit_scope(stage.accounts[2:]), lambda: stage.rename("Second"))
 
 
 @scenario
 def delete_owner_and_add_account_by_key(stage: Stage) -> None:
-    _owner_goes(stage, stage.add_account, lambda: stage.delete_account(stage.accounts[0]))
+    _delete_owner_during(stage, stage.add_account, lambda: stage.delete_account(stage.accounts[0]))
 
 
 @scenario
 def delete_owner_and_delete_and_switch_off(stage: Stage) -> None:
-    _owner_goes(stage, stage.delete, stage.switch_off)
+    _delete_owner_during(stage, stage.delete, stage.switch_off)
 
 
 @scenario
 def delete_owner_twice(stage: Stage) -> None:
-    done = stage.together(stage.delete_owner, stage.delete_owner)
-    assert set(kinds(done)) <= {"deleted", "gone"}
+    results = stage.together(stage.delete_owner, stage.delete_owner)
+    assert set(kinds(results)) <= {"deleted", "gone"}
     assert not User.objects.filter(pk=stage.owner.pk).exists()
 
 
 def main(rounds: int, seed: int, names: Iterable[str] = ()) -> dict[str, Any]:
-    """Play each scenario so many times, in a random order."""
-    chance = random.Random(seed)  # noqa: S311  # repeatable on purpose
-    plays = [name for name in names or SCENARIOS for _ in range(rounds)]
-    chance.shuffle(plays)
+    """Run each scenario ``rounds`` times, in random order."""
+    rng = random.Random(seed)  # noqa: S311  # repeatable on purpose
+    runs = [name for name in names or SCENARIOS for _ in range(rounds)]
+    rng.shuffle(runs)
     outcomes: Counter[str] = Counter()
-    broken: list[str] = []
-    for number, name in enumerate(plays):
-        stage = Stage(chance)
+    failures: list[str] = []
+    for number, name in enumerate(runs):
+        stage = Stage(rng)
         try:
             SCENARIOS[name](stage)
         except Exception:
-            broken.append(f"{name}, seed {seed}, round {number}: {traceback.format_exc(limit=-2)}")
-        outcomes[f"{name}: {getattr(stage, 'seen', 'nothing')}"] += 1
+            failures.append(f"{name}, seed {seed}, round {number}: {traceback.format_exc(limit=-2)}")
+        outcomes[f"{name}: {getattr(stage, 'outcome', 'none')}"] += 1
     connection.close()
-    return {"rounds": len(plays), "outcomes": outcomes, "broken": broken}
+    return {"rounds": len(runs), "outcomes": outcomes, "failures": failures}
 
 
 if __name__ == "__main__":

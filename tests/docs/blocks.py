@@ -5,8 +5,8 @@ A block starts with three backticks and an info string: a language, then options
 ``console``
     Shell commands. A command is a line that starts with ``$ ``, plus the lines after it while a line ends in a
     backslash. Its expected output follows, with ``…`` for any text; without it, any output is accepted. Every command
-    must succeed, and the last must exit with ``status=``. ``terminal=`` names another terminal, in which the last
-    command keeps running. ``paste=secret`` pastes the secret that was copied in the browser.
+    must succeed, and the last must exit with ``status=``. ``terminal=`` names another terminal, whose last command
+    keeps running. ``paste=secret`` pastes the secret that was copied in the browser.
 ``pycon``
     A doctest for the project's shell.
 any language with ``file=`` or ``append=``
@@ -36,7 +36,7 @@ class Block:
     """A code block, or a comment ``<!-- test: WORD -->`` that stands for steps the test performs."""
 
     document: str
-    line: int  # of the document, where the block starts
+    line: int  # number of the block's first line
     language: str  # "test" for a comment
     options: dict[str, str]
     text: str  # the word of a comment

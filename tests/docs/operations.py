@@ -66,7 +66,7 @@ def use_postgresql(reader: SiteReader) -> None:
     assert key_exists(reader)  # restored
     server = reader.stack.enter_context(postgresql())
     with (reader.folder / ".env").open("a") as settings:
-        settings.write(f"DATABASE_URL={server.make('finta')}&conn_max_age=600\n")
+        settings.write(f"DATABASE_URL={server.create_database('finta')}&conn_max_age=600\n")
     for command in (f"{MANAGE} migrate", *INPUTS):
         reader.must(command)
     make_key(reader)

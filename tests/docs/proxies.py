@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.docs.runner import PORT, Reader
-from tests.live.servers import answers, free_port, program, wait_until
+from tests.live.servers import free_port, is_listening, program, wait_until
 
 HOST = "keys.example.com"
 FORGED = ("-H", "X-Forwarded-Proto: http", "-H", "X-Forwarded-Host: elsewhere.example.com")
@@ -29,7 +29,7 @@ class Proxy:
         subprocess.run([program("openssl"), "req", *kind, *names, *files], check=True, capture_output=True)
 
     def config(self, name: str, *changes: tuple[str, str]) -> str:
-        """Return the documented file with changes, each of which must match exactly once."""
+        """Return the documented file with changes. Each change must match exactly once."""
         text = (self.reader.folder / name).read_text()
         for old, new in ((PORT, self.reader.port), *changes):
             assert text.count(old) == 1, f"{old!r} is in {name} {text.count(old)} times."
@@ -51,7 +51,7 @@ class Proxy:
             process = subprocess.Popen(command, cwd=self.folder, env=environment, stdout=log, stderr=log)
         try:
             for port in (self.tls, self.plain):
-                wait_until(lambda port=port: process.poll() is not None or answers(port), "the proxy to respond")
+                wait_until(lambda port=port: process.poll() is not None or is_listening(port), "the proxy to start")
             assert process.poll() is None, (self.folder / "log").read_text()
             yield
         finally:

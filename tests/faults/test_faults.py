@@ -1,4 +1,4 @@
-"""What breaks around the site: nothing is half done, nobody is let in, and it recovers by itself."""
+"""Failures of workers, database, disk and cache: no partial changes, no access, automatic recovery."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ import pytest
 from tests.live import site
 from tests.live.servers import wait_until
 
-MOMENT = 0.15  # seconds within which a create and a rotation are done
+MOMENT = 0.15  # seconds that a create and a rotation take
 KILLS = int(os.environ.get("SOAK_KILLS", "5"))
 
 pytestmark = pytest.mark.live
 
-AFTERMATH = """
+DATABASE_STATE = """
 import json
 from accounts_app.models import User
 from finta_keys.models import ApiKey, KeyAccountScope
@@ -33,39 +33,39 @@ print(json.dumps({
 """
 
 
-def aftermath(env):
-    """Return what is in the database: per key its name, scope, rotation and whether Storage Mode is on."""
-    return json.loads(site.manage(env, "shell", "--no-imports", "--command", AFTERMATH))
+def database_state(env):
+    """Return the name, scope, rotation and Storage Mode of each key, and the number of stray scope rows."""
+    return json.loads(site.manage(env, "shell", "--no-imports", "--command", DATABASE_STATE))
 
 
-def try_to(action):
-    """Return what the action returns, or None where the server went away meanwhile."""
+def try_request(action):
+    """Return the response, or None if the server went away."""
     try:
         return action()
     except (OSError, http.client.HTTPException):
         return None
 
 
-def is_unavailable(answer):
-    assert answer.status == 503
-    assert answer.json()["error"]["code"] == "UNAVAILABLE"
-    assert int(answer.headers["Retry-After"]) > 0
+def assert_unavailable(response):
+    assert response.status == 503
+    assert response.json()["error"]["code"] == "UNAVAILABLE"
+    assert int(response.headers["Retry-After"]) > 0
 
 
 def status(action):
-    answer = try_to(action)
-    return answer and answer.status
+    response = try_request(action)
+    return response and response.status
 
 
-# A worker is killed
+# Killed workers
 
 
-def test_a_worker_that_is_killed_leaves_a_whole_key_or_none(database_url):
-    """Creates of restricted keys and rotations, while workers die at random moments."""
+def test_killed_worker_leaves_no_partial_key(database_url):
+    """Restricted keys are created and rotated while workers are killed at random moments."""
     env = site.environment(database_url)
-    chance = random.Random(os.environ.get("SOAK_SEED", "1"))  # noqa: S311  # repeatable on purpose
+    rng = random.Random(os.environ.get("SOAK_SEED", "1"))  # noqa: S311  # repeatable on purpose
     with site.serving(env, workers=2) as served:
-        owner = site.make_owner(env)
+        owner = site.create_owner(env)
         person = served.sign_in(owner)
         secrets = [person.create("Rotated", owner.accounts[:1]).secret]
         path = person.key_paths()[0]
@@ -73,28 +73,28 @@ def test_a_worker_that_is_killed_leaves_a_whole_key_or_none(database_url):
         for number in range(KILLS):
             create = person.form("/settings/api/keys/new") | site.scope(owner.accounts[:2]) | {"name": f"Key {number}"}
             rotate = person.form(f"{path}/rotate")
-            killer = threading.Timer(chance.random() * MOMENT, kill_workers, [served])
+            killer = threading.Timer(rng.random() * MOMENT, kill_workers, [served])
             killer.start()
             posts = [(shown, "/settings/api/keys/new", create), (secrets, f"{path}/rotate", rotate)]
-            for secrets_of, where, fields in chance.sample(posts, 2):  # either may be hit
-                answer = try_to(lambda: person.post(where, fields))  # noqa: B023  # called at once
-                if answer and answer.status == 200:
-                    secrets_of.append(answer.secret)
+            for known_secrets, path_of_form, fields in rng.sample(posts, 2):  # in random order
+                response = try_request(lambda: person.post(path_of_form, fields))  # noqa: B023  # called at once
+                if response and response.status == 200:
+                    known_secrets.append(response.secret)
             killer.join()
-            wait_until(lambda: status(lambda: served.connect().call("finta_x")) == 401, "a site that answers again")
+            wait_until(lambda: status(lambda: served.connect().call("finta_x")) == 401, "the site to recover")
             person.close()
-        left = aftermath(env)
-        print(f"killed {KILLS} times: {len(left['keys']) - 1} keys made, {len(shown)} of them shown")
-        print(f"and {max(rotation for *_, rotation, _ in left['keys'])} rotations, {len(secrets) - 1} of them shown")
-        assert left["stray"] == 0
-        for name, all_accounts, rows, rotation, storage_mode in left["keys"]:
+        state = database_state(env)
+        print(f"killed {KILLS} times: {len(state['keys']) - 1} keys created, {len(shown)} secrets shown")
+        print(f"and {max(rotation for *_, rotation, _ in state['keys'])} rotations, {len(secrets) - 1} of them shown")
+        assert state["stray"] == 0
+        for name, all_accounts, rows, rotation, storage_mode in state["keys"]:
             assert storage_mode
             assert not all_accounts
             assert rows == (1 if name == "Rotated" else 2)
             if name == "Rotated":
-                assert rotation >= len(secrets) - 1  # more, where the answer got lost
-        assert {served.connect().call(each).status for each in shown} <= {200}
-        assert {served.connect().call(each).status for each in secrets[:-1]} <= {401}
+                assert rotation >= len(secrets) - 1  # more if a response was lost
+        assert {served.connect().call(secret).status for secret in shown} <= {200}
+        assert {served.connect().call(secret).status for secret in secrets[:-1]} <= {401}
 
 
 def kill_workers(served):
@@ -103,42 +103,42 @@ def kill_workers(served):
             os.kill(pid, signal.SIGKILL)
 
 
-# The database goes away
+# Database failures
 
 
-def test_a_database_that_is_stopped_is_a_503_and_comes_back_without_a_restart(postgresql):
-    env = site.environment(postgresql.make("stopped"))
+def test_stopped_database_gives_503_until_it_is_back(postgresql):
+    env = site.environment(postgresql.create_database("stopped"))
     with site.serving(env, workers=2) as served:
-        owner = site.make_owner(env)
+        owner = site.create_owner(env)
         person = served.sign_in(owner)
         secret = person.create("Used").secret
         connections = [served.connect() for _ in range(4)]
-        for how in ("fast", "immediate"):
-            postgresql.stop(how)
+        for mode in ("fast", "immediate"):
+            postgresql.stop(mode)
             try:
                 for connection in connections:
-                    is_unavailable(connection.call(secret, "/v2/accounts"))
-                    is_unavailable(connection.call(secret, "/v2/health"))
+                    assert_unavailable(connection.call(secret, "/v2/accounts"))
+                    assert_unavailable(connection.call(secret, "/v2/health"))
                 page = person.page("/settings/api")
                 assert page.status == 503
                 assert "Try again in a few seconds" in page.text
                 assert int(page.headers["Retry-After"]) > 0
-                # What needs no database is answered as ever.
+                # A malformed key needs no database.
                 assert connections[0].call("finta_malformed").status == 401
             finally:
                 postgresql.start()
-            begun, rounds = time.monotonic(), 1
-            while [each.call(secret, "/v2/accounts").status for each in connections] != [200] * 4:
+            start, rounds = time.monotonic(), 1
+            while [connection.call(secret, "/v2/accounts").status for connection in connections] != [200] * 4:
                 rounds += 1
-            print(f"{how}: well again after {time.monotonic() - begun:.2f} s and {rounds} rounds")
-            assert rounds <= 5, "Each thread may find out once that its connection was lost."
+            print(f"{mode}: recovered after {time.monotonic() - start:.2f} s and {rounds} rounds")
+            assert rounds <= 5, "Each thread may notice once that its connection was lost."
         assert person.page("/settings/api").status == 200
 
 
-def test_a_database_that_cannot_be_written_still_serves_what_is_read(postgresql):
-    env = site.environment(postgresql.make("read_only"))
+def test_read_only_database_serves_reads(postgresql):
+    env = site.environment(postgresql.create_database("read_only"))
     with site.serving(env, workers=1) as served:
-        owner = site.make_owner(env)
+        owner = site.create_owner(env)
         person = served.sign_in(owner)
         secret = person.create("Used").secret
         path = person.key_paths()[0]
@@ -150,68 +150,68 @@ def test_a_database_that_cannot_be_written_still_serves_what_is_read(postgresql)
         for _ in range(3):
             assert served.connect().call(secret, "/v2/accounts").status == 200
         assert person.page("/settings/api").status == 200
-        answer = person.post(f"{path}/rename", fields | {"name": "Renamed"})
-        assert answer.status in (500, 503)
-        assert "Traceback" not in answer.text
+        response = person.post(f"{path}/rename", fields | {"name": "Renamed"})
+        assert response.status in (500, 503)
+        assert "Traceback" not in response.text
         postgresql.sql("ALTER DATABASE read_only SET default_transaction_read_only = off")
-        assert [name for name, *_ in aftermath(env)["keys"]] == ["Used"]
+        assert [name for name, *_ in database_state(env)["keys"]] == ["Used"]
 
 
-def test_a_disk_that_is_full_still_serves_what_is_read(tmp_path):
+def test_full_disk_serves_reads(tmp_path):
     env = site.environment(f"sqlite:///{tmp_path / 'db.sqlite3'}")
     with site.serving(env, workers=1) as served:
-        owner = site.make_owner(env)
+        owner = site.create_owner(env)
         person = served.sign_in(owner)
         secret = person.create("Used").secret
         path = person.key_paths()[0]
         served.stop()
-        served.env["LIVE_SQLITE_PRAGMAS"] = "PRAGMA max_page_count = 1;"  # no page may be added: as on a full disk
+        served.env["LIVE_SQLITE_PRAGMAS"] = "PRAGMA max_page_count = 1;"  # no page can be added, as on a full disk
         served.start()
         person.close()
         for _ in range(3):
             assert served.connect().call(secret, "/v2/accounts").status == 200
-        answers = {person.create(f"Key {n} {'x' * 80}").status for n in range(40)}
-        print(f"creates on a full disk: {answers}")
-        assert answers <= {200, 503}
-        assert 503 in answers
+        statuses = {person.create(f"Key {n} {'x' * 80}").status for n in range(40)}
+        print(f"creates on a full disk: {statuses}")
+        assert statuses <= {200, 503}
+        assert 503 in statuses
         assert served.connect().call(secret, "/v2/accounts").status == 200
         assert path in person.page("/settings/api").text
         del served.env["LIVE_SQLITE_PRAGMAS"]
-    assert all(storage_mode for *_, storage_mode in aftermath(env)["keys"])
+    assert all(storage_mode for *_, storage_mode in database_state(env)["keys"])
 
 
-# The cache goes away
+# Redis failures
 
 
-def test_a_redis_that_is_stopped_takes_the_limit_away_and_not_the_site(postgresql, redis):
+def test_without_redis_the_site_works_without_limits(postgresql, redis):
     limits = {"API_RATE_LIMIT": "5/hour", "RATE_LIMIT_STORAGE": redis.url}
-    env = site.environment(postgresql.make("no_redis"), **limits)
+    env = site.environment(postgresql.create_database("no_redis"), **limits)
     with site.serving(env, workers=2) as served:
-        owner = site.make_owner(env)
+        owner = site.create_owner(env)
         person = served.sign_in(owner)
         secret = person.create("Used").secret
-        asked = served.connect()
-        assert [asked.call(secret).status for _ in range(6)] == [200] * 5 + [429]
+        connection = served.connect()
+        assert [connection.call(secret).status for _ in range(6)] == [200] * 5 + [429]
         redis.stop()
         try:
-            begun = time.monotonic()
-            assert [asked.call(secret).status for _ in range(20)] == [200] * 20
-            assert time.monotonic() - begun < 10
+            start = time.monotonic()
+            assert [connection.call(secret).status for _ in range(20)] == [200] * 20
+            assert time.monotonic() - start < 10
             assert served.sign_in(owner).page("/settings/api").status == 200
-            assert asked.call("finta_x").status == 401
+            assert connection.call("finta_x").status == 401
         finally:
             redis.start()
-        wait_until(lambda: asked.call(secret).status == 429, "a limit that counts again")
+        wait_until(lambda: connection.call(secret).status == 429, "the limit to count again")
 
 
-# A pool between the site and the database
+# PgBouncer
 
 
 def test_pgbouncer_in_transaction_mode(postgresql, pgbouncer):
-    postgresql.make("pooled")
+    postgresql.create_database("pooled")
     env = site.environment(pgbouncer.url("pooled"))
     with site.serving(env, workers=2) as served:
-        owner = site.make_owner(env)
+        owner = site.create_owner(env)
         person = served.sign_in(owner)
         secret = person.create("Pooled", owner.accounts[:1]).secret
         path = person.key_paths()[0]
@@ -219,8 +219,8 @@ def test_pgbouncer_in_transaction_mode(postgresql, pgbouncer):
             rotated = person.send(f"{path}/rotate", {})
             assert served.connect().call(secret).status == 401
             secret = rotated.secret
-            seen = served.connect().call(secret, "/v2/accounts").json()["accounts"]
-            assert len(seen) == 1
+            accounts = served.connect().call(secret, "/v2/accounts").json()["accounts"]
+            assert len(accounts) == 1
             assert person.send(f"{path}/rename", {"name": f"Pooled {number}"}).status == 302
         assert served.connect().call(secret, "/v2/transactions").status == 200
         assert person.page("/settings/api").status == 200

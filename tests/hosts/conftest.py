@@ -1,4 +1,4 @@
-"""What another project gets: the built distributions, and a copy of the project beside the installed wheel."""
+"""The built distributions, and a copy of the test project with the wheel installed."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tests.concurrency.conftest import postgresql  # noqa: F401  # a fixture
 
 REPOSITORY = Path(__file__).parents[2]
 PROJECT = Path(__file__).parent / "project"
-# What this test run sets, and another project does not have.
-OURS = ("COV", "DATABASE_URL", "DJANGO_", "HOST_", "MYPY", "PYTEST", "PYTHON")
+# Environment variables that this test run sets and another project does not have.
+TEST_VARIABLES = ("COV", "DATABASE_URL", "DJANGO_", "HOST_", "MYPY", "PYTEST", "PYTHON")
 
-collect_ignore = ["project"]  # It has settings of its own, so it runs in a process of its own.
+collect_ignore = ["project"]  # It has its own settings and runs in its own process.
 
 
 class Host:
-    """The project in a folder of its own, with the app installed from its wheel and nothing of this repository."""
+    """A copy of the project in its own folder, with only the wheel installed from this repository."""
 
     def __init__(self, folder: Path, wheel: Path) -> None:
         self.folder, self.packages = folder / "project", folder / "packages"
@@ -30,17 +30,17 @@ class Host:
         run(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", self.packages, wheel)
 
     def run(self, *command: object, **environment: str) -> str:
-        """Run Python in the project's folder and return what it printed. Fails the test where it fails."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+        """Run Python in the project's folder and return the output. Fail the test if the command fails."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(TEST_VARIABLES)}
         own = {"PYTHONPATH": str(self.packages), "HOST_PACKAGES": str(self.packages), "PYTHONSAFEPATH": "1"}
-        return run(sys.executable, *command, cwd=self.folder, env={**kept, **own, **environment})
+        return run(sys.executable, *command, cwd=self.folder, env={**inherited, **own, **environment})
 
 
 def run(*command: object, **options: object) -> str:
-    """Run a command and return what it printed. Fails the test where it fails."""
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, **options)  # type: ignore[call-overload]
-    printed: str = done.stdout + done.stderr
-    if done.returncode:
+    """Run a command and return its output. Fail the test if the command fails."""
+    process = subprocess.run([str(part) for part in command], capture_output=True, text=True, **options)  # type: ignore[call-overload]
+    printed: str = process.stdout + process.stderr
+    if process.returncode:
         pytest.fail(printed, pytrace=False)
     return printed
 
@@ -51,7 +51,7 @@ def build(source: Path, folder: Path, *kinds: str) -> None:
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from the tree."""
+    """The wheel, built from the working tree."""
     folder = tmp_path_factory.mktemp("wheel")
     build(REPOSITORY, folder, "--wheel")
     (built,) = folder.glob("*.whl")
@@ -60,7 +60,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def published(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
-    """What is published: the sdist, and the wheel that is built from it."""
+    """The published files: the sdist and the wheel built from it."""
     folder = tmp_path_factory.mktemp("published")
     build(REPOSITORY, folder)
     (sdist,), (wheel,) = folder.glob("*.tar.gz"), folder.glob("*.whl")

@@ -1,4 +1,4 @@
-"""The app in a project of others, for each kind of primary key: the suite of that project, in a process of its own."""
+"""Run the suite of another project for each kind of primary key, in its own process."""
 
 import pytest
 
@@ -10,7 +10,7 @@ VARIANTS = {
     "text": {"HOST_KEYS": "text"},
     "local": {"HOST_LOCAL": "1"},
 }
-NOTHING_OF_THE_SITE = """
+IMPORT_APP = """
 import importlib.util, sys, django
 sys.path.append(".")
 django.setup()
@@ -20,19 +20,17 @@ print(finta_keys.__file__, [importlib.util.find_spec(name) for name in ("account
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_the_suite_of_the_project(host, variant):
+def test_project(host, variant):
     print(summary(host.run("-m", "pytest", **VARIANTS[variant])))
 
 
 @pytest.mark.parametrize("variant", ["int", "uuid", "text"])
-def test_the_suite_of_the_project_on_postgresql(host, variant, postgresql):
-    print(summary(host.run("-m", "pytest", DATABASE_URL=postgresql.make(variant), **VARIANTS[variant])))
+def test_project_on_postgresql(host, variant, postgresql):
+    print(summary(host.run("-m", "pytest", DATABASE_URL=postgresql.create_database(variant), **VARIANTS[variant])))
 
 
-def test_the_app_needs_nothing_of_the_site(host):
-    printed = host.run(
-        "-c", f"import sys; sys.path.append('.'){NOTHING_OF_THE_SITE}", DJANGO_SETTINGS_MODULE="host.settings"
-    )
+def test_app_needs_no_module_of_the_site(host):
+    printed = host.run("-c", f"import sys; sys.path.append('.'){IMPORT_APP}", DJANGO_SETTINGS_MODULE="host.settings")
     assert printed == f"{host.packages / 'finta_keys/__init__.py'} [None, None, None]\n"
 
 

@@ -1,7 +1,6 @@
-"""What a project writes with the public names of the app, for mypy to read: it is checked, and never run.
+"""A project's use of the public names of the app. mypy checks this module; it is never run.
 
-``assert_type()`` fails where a type is lost on the way, and so do the comments that allow a mistake on purpose: mypy
-tells of one that allows nothing.
+``assert_type()`` fails if a type is lost. Intentional mistakes carry a ``type: ignore``, and mypy reports unused ones.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from finta_keys.scoping import AccountScopeMixin, scoped, unscoped
 from finta_keys.testing import assert_indistinguishable, assert_scope_covers, key_client, make_key
 
 
-def make_a_key(owner: User, shops: list[Shop]) -> str:
+def create_key(owner: User, shops: list[Shop]) -> str:
     key, secret = ApiKey.objects.create_key(owner=owner, name="Production", accounts=shops)
     assert_type(key, ApiKey)
     ApiKey.objects.create_key(owner=owner)  # type: ignore[call-arg]
@@ -38,7 +37,7 @@ def make_a_key(owner: User, shops: list[Shop]) -> str:
     return secret
 
 
-def change_a_key(key: ApiKey, shops: list[Shop]) -> str:
+def change_key(key: ApiKey, shops: list[Shop]) -> str:
     key.rename("Laptop")
     key.rename(None)  # type: ignore[arg-type]
     key.share_all()
@@ -49,8 +48,8 @@ def change_a_key(key: ApiKey, shops: list[Shop]) -> str:
         current.add_to_scope(shops[0])
     try:
         fresh: str = key.rotate(expected=1)
-    except AlreadyDone as done:
-        assert_type(done.key, ApiKey | None)
+    except AlreadyDone as error:
+        assert_type(error.key, ApiKey | None)
         raise
     except ValidationError:
         raise
@@ -65,11 +64,11 @@ def orders(key: ApiKey) -> QuerySet[Any]:
 
 
 @receiver(signals.key_created)
-def tell(sender: type[ApiKey], key: ApiKey, **kwargs: Any) -> None: ...
+def on_create(sender: type[ApiKey], key: ApiKey, **kwargs: Any) -> None: ...
 
 
 @receiver([signals.key_renamed, signals.key_scope_edited, signals.key_rotated, signals.key_deleted])
-def tell_more(sender: type[ApiKey], key: ApiKey, **kwargs: Any) -> None: ...
+def on_change(sender: type[ApiKey], key: ApiKey, **kwargs: Any) -> None: ...
 
 
 class OrderSerializer(ModelSerializer[Order]):
@@ -98,7 +97,7 @@ class OrderViewSet(AccountScopeMixin, ModelViewSet[Order]):
     def perform_create(self, serializer: BaseSerializer[Order]) -> None:
         serializer.save()
 
-    @unscoped("says how many there may be")
+    @unscoped("a constant limit")
     def limits(self, request: Request) -> Response:
         return Response({"orders": 10})
 
@@ -115,12 +114,12 @@ class OrderCount(AccountScopeMixin, APIView):
         return Response({"orders": self.scoped(Order.objects.all()).count()})
 
 
-@unscoped("shows who calls, and nothing of any shop")
+@unscoped("shows the caller, no shops")
 class Caller(APIView):
     authentication_classes = [ApiKeyAuthentication]
 
 
-@unscoped("counts what scoped() leaves")
+@unscoped("counts scoped rows")
 @api_view(["GET"])
 @authentication_classes([ApiKeyAuthentication])
 def shop_count(request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""What only the tests add to the site."""
+"""Middleware for tests of the running site."""
 
 import os
 from collections.abc import Callable
@@ -8,12 +8,12 @@ from django.http import HttpRequest, HttpResponse
 WORKER = "X-Worker"
 
 
-def name_worker(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Tell in each answer which process it came from."""
+def add_worker_header(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Add the id of the process to each response."""
 
-    def named(request: HttpRequest) -> HttpResponse:
+    def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
         response[WORKER] = str(os.getpid())
         return response
 
-    return named
+    return middleware

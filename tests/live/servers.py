@@ -1,6 +1,6 @@
-"""Database and cache servers of a test run's own, which it may stop, kill and start again.
+"""Temporary PostgreSQL, Redis and PgBouncer servers that tests can stop, kill and restart.
 
-``python -m tests.live.servers COMMAND …`` runs a command with ``DATABASE_URL`` set to a PostgreSQL of its own.
+``python -m tests.live.servers COMMAND …`` runs a command with ``DATABASE_URL`` set to a temporary PostgreSQL.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-PATIENCE = 60  # seconds until a server that does not come up is given up
+TIMEOUT = 60  # seconds to wait for a server
 
 
 def free_port() -> int:
@@ -30,31 +30,32 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until(true: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
-    """Return what ``true()`` returns as soon as that is true. Raises ``TimeoutError``."""
-    until = time.monotonic() + patience
-    while not (result := true()):
+def wait_until(condition: Callable[[], Any], description: str, timeout: float = TIMEOUT) -> Any:
+    """Return the first true result of ``condition()``. Raise ``TimeoutError`` after a timeout."""
+    until = time.monotonic() + timeout
+    while not (result := condition()):
         if time.monotonic() > until:
-            raise TimeoutError(f"After {patience:g} seconds: not {what}.")
+            raise TimeoutError(f"Waited {timeout:g} seconds for {description}.")
         time.sleep(0.02)
     return result
 
 
 def program(name: str) -> str:
-    """Return the path of a server's program. Skips the test where there is none; fails it in CI."""
-    elsewhere = ["/usr/sbin", *sorted(glob.glob("/usr/lib/postgresql/*/bin"), reverse=True)]  # not on everybody's PATH
-    found = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", os.defpath), *elsewhere]))
-    if not found:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"There is no {name} on this machine.")
-    return found
+    """Return the path of a program. If it is missing, skip the test, or fail it in CI."""
+    # These folders are often missing from PATH.
+    folders = ["/usr/sbin", *sorted(glob.glob("/usr/lib/postgresql/*/bin"), reverse=True)]
+    path = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", os.defpath), *folders]))
+    if not path:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{name} is not installed.")
+    return path
 
 
 class PostgreSQL:
-    """A server in a folder of its own, reached by its socket only."""
+    """A server in its own folder, reachable through its Unix socket only."""
 
     def __init__(self, folder: Path, **settings: object) -> None:
         self.folder, self.data = folder, folder / "data"
-        # Nothing here outlives the machine, so nothing waits for the disk.
+        # The data is temporary, so do not wait for the disk.
         options = {"listen_addresses": "''", "unix_socket_directories": str(folder), "fsync": "off", **settings}
         self._options = " ".join(f"-c {name}={value}" for name, value in options.items())
         # The server refuses to run as root.
@@ -68,14 +69,14 @@ class PostgreSQL:
         self._run(program("pg_ctl"), "start", "--wait", "--log", str(self.folder / "log"), "--options", self._options)
 
     def stop(self, mode: str = "fast") -> None:
-        """Stop it: ``fast`` ends the connections first, ``immediate`` is as good as a crash."""
+        """Stop the server. ``fast`` closes connections first, ``immediate`` simulates a crash."""
         self._run(program("pg_ctl"), "stop", "--wait", "--mode", mode)
 
     def url(self, database: str = "postgres") -> str:
         return f"postgres://finta@/{database}?host={self.folder}"
 
-    def make(self, database: str) -> str:
-        """Make an empty database and return its address."""
+    def create_database(self, database: str) -> str:
+        """Create an empty database and return its URL."""
         self.sql(f'CREATE DATABASE "{database}"')
         return self.url(database)
 
@@ -87,15 +88,15 @@ class PostgreSQL:
 
     def _run(self, *command: str) -> None:
         environment = {**os.environ, "PGDATA": str(self.data), "LC_ALL": "C"}
-        # Not through a pipe: the server that is started would hold it open.
+        # Not a pipe: the started server would keep it open.
         with (self.folder / "output").open("ab") as output:
-            done = subprocess.run(command, env=environment, cwd="/", user=self.user, stdout=output, stderr=output)
-        if done.returncode:
+            process = subprocess.run(command, env=environment, cwd="/", user=self.user, stdout=output, stderr=output)
+        if process.returncode:
             raise RuntimeError((self.folder / "output").read_text()[-2000:])
 
 
 class Redis:
-    """A server that keeps nothing, on a port of its own."""
+    """A server without persistence, on a free port."""
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -111,7 +112,7 @@ class Redis:
             cwd="/",
             stdout=subprocess.DEVNULL,
         )
-        wait_until(lambda: answers(self.port), "a Redis that answers")
+        wait_until(lambda: is_listening(self.port), "Redis to start")
 
     def stop(self) -> None:
         if self._process:
@@ -121,7 +122,7 @@ class Redis:
 
 
 class PgBouncer:
-    """A pool before a PostgreSQL that hands out a connection for one transaction only."""
+    """A connection pool in transaction mode in front of PostgreSQL."""
 
     def __init__(self, server: PostgreSQL, folder: Path) -> None:
         self.port, self.server, self.folder = free_port(), server, folder
@@ -149,15 +150,15 @@ class PgBouncer:
         self._process = subprocess.Popen(
             [program("pgbouncer"), str(path)], cwd="/", user=self.server.user, stderr=subprocess.DEVNULL
         )
-        wait_until(lambda: answers(self.port), "a PgBouncer that answers")
+        wait_until(lambda: is_listening(self.port), "PgBouncer to start")
 
     def stop(self) -> None:
         self._process.terminate()
         self._process.wait()
 
 
-def answers(port: int) -> bool:
-    """Tell whether something takes connections at a port of this machine."""
+def is_listening(port: int) -> bool:
+    """Return True if a local port accepts connections."""
     try:
         socket.create_connection(("127.0.0.1", port), 1).close()
     except OSError:
@@ -167,7 +168,7 @@ def answers(port: int) -> bool:
 
 @contextmanager
 def postgresql(**settings: object) -> Iterator[PostgreSQL]:
-    """Start a PostgreSQL, and remove all of it afterwards."""
+    """Start a temporary PostgreSQL."""
     with tempfile.TemporaryDirectory(prefix="finta-pg-") as name:
         server = PostgreSQL(Path(name), **settings)
         server.start()

@@ -1,4 +1,4 @@
-"""The site in processes of its own, and people and scripts who use it over HTTP."""
+"""Run the site under gunicorn and use it over HTTP, like users and scripts do."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from tests.live.servers import answers, free_port, wait_until
+from tests.live.servers import free_port, is_listening, wait_until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PASSWORD = secrets.token_urlsafe(16)
-SHOWN = re.compile(r'id="secret">(finta_\w+)<')
+SECRET = re.compile(r'id="secret">(finta_\w+)<')
 
 
-def environment(database_url: str, **more: str) -> dict[str, str]:
-    """Return the environment of a site on a database, as in production."""
+def environment(database_url: str, **variables: str) -> dict[str, str]:
+    """Return the environment of a site as in production."""
     return {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "tests.live.settings",
@@ -37,15 +37,15 @@ def environment(database_url: str, **more: str) -> dict[str, str]:
         "API_RATE_LIMIT": "1000000/minute",
         "RATE_LIMIT_STORAGE": "memory://",
         "EMAIL_URL": "memorymail://",
-        **more,
+        **variables,
     }
 
 
 def manage(env: dict[str, str], *arguments: str) -> str:
-    """Run a command of ``manage.py`` and return what it printed. Raises ``CalledProcessError``."""
+    """Run a command of ``manage.py`` and return its output. Raise ``CalledProcessError`` if it fails."""
     command = [sys.executable, "manage.py", *arguments]
-    done = subprocess.run(command, cwd=ROOT, env=env, check=True, stdout=subprocess.PIPE, text=True)
-    return done.stdout.strip()
+    process = subprocess.run(command, cwd=ROOT, env=env, check=True, stdout=subprocess.PIPE, text=True)
+    return process.stdout.strip()
 
 
 @dataclass(frozen=True)
@@ -54,23 +54,23 @@ class Owner:
     accounts: list[str]
 
 
-MAKE_OWNER = """
+CREATE_OWNER = """
 from accounts_app.models import Account, User
 user = User.objects.create_user({email!r}, {password!r})
-same = {{"owner": user, "type": "depository", "currency": "USD", "current_balance": 1}}
-rows = Account.objects.bulk_create(Account(name=f"Account {{n}}", **same) for n in range({count}))
+fields = {{"owner": user, "type": "depository", "currency": "USD", "current_balance": 1}}
+rows = Account.objects.bulk_create(Account(name=f"Account {{n}}", **fields) for n in range({count}))
 print(" ".join(str(row.pk) for row in rows))
 """
 
 
-def make_owner(env: dict[str, str], email: str = "owner@example.com", accounts: int = 3) -> Owner:
-    """Make a user with ``PASSWORD`` and so many accounts."""
-    code = MAKE_OWNER.format(email=email, password=PASSWORD, count=accounts)
+def create_owner(env: dict[str, str], email: str = "owner@example.com", accounts: int = 3) -> Owner:
+    """Create a user with ``PASSWORD`` and accounts."""
+    code = CREATE_OWNER.format(email=email, password=PASSWORD, count=accounts)
     return Owner(email, manage(env, "shell", "--no-imports", "--command", code).split())
 
 
 @dataclass
-class Answer:
+class Response:
     status: int
     headers: http.client.HTTPMessage
     text: str
@@ -80,29 +80,31 @@ class Answer:
 
     @property
     def secret(self) -> str:
-        """The secret that the page shows."""
-        found = SHOWN.search(self.text)
-        assert found, f"{self.status}, and no secret in it"
-        return found[1]
+        """The secret on the page."""
+        match = SECRET.search(self.text)
+        assert match, f"{self.status} without a secret"
+        return match[1]
 
 
 class Connection:
-    """A kept connection to the site, opened anew where the server has closed it."""
+    """A persistent connection to the site. It reconnects if the server has closed it."""
 
     def __init__(self, port: int, timeout: float = 30) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
 
-    def request(self, method: str, path: str, body: str | None = None, headers: dict[str, str] | None = None) -> Answer:
-        """Send a request and return its answer. Raises ``OSError`` and ``HTTPException`` where there is none."""
+    def request(
+        self, method: str, path: str, body: str | None = None, headers: dict[str, str] | None = None
+    ) -> Response:
+        """Send a request and return the response. Raise ``OSError`` or ``HTTPException`` without one."""
         try:
             self._connection.request(method, path, body, headers or {})
             response = self._connection.getresponse()
-            return Answer(response.status, response.headers, response.read().decode())
+            return Response(response.status, response.headers, response.read().decode())
         except (OSError, http.client.HTTPException):
             self._connection.close()
             raise
 
-    def call(self, secret: str, path: str = "/v2/me", method: str = "GET", data: Any = None) -> Answer:
+    def call(self, secret: str, path: str = "/v2/me", method: str = "GET", data: Any = None) -> Response:
         """Call the API with a secret."""
         headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
         return self.request(method, path, None if data is None else json.dumps(data), headers)
@@ -112,7 +114,7 @@ class Connection:
 
 
 class Person(Connection):
-    """A browser without JavaScript, in which somebody is signed in."""
+    """A user with a browser without JavaScript."""
 
     def __init__(self, port: int, email: str, timeout: float = 30) -> None:
         super().__init__(port, timeout)
@@ -120,53 +122,53 @@ class Person(Connection):
         self.email = email
 
     def sign_in(self) -> Person:
-        answer = self.send("/login", {"username": self.email, "password": PASSWORD})
-        assert answer.status == 302, f"sign-in answered {answer.status}"
+        response = self.send("/login", {"username": self.email, "password": PASSWORD})
+        assert response.status == 302, f"Sign-in failed with {response.status}."
         return self
 
-    def page(self, path: str) -> Answer:
-        return self._kept(self.request("GET", path, headers=self._headers()))
+    def page(self, path: str) -> Response:
+        return self._with_cookies(self.request("GET", path, headers=self._headers()))
 
-    def send(self, path: str, fields: dict[str, Any]) -> Answer:
-        """Fill in the form of a page, and send it."""
+    def send(self, path: str, fields: dict[str, Any]) -> Response:
+        """Fill in and submit the form of a page."""
         return self.post(path, self.form(path) | fields)
 
     def form(self, path: str) -> dict[str, Any]:
         """Return the hidden fields of a page's form."""
         text = self.page(path).text
-        found = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', text))
-        found.update((name, value) for value, name in re.findall(r'value="([^"]*)" name="(\w+)" type="hidden"', text))
-        return found
+        fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', text))
+        fields.update((name, value) for value, name in re.findall(r'value="([^"]*)" name="(\w+)" type="hidden"', text))
+        return fields
 
-    def post(self, path: str, fields: dict[str, Any]) -> Answer:
+    def post(self, path: str, fields: dict[str, Any]) -> Response:
         headers = {**self._headers(), "Content-Type": "application/x-www-form-urlencoded"}
-        return self._kept(self.request("POST", path, urlencode(fields, doseq=True), headers))
+        return self._with_cookies(self.request("POST", path, urlencode(fields, doseq=True), headers))
 
-    def create(self, name: str, accounts: list[str] | None = None) -> Answer:
+    def create(self, name: str, accounts: list[str] | None = None) -> Response:
         return self.send("/settings/api/keys/new", {"name": name, **scope(accounts)})
 
     def key_paths(self) -> list[str]:
-        """Return the paths below which the pages of each key are, as they stand in the list."""
+        """Return the path of each key's pages, in the order of the list."""
         return re.findall(r'href="(/settings/api/keys/[0-9a-f-]{36})/rename', self.page("/settings/api").text)
 
     def _headers(self) -> dict[str, str]:
         return {"Cookie": "; ".join(f"{name}={value}" for name, value in self._cookies.items())}
 
-    def _kept(self, answer: Answer) -> Answer:
-        for line in answer.headers.get_all("Set-Cookie") or ():
+    def _with_cookies(self, response: Response) -> Response:
+        for line in response.headers.get_all("Set-Cookie") or ():
             name, _, value = line.partition(";")[0].partition("=")
             self._cookies[name] = value
-        return answer
+        return response
 
 
 def scope(accounts: list[str] | None) -> dict[str, Any]:
-    """Return the fields of a form that say what a key may see; None means all."""
+    """Return the form fields for a scope; None means all accounts."""
     return {"share_all_accounts": "on"} if accounts is None else {"accounts": accounts}
 
 
 @dataclass
 class Site:
-    """gunicorn with so many workers. ``port`` stays the same over restarts."""
+    """The site under gunicorn. ``port`` stays the same after a restart."""
 
     env: dict[str, str]
     workers: int = 2
@@ -182,7 +184,7 @@ class Site:
             *("--keep-alive", "30", "--log-level", "warning", "--no-control-socket", "--graceful-timeout", "5"),
         ]
         self._process = subprocess.Popen(command, cwd=ROOT, env=self.env, start_new_session=True)
-        wait_until(lambda: answers(self.port), "a site that answers")
+        wait_until(lambda: is_listening(self.port), "the site to start")
 
     def stop(self) -> None:
         if self._process:
@@ -191,25 +193,25 @@ class Site:
             self._process = None
 
     def worker_pids(self) -> list[int]:
-        """Return the processes that answer."""
+        """Return the process ids of the workers."""
         assert self._process
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text()
         return [int(pid) for pid in children.split()]
 
     def connect(self, timeout: float = 30) -> Connection:
-        return self._kept(Connection(self.port, timeout))
+        return self._tracked(Connection(self.port, timeout))
 
     def sign_in(self, owner: Owner) -> Person:
         person = Person(self.port, owner.email)
-        self._kept(person)
+        self._tracked(person)
         return person.sign_in()
 
-    def _kept(self, connection: Connection) -> Connection:
+    def _tracked(self, connection: Connection) -> Connection:
         self._connections.append(connection)
         return connection
 
     def close(self) -> None:
-        """Stop it, and close all connections to it."""
+        """Stop the site and close all connections."""
         self.stop()
         for connection in self._connections:
             connection.close()
@@ -217,7 +219,7 @@ class Site:
 
 @contextmanager
 def serving(env: dict[str, str], **options: Any) -> Iterator[Site]:
-    """Migrate the database, and serve the site until the end."""
+    """Migrate the database and run the site."""
     manage(env, "migrate", "--verbosity", "0")
     site = Site(env, **options)
     site.start()

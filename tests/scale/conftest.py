@@ -1,4 +1,4 @@
-"""A database with enough rows that its planner chooses as it does with many more, its statistics gathered."""
+"""A database with enough rows that the query planner chooses as it does with many more."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CROWD = Size(owners=1000, keys_per_owner=4, accounts_per_owner=5, accounts_per_k
 
 @pytest.fixture(scope="module")
 def crowd(django_db_setup, django_db_blocker):
-    """Many owners with their accounts, keys and transactions: made once a module, gone after it."""
+    """Many owners with accounts, keys and transactions, created once per module and rolled back."""
     with django_db_blocker.unblock(), transaction.atomic():
         make(connection, CROWD)
         analyze()
@@ -26,13 +26,13 @@ def crowd(django_db_setup, django_db_blocker):
 
 
 def analyze() -> None:
-    """Let the planner know what there is."""
+    """Update the planner's statistics."""
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
 
 
 def forget_statistics() -> None:
-    """Let SQLite plan as it does where nobody ever ran ANALYZE, which is everywhere by default."""
+    """Remove SQLite's statistics: by default, no one runs ANALYZE."""
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM sqlite_stat1")
         cursor.execute("ANALYZE sqlite_schema")
@@ -40,20 +40,20 @@ def forget_statistics() -> None:
 
 @pytest.fixture(params=["analyzed", "never analyzed"])
 def statistics(request, crowd, db):
-    """Both states in which a planner may find the database."""
+    """Run a test with and without statistics."""
     if request.param == "never analyzed":
         if connection.vendor != "sqlite":
-            pytest.skip("PostgreSQL analyzes by itself.")
+            pytest.skip("PostgreSQL runs ANALYZE automatically.")
         forget_statistics()
         yield
-        analyze()  # the connection keeps what it has read
+        analyze()  # the connection caches the statistics
         return
     yield
 
 
 @pytest.fixture
 def owner(crowd, db):
-    """One of the crowd, with a key for two accounts and a key for all, and the clients that present them."""
+    """One of many owners, with a client for a key restricted to two accounts and one for all accounts."""
     user = User.objects.get(pk=pk("owner", 500))
     accounts = list(Account.objects.filter(owner=user))
     restricted, all_accounts = (
@@ -61,5 +61,5 @@ def owner(crowd, db):
     )
     clients = {"restricted": ApiClient(restricted), "all accounts": ApiClient(all_accounts)}
     for client in clients.values():
-        client.get("/v2/me")  # so that the time of use is written
+        client.get("/v2/me")  # so that last_used_at is already updated
     return SimpleNamespace(user=user, accounts=accounts, clients=clients)

@@ -1,6 +1,6 @@
-"""What the database does for the statements that the product sends: its plan, and how many rows it reads for it.
+"""Plans and costs of the SQL statements that the product runs.
 
-Statements are taken from the connection while the product works, so that nothing here repeats a query.
+Statements are captured from the connection, so no query is repeated here.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 READS_AND_WRITES = ("SELECT", "UPDATE", "DELETE", "INSERT")
-STEP = 10  # how often SQLite tells of its work, in steps of its virtual machine
+STEP = 10  # virtual machine instructions between two calls of SQLite's progress handler
 
 
 def growing_tables() -> set[str]:
-    """Return the tables that hold more rows the more owners there are."""
+    """Return the tables that grow with the number of owners."""
     return {
         model._meta.db_table
         for app in ("accounts_app", "finta_keys")
@@ -28,21 +28,21 @@ def growing_tables() -> set[str]:
 
 
 def statements_of(work: Callable[[], Any]) -> list[str]:
-    """Return the statements that ``work`` sends. It is undone afterwards only by whoever called for that."""
+    """Return the statements that ``work()`` runs."""
     with CaptureQueriesContext(connection) as queries:
         work()
     return [query["sql"] for query in queries if query["sql"].startswith(READS_AND_WRITES)]
 
 
-def whole_scans(statement: str) -> list[str]:
-    """Return those steps of the plan of a statement that go through all rows of a table that grows."""
+def full_scans(statement: str) -> list[str]:
+    """Return the steps of a statement's plan that read all rows of a growing table."""
     return _sqlite_scans(statement) if connection.vendor == "sqlite" else _postgres_scans(statement)
 
 
 def _sqlite_scans(statement: str) -> list[str]:
     with connection.cursor() as cursor:
         steps = [row[3] for row in cursor.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall()]
-    # A "search" finds its place in an index, a "scan" does not; an automatic index is built from all rows first.
+    # SEARCH uses an index, SCAN does not, and an automatic index is built from all rows first.
     return [step for step in steps if re.match(r"SCAN (?!CONSTANT|\(|\d+ CONSTANT)|.* AUTOMATIC ", step)]
 
 
@@ -69,10 +69,10 @@ def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def cost(work: Callable[[], Any]) -> int:
-    """Return how much the database does for the reads of ``work``, in a measure that does not wobble.
+    """Return the cost of the reads of ``work()`` in a deterministic unit.
 
-    On SQLite it is steps of its virtual machine, a few for each row that it looks at; on PostgreSQL the rows that it
-    takes from tables and indexes, those that it then throws away included.
+    On SQLite these are virtual machine instructions, a few per row; on PostgreSQL the rows read from
+    tables and indexes, including rows that are filtered out.
     """
     statements = statements_of(work)
     measure = _sqlite_steps if connection.vendor == "sqlite" else _postgres_rows
@@ -96,12 +96,12 @@ def _sqlite_steps(statement: str) -> int:
 
 
 def _postgres_rows(statement: str) -> int:
-    thrown_away = ("Rows Removed by Filter", "Rows Removed by Index Recheck")
+    filtered = ("Rows Removed by Filter", "Rows Removed by Index Recheck")
     nodes = [n for n in _nodes(_explain(statement, "ANALYZE, BUFFERS, ")["Plan"]) if "Relation Name" in n]
-    return round(sum((n["Actual Rows"] + sum(n.get(key, 0) for key in thrown_away)) * n["Actual Loops"] for n in nodes))
+    return round(sum((n["Actual Rows"] + sum(n.get(key, 0) for key in filtered)) * n["Actual Loops"] for n in nodes))
 
 
-def take_indexes_away(table: str) -> None:
-    """Put a temporary copy that has no index in front of a table, for a test that is rolled back."""
+def hide_indexes(table: str) -> None:
+    """Shadow a table with a temporary copy without indexes. For tests that are rolled back."""
     with connection.cursor() as cursor:
         cursor.execute(f"CREATE TEMPORARY TABLE {table} AS SELECT * FROM {table}")  # noqa: S608

@@ -1,9 +1,9 @@
-"""What a page of transactions costs, the first and the thousandth.
+"""The cost of the first and the thousandth page of transactions.
 
-With one account in question, by filter, the index (account, sort_date, id) is read from the cursor on: both pages cost
-the same. Where a key sees many accounts and none is chosen, SQLite reads each account from the cursor on and leaves it
-at the first row that is too old for the page: at most accounts * (limit + 1) rows. PostgreSQL reads and sorts what the
-key sees, for the first page all of it; for later ones as much at most, with all that is newer than the cursor or not.
+With an account filter, the index (account, sort_date, id) is read from the cursor on, so both cost the
+same. Without one, for a key with many accounts, SQLite reads each account from the cursor on until the
+page is full: at most accounts * (limit + 1) rows. PostgreSQL reads and sorts all accessible rows for the
+first page, and at most as many for later ones.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from tests.conftest import ApiClient
 from tests.scale import plans
 from tests.scale.conftest import analyze
 
-ROWS = 60_000  # of one key: a thousand pages and some more
+ROWS = 60_000  # per key: more than a thousand pages
 START = 100_000_000  # numbers that the crowd does not use
-PAGE, HOP = 50, 250  # rows; a cursor is good for pages of any length
+PAGE, HOP = 50, 250  # rows; a cursor works with any page length
 
 
-def a_key_for(accounts):
-    """Return a client whose key is restricted to this many accounts, ``ROWS`` transactions on them in all."""
+def client_for(accounts):
+    """Return a client whose key is restricted to ``accounts`` accounts with ``ROWS`` transactions in total."""
     make(connection, Size(1, 0, accounts, 0, ROWS // accounts), start=START)
     analyze()
     owner = User.objects.get(pk=pk("owner", START))
@@ -36,33 +36,33 @@ def a_key_for(accounts):
 def cursor_after(client, pages, filters):
     cursor = ""
     for _ in range(pages * PAGE // HOP):
-        answer = client.get(f"/v2/transactions?{filters}&limit={HOP}{cursor}").json()
-        cursor = f"&cursor={answer['pageInfo']['nextCursor']}"
+        response = client.get(f"/v2/transactions?{filters}&limit={HOP}{cursor}").json()
+        cursor = f"&cursor={response['pageInfo']['nextCursor']}"
     return cursor
 
 
 def costs_of_pages(client, filters, pages=1000):
-    """Return what the first page costs and what the one after ``pages - 5`` others does."""
+    """Return the costs of the first page and of a page near the end of ``pages``."""
     cursor = cursor_after(client, pages - 5, filters)
 
     def page(cursor):
-        answer = client.get(f"/v2/transactions?{filters}&limit={PAGE}{cursor}")
-        assert len(answer.json()["transactions"]) == PAGE
+        response = client.get(f"/v2/transactions?{filters}&limit={PAGE}{cursor}")
+        assert len(response.json()["transactions"]) == PAGE
 
     return plans.cost(lambda: page("")), plans.cost(lambda: page(cursor))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("accounts", [1, 10, 1000])
-def test_the_thousandth_page_costs_at_most_twice_the_first(crowd, db, accounts):
-    first, thousandth = costs_of_pages(a_key_for(accounts), "")
+def test_thousandth_page_costs_at_most_twice_the_first(crowd, db, accounts):
+    first, thousandth = costs_of_pages(client_for(accounts), "")
     print(f"{accounts} accounts: {first:,} and {thousandth:,}")
     assert thousandth <= 2 * first
 
 
 @pytest.mark.slow
-def test_the_thousandth_page_of_one_account_costs_at_most_twice_the_first(crowd, db):
-    client = a_key_for(1)
+def test_thousandth_page_of_one_account(crowd, db):
+    client = client_for(1)
     first, thousandth = costs_of_pages(client, f"bankAccountId={pk('account', START)}")
     print(f"one account, by filter: {first:,} and {thousandth:,}")
     assert thousandth <= 2 * first
@@ -70,7 +70,7 @@ def test_the_thousandth_page_of_one_account_costs_at_most_twice_the_first(crowd,
 
 
 @pytest.mark.parametrize("days", [1000, 4000])
-def test_a_page_of_one_account_costs_the_same_however_long_its_history(crowd, db, days):
+def test_cost_of_a_page_is_independent_of_history(crowd, db, days):
     make(connection, Size(1, 0, 1, 0, days), start=START)
     owner = User.objects.get(pk=pk("owner", START))
     client = ApiClient(make_key(owner, "One")[1])

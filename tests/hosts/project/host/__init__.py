@@ -1,2 +1,4 @@
-"""Somebody else's project: it has accounts, users and settings of its own, and knows nothing of the site in this
-repository. What its primary keys are is decided by the environment, see ``variant.py``."""
+"""Settings of another project with its own accounts and users, independent of the site in this repository.
+
+The environment selects its primary keys; see ``variant.py``.
+"""

@@ -44,10 +44,10 @@ TEMPLATES = [
     }
 ]
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
-if address := os.environ.get("DATABASE_URL"):
+if url := os.environ.get("DATABASE_URL"):
     import environ
 
-    DATABASES = {"default": environ.Env.db_url_config(address)}
+    DATABASES = {"default": environ.Env.db_url_config(url)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STATIC_URL = "static/"
@@ -57,10 +57,10 @@ TIME_ZONE = "Europe/Berlin"
 if LOCAL:
     LANGUAGE_CODE = "de"
     USE_THOUSAND_SEPARATOR = True
-    SILENCED_SYSTEM_CHECKS = ["urls.W002"]  # the paths of its pages do not end in a slash
+    SILENCED_SYSTEM_CHECKS = ["urls.W002"]  # its paths do not end in a slash
     FINTA_KEYS_BASE_TEMPLATE = "site.html"
 if KEYS == "text":
-    SILENCED_SYSTEM_CHECKS = ["finta_keys.W021"]  # Keys choose the names of what they create.
+    SILENCED_SYSTEM_CHECKS = ["finta_keys.W021"]  # Clients choose the primary keys of new rows.
 
 FINTA_KEYS_PEPPERS = ["b7f1a0c35d2e489617cc0d9e5f3382a46be15907d8f24c6ab3097e1d5a80c2f4"]
 FINTA_KEYS_ACCOUNT_MODEL = "shops.Shop"

@@ -1,8 +1,7 @@
-"""Which of its variants the project is, for the whole process: Django reads settings and models once.
+"""The variant of the project for this process: Django reads settings and models once.
 
-``HOST_KEYS`` says what identifies a shop, an order and a user: ``int`` (with the stock ``auth.User``), ``uuid`` or
-``text``. With ``HOST_LOCAL`` it speaks German, has no time zones, puts the pages into a template of its
-own, and its paths do not end in a slash.
+``HOST_KEYS`` is the type of primary keys: ``int`` (with the stock ``auth.User``), ``uuid`` or ``text``. With
+``HOST_LOCAL`` the project is in German, without time zones, with its own base template, and without trailing slashes.
 """
 
 import os
@@ -14,7 +13,7 @@ from django.db import models
 KEYS = os.environ.get("HOST_KEYS", "int")
 LOCAL = bool(os.environ.get("HOST_LOCAL"))
 
-# Each is a key of its own, and none may be taken for another or for a part of a path, a query, a page or a pattern.
+# Distinct primary keys that must not be confused with each other or with parts of a path, query, page or pattern.
 ODD = (
     "two words",
     "a/b",
@@ -33,7 +32,7 @@ ODD = (
 
 
 def key_field() -> "models.Field[Any, Any]":
-    # serialize=False is what Django makes of a primary key, and what makemigrations writes.
+    # Django sets serialize=False for primary keys, and makemigrations writes it.
     if KEYS == "uuid":
         return models.UUIDField(primary_key=True, default=uuid.uuid4, serialize=False)
     if KEYS == "text":
@@ -42,12 +41,12 @@ def key_field() -> "models.Field[Any, Any]":
 
 
 def key(text: str) -> dict[str, str]:
-    """Return what a new row is to be made with: the key, where the database makes none by itself."""
+    """Return the primary key argument for a new row, if the database does not generate it."""
     return {"pk": text} if KEYS == "text" else {}
 
 
 def never_existed() -> list[str]:
-    """Return well-formed keys of no row, and malformed ones."""
+    """Return primary keys that match no row, and malformed ones."""
     return {
         "int": ["987654321", "0", "-1", "9" * 30, "abc", "1.0", "None", " ", "½"],
         "uuid": [str(uuid.uuid4()), "None", "1", "x" * 500, "%"],

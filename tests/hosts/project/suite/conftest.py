@@ -1,4 +1,4 @@
-"""The cast: a merchant with a shop for each odd key, and a rival with one. Each shop has an order with a line."""
+"""Test data: a merchant with a shop per unusual primary key, a rival with one shop, and an order in each."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -12,8 +12,8 @@ from shops.models import Order, OrderLine, Shop, Town
 from finta_keys.testing import key_client, make_key
 
 
-def make_user(name: str, odd: str, **more: Any) -> Any:
-    return get_user_model().objects.create_user(username=name, password="only for tests", **key(odd), **more)
+def make_user(name: str, odd: str, **fields: Any) -> Any:
+    return get_user_model().objects.create_user(username=name, password="only for tests", **key(odd), **fields)
 
 
 def make_shop(merchant: Any, odd: str, name: str, number: int) -> Shop:
@@ -37,7 +37,7 @@ def rival(db: None) -> Any:
 @pytest.fixture
 def shops(merchant: Any) -> list[Shop]:
     odd = ODD if KEYS == "text" else ODD[:3]
-    return [make_shop(merchant, each, f"Shop {place:02}", place) for place, each in enumerate(odd)]
+    return [make_shop(merchant, pk, f"Shop {number:02}", number) for number, pk in enumerate(odd)]
 
 
 @pytest.fixture
@@ -47,9 +47,9 @@ def foreign(rival: Any) -> Shop:
 
 @pytest.fixture
 def restricted(merchant: Any, shops: list[Shop], foreign: Shop) -> SimpleNamespace:
-    """A key that sees the first shop, with a client that presents it."""
-    made, secret = make_key(merchant, "Restricted", [shops[0]])
-    return SimpleNamespace(key=made, secret=secret, client=key_client(secret))
+    """A key for the first shop, and a client that sends it."""
+    key, secret = make_key(merchant, "Restricted", [shops[0]])
+    return SimpleNamespace(key=key, secret=secret, client=key_client(secret))
 
 
 def signed_in(user: Any) -> Client:
@@ -65,5 +65,5 @@ def merchants_browser(merchant: Any) -> Client:
 
 @pytest.fixture
 def operator(db: None) -> Client:
-    """A browser of somebody who may do all in the admin."""
+    """A browser of a superuser."""
     return signed_in(make_user("operator", "op/er ator", is_staff=True, is_superuser=True))

@@ -1,4 +1,4 @@
-"""How the tests read pages, and ask the API."""
+"""Helpers that read pages and call the API."""
 
 import html
 import re
@@ -21,13 +21,13 @@ def admin_url(page: str, *args: Any) -> str:
 
 
 def secret_in(response: Any) -> str:
-    found = set(re.findall(pattern("shop_"), response.content.decode()))
-    assert len(found) == 1, (response.status_code, len(found))
-    return found.pop()
+    secrets = set(re.findall(pattern("shop_"), response.content.decode()))
+    assert len(secrets) == 1, (response.status_code, len(secrets))
+    return secrets.pop()
 
 
 def submit(browser: Client, address: str, **data: Any) -> Any:
-    """Open a page and send its form with ``data``, and with the fields that a person does not see."""
+    """Open a page and submit its form with ``data`` and its hidden fields."""
     page = browser.get(address)
     assert page.status_code == 200, (address, page.status_code)
     hidden = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', page.content.decode())
@@ -35,18 +35,18 @@ def submit(browser: Client, address: str, **data: Any) -> Any:
 
 
 def ticked(page: Any) -> set[str]:
-    """The accounts whose boxes are ticked."""
+    """Return the selected accounts."""
     boxes = re.findall(r'<input type="checkbox" name="accounts" value="([^"]*)"([^>]*)>', page.content.decode())
     return {html.unescape(value) for value, attributes in boxes if " checked" in attributes}
 
 
 def api(name: str, *keys: Any) -> str:
-    """Return the path of a list, or of the row of a key."""
+    """Return the path of a list or a row."""
     return "/api/" + "".join(f"{part}/" for part in (name, *(quote(str(key), safe="") for key in keys)))
 
 
 def seen(secret: str, name: str = "shops") -> list[str]:
-    """Return the keys of the rows that a secret gets listed."""
+    """Return the ids of the listed rows for a secret."""
     response = key_client(secret).get(api(name))
     assert response.status_code == 200, response.content
     return [str(row["id"]) for row in response.json()]

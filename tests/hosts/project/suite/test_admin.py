@@ -1,4 +1,4 @@
-"""The life of a key in the admin."""
+"""Keys in the admin."""
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -7,17 +7,17 @@ from finta_keys.models import ApiKey
 from suite.reading import admin_url, keys_of, secret_in, seen, submit, ticked
 
 
-def test_create_for_a_chosen_owner(operator, merchant, shops, foreign):
-    to_form = submit(operator, admin_url("add"), owner="merchant")
-    assert to_form.status_code == 302
-    answer = submit(operator, to_form.url, name="From the admin", accounts=keys_of(shops[1:2]))
-    assert seen(secret_in(answer)) == keys_of(shops[1:2])
+def test_create_for_an_owner(operator, merchant, shops, foreign):
+    redirect = submit(operator, admin_url("add"), owner="merchant")
+    assert redirect.status_code == 302
+    response = submit(operator, redirect.url, name="From the admin", accounts=keys_of(shops[1:2]))
+    assert seen(secret_in(response)) == keys_of(shops[1:2])
     key = ApiKey.objects.get()
     assert key.owner == merchant
     assert LogEntry.objects.filter(object_id=str(key.pk)).count() == 1
 
 
-def test_an_owner_that_does_not_exist_is_not_found(operator):
+def test_unknown_owner_is_not_found(operator):
     for owner in ("nobody", "9" * 30, "None", "x" * 500, "a\0b"):
         assert operator.get(admin_url("create", owner)).status_code == 404
     assert submit(operator, admin_url("add"), owner="nobody").status_code == 200
@@ -36,7 +36,7 @@ def test_rename_edit_scope_rotate_delete(operator, merchant, shops, restricted):
 
 
 @pytest.mark.parametrize("search", ["", "Restricted", "merchant"])
-def test_the_list_and_the_page_of_a_key(operator, shops, restricted, search):
+def test_list_and_detail(operator, shops, restricted, search):
     page = operator.get(admin_url("changelist"), {"q": search}).content.decode()
     assert f"1 of {len(shops)}" in page
     assert shops[0].name in operator.get(admin_url("change", restricted.key.pk)).content.decode()

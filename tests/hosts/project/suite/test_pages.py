@@ -1,4 +1,4 @@
-"""The life of a key on the pages of its owner."""
+"""Keys on the owner's pages."""
 
 import re
 
@@ -14,24 +14,23 @@ from suite.reading import api, keys_of, secret_in, seen, submit, ticked, url
 VERBS = ("rename", "edit_scope", "rotate", "delete")
 
 
-def test_a_key_for_all_shops(merchants_browser, shops, foreign):
-    answer = submit(merchants_browser, url("create"), name="All", share_all_accounts="on")
-    assert seen(secret_in(answer)) == keys_of(shops)
+def test_create_for_all_shops(merchants_browser, shops, foreign):
+    response = submit(merchants_browser, url("create"), name="All", share_all_accounts="on")
+    assert seen(secret_in(response)) == keys_of(shops)
 
 
-def test_a_key_for_each_shop_alone(merchants_browser, shops, foreign):
+def test_create_for_one_shop(merchants_browser, shops, foreign):
     for shop in shops:
-        answer = submit(merchants_browser, url("create"), name=f"For {shop.name}", accounts=[str(shop.pk)])
-        assert seen(secret_in(answer)) == keys_of([shop])
+        response = submit(merchants_browser, url("create"), name=f"For {shop.name}", accounts=[str(shop.pk)])
+        assert seen(secret_in(response)) == keys_of([shop])
     assert merchants_browser.get(url("list")).content.count(b"<tr>") >= len(shops)
 
 
-def test_a_foreign_malformed_or_missing_choice_is_refused(merchants_browser, shops, foreign):
+def test_create_rejects_other_shops(merchants_browser, shops, foreign):
     for choice in (str(foreign.pk), "no such shop", "", "9" * 30, "x" * 500, "a\0b"):
-        address = url("create")
-        answer = submit(merchants_browser, address, name="Wrong", accounts=[str(shops[0].pk), choice])
-        assert answer.status_code == 200, choice
-        assert ticked(answer) == {str(shops[0].pk)}
+        response = submit(merchants_browser, url("create"), name="Wrong", accounts=[str(shops[0].pk), choice])
+        assert response.status_code == 200, choice
+        assert ticked(response) == {str(shops[0].pk)}
     assert not ApiKey.objects.exists()
 
 
@@ -42,11 +41,11 @@ def test_rename_edit_scope_rotate_delete(merchants_browser, shops, restricted):
     assert key.name == "Renamed"
 
     assert ticked(merchants_browser.get(url("edit_scope", key.pk))) == {str(shops[0].pk)}
-    for chosen in (shops[1:], shops[:2]):
-        answer = submit(merchants_browser, url("edit_scope", key.pk), accounts=keys_of(chosen))
-        assert answer.status_code == 302
-        assert seen(restricted.secret) == keys_of(chosen)
-        assert ticked(merchants_browser.get(url("edit_scope", key.pk))) == set(keys_of(chosen))
+    for selected in (shops[1:], shops[:2]):
+        response = submit(merchants_browser, url("edit_scope", key.pk), accounts=keys_of(selected))
+        assert response.status_code == 302
+        assert seen(restricted.secret) == keys_of(selected)
+        assert ticked(merchants_browser.get(url("edit_scope", key.pk))) == set(keys_of(selected))
     assert submit(merchants_browser, url("edit_scope", key.pk), share_all_accounts="on").status_code == 302
     assert seen(restricted.secret) == keys_of(shops)
 
@@ -59,19 +58,19 @@ def test_rename_edit_scope_rotate_delete(merchants_browser, shops, restricted):
     assert not ApiKey.objects.exists()
 
 
-def test_what_was_done_is_not_done_twice(merchants_browser, shops, restricted):
+def test_repeated_submission_is_409(merchants_browser, shops, restricted):
     page = merchants_browser.get(url("create")).content.decode()
     nonce = page.split('name="nonce" value="')[1].split('"')[0]
-    sent = {"name": "Once", "share_all_accounts": "on", "nonce": nonce}
-    assert merchants_browser.post(url("create"), sent).status_code == 200
-    assert merchants_browser.post(url("create"), sent).status_code == 409
+    fields = {"name": "Once", "share_all_accounts": "on", "nonce": nonce}
+    assert merchants_browser.post(url("create"), fields).status_code == 200
+    assert merchants_browser.post(url("create"), fields).status_code == 409
     restricted.key.rotate()
     assert merchants_browser.post(url("rotate", restricted.key.pk), {"rotation": 0}).status_code == 409
     assert merchants_browser.post(url("delete", restricted.key.pk), {"rotation": 0}).status_code == 409
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_somebody_elses_key_is_not_found(verb, rival, restricted):
+def test_key_of_another_user_is_not_found(verb, rival, restricted):
     browser = signed_in(rival)
     for pk in (restricted.key.pk, "no-such-key"):
         assert browser.get(url(verb, pk)).status_code == 404
@@ -79,14 +78,14 @@ def test_somebody_elses_key_is_not_found(verb, rival, restricted):
     assert restricted.client.get(api("shops")).status_code == 200
 
 
-def test_the_list_shows_what_each_key_sees_and_finds_it(merchants_browser, shops, restricted, foreign):
+def test_list_shows_and_searches_scopes(merchants_browser, shops, restricted, foreign):
     page = merchants_browser.get(url("list"), {"q": shops[0].name}).content.decode()
     assert "Restricted" in page
     assert shops[0].name in page
     assert "Restricted" not in merchants_browser.get(url("list"), {"q": foreign.name}).content.decode()
 
 
-def test_times_of_use_are_shown(merchants_browser, restricted):
+def test_list_shows_last_use(merchants_browser, restricted):
     assert restricted.client.get(api("shops")).status_code == 200
     restricted.key.refresh_from_db()
     assert restricted.key.last_used_at
@@ -97,20 +96,20 @@ def test_times_of_use_are_shown(merchants_browser, restricted):
     assert "ago" in page or "just now" in page.lower()
 
 
-def test_who_is_not_signed_in_is_asked_to(client, restricted):
+def test_pages_require_sign_in(client, restricted):
     for address in (url("list"), url("create"), url("rotate", restricted.key.pk)):
-        answer = client.get(address)
-        assert (answer.status_code, answer.url.split("?")[0]) == (302, "/admin/login/")
+        response = client.get(address)
+        assert (response.status_code, response.url.split("?")[0]) == (302, "/admin/login/")
 
 
-def test_what_can_be_no_key_of_a_shop_is_refused(merchant, shops):
-    """As from JSON, where a host hands it to the model. A town may have the same key as a shop."""
+def test_model_rejects_invalid_shops(merchant, shops):
+    """A project may pass values from JSON. A town may have the same primary key as a shop."""
     for choice in ("\ud800", "a\0b", None, [], {}, shops[0].town):
         with pytest.raises(ValidationError):
             make_key(merchant, accounts=[choice])
 
 
-def test_pages_stand_in_the_template_of_the_project(merchants_browser, restricted):
+def test_pages_use_the_base_template(merchants_browser, restricted):
     for address in (url("list"), url("create"), *(url(verb, restricted.key.pk) for verb in VERBS)):
         page = merchants_browser.get(address).content.decode()
         assert ("<h1>Some shops</h1>" in page) == LOCAL

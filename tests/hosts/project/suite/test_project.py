@@ -1,4 +1,4 @@
-"""The app within a project: checks, migrations, signals."""
+"""Checks, migrations and signals of the app in a project."""
 
 import importlib
 import os
@@ -19,22 +19,22 @@ TABLES = {"finta_keys_apikey", "finta_keys_keyaccountscope", "finta_keys_createn
 
 
 @pytest.mark.django_db
-def test_checks_and_migrations_have_nothing_to_say():
+def test_no_check_messages_or_missing_migrations():
     call_command("check", fail_level="WARNING", databases=["default"])
     call_command("makemigrations", check=True, dry_run=True)
 
 
-def test_the_check_tells_of_a_missing_run_before(monkeypatch):
-    maker = importlib.import_module("shops.migrations.0002_shop").Migration
+def test_check_finds_missing_run_before(monkeypatch):
+    migration = importlib.import_module("shops.migrations.0002_shop").Migration
     assert check_migration_order(None) == []
-    monkeypatch.setattr(maker, "run_before", [])
-    (told,) = check_migration_order(None)
-    assert told.id == "finta_keys.E005"
-    assert "run_before" in told.hint
+    monkeypatch.setattr(migration, "run_before", [])
+    (error,) = check_migration_order(None)
+    assert error.id == "finta_keys.E005"
+    assert "run_before" in error.hint
 
 
 @pytest.mark.django_db(transaction=True)
-def test_there_and_back(merchant, shops):
+def test_migrations_are_reversible(merchant, shops):
     call_command("migrate", "finta_keys", "zero", verbosity=0)
     try:
         assert not TABLES & set(connection.introspection.table_names())
@@ -45,9 +45,9 @@ def test_there_and_back(merchant, shops):
 
 
 @pytest.mark.django_db
-def test_the_columns_are_of_the_keys_that_they_point_to():
+def test_foreign_key_columns_match_their_targets():
     with connection.cursor() as cursor:
-        told = {
+        types = {
             table: {
                 column.name: connection.introspection.get_field_type(column.type_code, column)
                 for column in connection.introspection.get_table_description(cursor, table)
@@ -55,21 +55,21 @@ def test_the_columns_are_of_the_keys_that_they_point_to():
             for table in ("finta_keys_apikey", "finta_keys_keyaccountscope", "shops_shop")
         }
     kinds = {
-        told["finta_keys_keyaccountscope"]["account_id"].removeprefix("Big").removeprefix("Auto"),
-        told["shops_shop"]["id"].removeprefix("Big").removesuffix("AutoField") or "IntegerField",
+        types["finta_keys_keyaccountscope"]["account_id"].removeprefix("Big").removeprefix("Auto"),
+        types["shops_shop"]["id"].removeprefix("Big").removesuffix("AutoField") or "IntegerField",
     }
-    assert len(kinds) == 1, (KEYS, told)
+    assert len(kinds) == 1, (KEYS, types)
 
 
-def test_signals_tell_of_all_that_happens(merchant, shops):
-    told = []
+def test_every_action_sends_a_signal(merchant, shops):
+    received = []
 
-    def hear(signal, key, **more):
-        told.append((names[signal], key.name, more.get("old_name")))
+    def record(signal, key, **kwargs):
+        received.append((names[signal], key.name, kwargs.get("old_name")))
 
     names = {signal: name for name, signal in vars(signals).items() if name.startswith("key_")}
     for signal in names:
-        signal.connect(hear)
+        signal.connect(record)
     try:
         key, _ = make_key(merchant, "First", shops[:1])
         key.rename("Second")
@@ -80,8 +80,8 @@ def test_signals_tell_of_all_that_happens(merchant, shops):
         merchant.delete()
     finally:
         for signal in names:
-            signal.disconnect(hear)
-    assert told == [
+            signal.disconnect(record)
+    assert received == [
         ("key_created", "First", None),
         ("key_renamed", "Second", "First"),
         ("key_scope_edited", "Second", None),
@@ -93,6 +93,6 @@ def test_signals_tell_of_all_that_happens(merchant, shops):
     assert not ApiKey.objects.exists()
 
 
-def test_it_is_the_installed_app():
-    """And not the source tree, where somebody says in which folder it is installed."""
+def test_app_is_the_installed_one():
+    """Not the source tree, if HOST_PACKAGES names the installation folder."""
     assert finta_keys.__file__.startswith(os.environ.get("HOST_PACKAGES", ""))
