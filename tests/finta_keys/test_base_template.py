@@ -71,6 +71,14 @@ def test_sheet_and_script_come_with_the_pages_and_stay_out_of_what_the_script_re
         assert "<script" not in ours
 
 
+def test_every_script_is_loaded_once(answers):
+    page = answers["list"].content.decode()
+    folder = Path(finders.find("finta_keys/keys.js")).parent
+    loaded = re.findall(r'<script src="[^"]*finta_keys/([\w.]+)" defer>', page)
+    assert sorted(loaded) == sorted(path.name for path in folder.glob("*.js"))
+    assert (loaded[0], loaded[-1]) == ("elements.js", "keys.js")
+
+
 def test_a_host_may_load_sheet_and_script_itself(host, alices_browser, restricted):
     (host / "finta_keys").mkdir()
     (host / "finta_keys" / "_assets.html").write_text('<link rel="stylesheet" href="/all.css">')

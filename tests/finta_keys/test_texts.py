@@ -178,7 +178,7 @@ def test_a_page_is_shown_in_the_language_of_the_person(german, alice, alices_bro
 
 def test_the_script_is_given_its_texts_where_the_page_is_not_english(german, settings, alices_browser):
     page = alices_browser.get(url("list")).content.decode()
-    assert page.index(f'<script src="{url("texts")}" defer>') < page.index("finta_keys/keys.js")
+    assert page.index(f'<script src="{url("texts")}" defer>') < page.index("finta_keys/elements.js")
     assert "Schlie\\u00dfen" in alices_browser.get(url("texts")).content.decode()
     for language in ("en", "en-gb"):
         settings.LANGUAGE_CODE = language

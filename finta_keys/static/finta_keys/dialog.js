@@ -1,0 +1,146 @@
+// Show the page of a link in a dialog over the list, and submit its form.
+"use strict";
+((keys) => {
+  const { MAIN, main, dialog, content, gettext, make, warning, announce, interpolate, focusIn, enhance } = keys;
+  const { request, userOf, isForAnotherUser, currentAddress } = keys;
+  let address = ""; // of the page in the dialog
+  let opener = ""; // the href of the link that opened the dialog
+  let isSending = false;
+  let isListStale = false; // the list has changed since it was loaded
+  let actionCount = 0; // a response is dropped if the user has done something else since its request
+
+  async function openDialog(href, openerHref = href) {
+    const action = ++actionCount;
+    const url = new URL(href, location.href).href;
+    const response = await request(url);
+    if (action !== actionCount) return;
+    [address, opener] = [url, openerHref];
+    if (response) handleResponse(response);
+    else show(noResponsePanel());
+  }
+
+  async function openLink(link) {
+    if (isSending || link.hasAttribute("aria-busy")) return;
+    const openerHref = dialog.open ? opener : link.getAttribute("href");
+    link.setAttribute("aria-busy", "true");
+    await openDialog(link.getAttribute("href"), openerHref);
+    link.removeAttribute("aria-busy");
+  }
+
+  async function submitForm(form, submitter) {
+    if (isSending) return;
+    const fields = [...new FormData(form, submitter)];
+    isSending = true;
+    actionCount++;
+    submitter.setAttribute("aria-disabled", "true");
+    form.querySelector(".finta-fault")?.remove();
+    const target = form.hasAttribute("action") ? form.action : address;
+    const response = await request(target, new URLSearchParams(fields));
+    isSending = false;
+    submitter.removeAttribute("aria-disabled");
+    if (response) handleResponse(response, keys.fieldsToKeep(form, fields));
+    else warnThatOutcomeIsUnknown(form);
+  }
+
+  function handleResponse({ page, url, redirected, ok }, fields) {
+    const panel = page.querySelector(`${MAIN} .finta-panel`);
+    if (redirected && url.searchParams.has("next")) return keys.signInAgain(url, opener, fields);
+    if (isForAnotherUser(page)) return location.reload();
+    if (redirected && url.href === address) return show(panel); // after the password was confirmed
+    if (redirected && url.pathname === location.pathname) return showList(page);
+    if (redirected) return refreshList(page.querySelector(`${MAIN} .finta-messages`));
+    isListStale ||= !ok; // such as a key that was deleted in another tab
+    return show(panel ?? page.querySelector(`${MAIN}, main`) ?? page.body);
+  }
+
+  function show(panel) {
+    content.replaceChildren(document.adoptNode(panel));
+    keys.watchSecret(content);
+    isListStale ||= keys.hasUncopiedSecret(); // a key was created or rotated
+    enhance(content);
+    if (!dialog.open) dialog.showModal();
+    dialog.scrollTop = 0;
+    focusIn(content);
+  }
+
+  function showList(page, messages, action = actionCount) {
+    isListStale = false;
+    if (userOf(page) !== userOf(document)) return location.reload();
+    main.replaceChildren(...document.adoptNode(page.querySelector(MAIN)).childNodes);
+    if (messages) main.prepend(document.adoptNode(messages));
+    enhance(main);
+    if (action === actionCount) dialog.close();
+    announce(main.querySelector(".finta-messages")?.textContent.trim() ?? "");
+  }
+
+  async function refreshList(messages) {
+    isListStale = false;
+    const action = actionCount;
+    const response = await request(currentAddress());
+    if (response) return showList(response.page, messages, action);
+    isListStale = true;
+    address = location.href;
+    if (action === actionCount) show(noResponsePanel());
+  }
+
+  function noResponsePanel() {
+    const panel = make("section");
+    const buttons = make("p", { class: "finta-buttons" });
+    buttons.append(
+      make("a", { class: "finta-button", "data-dialog": "", href: address }, gettext("Try again")),
+      make("a", { class: "finta-button finta-quiet", "data-close": "", href: currentAddress() }, gettext("Close")),
+    );
+    panel.append(
+      make("h1", { id: "finta-keys-title" }, gettext("No response")),
+      make("p", { role: "alert" }, gettext("The server did not respond. Check your connection and try again.")),
+      buttons,
+    );
+    return panel;
+  }
+
+  function warnThatOutcomeIsUnknown(form) {
+    isListStale = true;
+    const page = main.querySelector("h1").textContent;
+    const link = make("a", { href: currentAddress() }, interpolate(gettext("Check %(page)s"), { page }));
+    const text = gettext("The server did not respond, so your change may not be saved. %(link)s, or try again. It will not be done twice.");
+    const [before, after] = text.split("%(link)s");
+    const alert = warning(before, "finta-fault");
+    alert.append(link, after);
+    form.querySelector(".finta-buttons").before(alert);
+    link.focus();
+  }
+
+  function closeDialog() {
+    if (mayClose()) dialog.close();
+  }
+
+  function mayClose() {
+    return !isSending && keys.confirmClose(content);
+  }
+
+  keys.closeButton.addEventListener("click", closeDialog);
+  // Before the browser's own handling, which can be cancelled only once: the second Escape always closes.
+  document.addEventListener("keydown", (event) => {
+    const clearsSearch = event.target.type === "search" && event.target.value;
+    if (event.key !== "Escape" || !dialog.open || clearsSearch) return;
+    event.preventDefault();
+    closeDialog();
+  });
+  dialog.addEventListener("cancel", (event) => {
+    if (!mayClose()) event.preventDefault();
+  });
+  dialog.addEventListener("close", async () => {
+    actionCount++;
+    content.replaceChildren();
+    keys.forgetSecret();
+    if (isListStale) await refreshList();
+    if (dialog.open) return;
+    const link = [...main.querySelectorAll("a[data-dialog]")].find((anchor) => anchor.getAttribute("href") === opener);
+    (link ?? main).focus();
+  });
+  window.addEventListener("beforeunload", (event) => {
+    if (isSending || keys.hasUncopiedSecret()) event.preventDefault();
+  });
+
+  Object.assign(keys, { openDialog, openLink, submitForm, closeDialog });
+})(window.fintaKeys);

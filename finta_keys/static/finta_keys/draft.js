@@ -1,0 +1,42 @@
+// Keep the fields of an open dialog while the user signs in again.
+"use strict";
+((keys) => {
+  const { currentAddress, userOf, enhance } = keys;
+  const STORAGE_KEY = "finta_keys.draft";
+
+  // Go to the sign-in page, which leads back to this page.
+  function signInAgain(url, opener, fields) {
+    keys.forgetSecret();
+    url.searchParams.set("next", currentAddress());
+    const draft = { page: currentAddress(), user: userOf(document), opener, fields };
+    sessionStorage.setItem(STORAGE_KEY, JSON.stringify(draft));
+    location.assign(url);
+  }
+
+  // Return the fields that a draft may keep: hidden ones can hold what the user typed, passwords are never kept.
+  function fieldsToKeep(form, fields) {
+    return fields.filter(([name]) => name !== "csrfmiddlewaretoken" && form.elements[name]?.type !== "password");
+  }
+
+  // Open the dialog again and fill in its fields, if this user left it on this page.
+  async function restoreDraft() {
+    const stored = sessionStorage.getItem(STORAGE_KEY);
+    if (!stored || keys.main.querySelector("input[type=password]")) return;
+    sessionStorage.removeItem(STORAGE_KEY);
+    const draft = JSON.parse(stored);
+    if (draft.page !== currentAddress() || draft.user !== userOf(document)) return;
+    await keys.openDialog(draft.opener);
+    if (draft.fields) fillIn(keys.content.querySelector("form"), draft.fields);
+  }
+
+  function fillIn(form, fields) {
+    for (const input of form?.querySelectorAll("input:not([type=hidden])") ?? []) {
+      const values = fields.filter(([name]) => name === input.name).map(([, value]) => value);
+      if (input.type === "checkbox") input.checked = values.includes(input.value);
+      else if (values.length) input.value = values[0];
+    }
+    enhance(keys.content);
+  }
+
+  Object.assign(keys, { signInAgain, fieldsToKeep, restoreDraft });
+})(window.fintaKeys);

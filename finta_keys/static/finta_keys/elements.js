@@ -1,0 +1,76 @@
+// The elements that the scripts share, and texts in the language of the page.
+//
+// The scripts add dialogs, Copy buttons and a preview of scope changes. Without them the pages
+// still work: every dialog shows a page that also has an address of its own.
+//
+// Each file adds its functions to `window.fintaKeys` and keeps the object in a variable. Turbo runs
+// the files again after each visit, and each run gets an object of its own.
+"use strict";
+window.fintaKeys = {};
+((keys) => {
+  const identity = (text) => text;
+  const { gettext = identity, ngettext = (one, other, number) => (number === 1 ? one : other) } = window;
+  // Our part of the page. Everything around it belongs to the host.
+  const MAIN = "[data-finta-keys-user]";
+  const main = document.querySelector(MAIN);
+  const dialog = make("dialog", { "aria-labelledby": "finta-keys-title" });
+  const content = make("div");
+  const closeButton = make("button", { type: "button", class: "finta-close finta-quiet", "aria-label": gettext("Close") }, "×");
+  dialog.append(content, closeButton, liveRegion());
+  // The dialog is a child of the body, so that the host's layout does not affect it.
+  // Turbo must not keep a copy, which could hold a secret.
+  const layer = make("div", { class: "finta-keys", "data-turbo": "false", "data-turbo-temporary": "" });
+  layer.append(dialog, liveRegion());
+  document.body.append(layer);
+
+  function isOurs(element) {
+    return main.contains(element) || dialog.contains(element);
+  }
+
+  function findAll(selector) {
+    return [main, dialog].flatMap((root) => [...root.querySelectorAll(selector)]);
+  }
+
+  function make(tag, attributes = {}, text = "") {
+    const element = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    element.textContent = text;
+    return element;
+  }
+
+  function liveRegion() {
+    return make("p", { class: "finta-visually-hidden finta-live", role: "status" });
+  }
+
+  function warning(text, extraClass = "") {
+    return make("p", { class: `finta-note finta-warning ${extraClass}`, role: "alert" }, text);
+  }
+
+  // Screen readers skip everything outside an open dialog, so the dialog has a live region of its own.
+  function announce(text) {
+    (dialog.open ? dialog : layer).querySelector(":scope > .finta-live").textContent = text;
+  }
+
+  // Replace `%(name)s` in a translated text.
+  function interpolate(text, values) {
+    return text.replace(/%\((\w+)\)s/g, (placeholder, name) => values[name]);
+  }
+
+  function focusIn(root) {
+    const target = root.querySelector("[aria-invalid=true]") ?? root.querySelector(".finta-invalid input")
+      ?? root.querySelector("[autofocus]:not([hidden])") ?? root.querySelector("h1");
+    if (target?.matches("h1")) target.tabIndex = -1;
+    target?.focus();
+  }
+
+  // Prepare a part of the page that has just been inserted.
+  function enhance(root) {
+    for (const element of root.querySelectorAll("[data-js]")) element.hidden = false;
+    for (const scope of root.querySelectorAll("[data-scope]")) keys.updateScope(scope);
+  }
+
+  Object.assign(keys, {
+    MAIN, main, dialog, content, closeButton,
+    isOurs, findAll, make, warning, announce, interpolate, focusIn, enhance, gettext, ngettext,
+  });
+})(window.fintaKeys);

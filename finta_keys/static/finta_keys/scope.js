@@ -1,0 +1,77 @@
+// The accounts of a scope: search, select all or none, and a preview of what Save will change.
+"use strict";
+((keys) => {
+  const { gettext, ngettext, interpolate } = keys;
+  const MOST_NAMES = 6;
+  const textOf = (element) => element.textContent.trim().replace(/\s+/g, " ");
+  const fold = (text) => text.normalize("NFKC").toLowerCase();
+
+  function updateScope(scope) {
+    const boxes = [...scope.querySelectorAll("fieldset input")];
+    const count = scope.querySelector("[data-count]");
+    const numbers = { chosen: boxes.filter((box) => box.checked).length, total: boxes.length };
+    if (count) count.textContent = interpolate(gettext("%(chosen)s of %(total)s selected"), numbers);
+    const change = scope.closest("form").querySelector("[data-change]");
+    if (!change) return;
+    change.className = "finta-note";
+    change.textContent = describeChange(scope.querySelector("[role=switch]"), boxes, scope.dataset);
+  }
+
+  function describeChange(shareAll, boxes, { accountWords }) {
+    const wasOn = (box) => "seen" in box.closest("label").dataset;
+    const isOn = (box) => shareAll.checked || box.checked;
+    const gained = list(gettext("Gains %(number)s: %(names)s."), boxes.filter((box) => isOn(box) && !wasOn(box)));
+    const lost = list(gettext("Loses %(number)s: %(names)s."), boxes.filter((box) => !isOn(box) && wasOn(box)));
+    const future = shareAll.checked
+      ? gettext("Includes %(account_words)s you add later.")
+      : gettext("Excludes %(account_words)s you add later.");
+    const isSame = shareAll.checked === wasOn(shareAll);
+    const sentences = [gained, lost, isSame ? "" : interpolate(future, { account_words: accountWords })];
+    return sentences.filter(Boolean).join(" ") || gettext("No changes yet.");
+  }
+
+  function list(sentence, boxes) {
+    const names = boxes.slice(0, MOST_NAMES).map(nameOf);
+    const rest = boxes.length - names.length;
+    if (rest) names.push(interpolate(ngettext("and %(number)s more", "and %(number)s more", rest), { number: rest }));
+    return boxes.length ? interpolate(sentence, { number: boxes.length, names: names.join(", ") }) : "";
+  }
+
+  // Include the group's name if there are several groups.
+  function nameOf(box) {
+    const group = box.closest("fieldset");
+    const isOnlyGroup = group.parentElement.childElementCount === 1;
+    return (isOnlyGroup ? "" : `${textOf(group.querySelector("legend"))} `) + textOf(box.closest("label"));
+  }
+
+  // Hide the accounts that do not match the search field.
+  function filterAccounts(input) {
+    const words = fold(input.value).split(/\s+/);
+    const scope = input.closest("[data-scope]");
+    let matches = 0;
+    for (const group of scope.querySelectorAll("fieldset")) {
+      const groupName = textOf(group.querySelector("legend"));
+      let matchesInGroup = 0;
+      for (const label of group.querySelectorAll("label")) {
+        const text = fold(`${groupName} ${textOf(label)}`);
+        const isMatch = words.every((word) => text.includes(word));
+        label.hidden = !isMatch;
+        matchesInGroup += isMatch;
+      }
+      group.hidden = !matchesInGroup;
+      matches += matchesInGroup;
+    }
+    const none = interpolate(gettext("No %(account_word)s has this name."), { account_word: scope.dataset.accountWord });
+    input.parentElement.querySelector("[data-none]").textContent = matches ? "" : none;
+  }
+
+  // All or None: affects the accounts of the group that the search shows.
+  function checkGroup(button) {
+    for (const box of button.closest("fieldset").querySelectorAll("label:not([hidden]) input")) {
+      box.checked = button.dataset.check === "all";
+    }
+    updateScope(button.closest("[data-scope]"));
+  }
+
+  Object.assign(keys, { updateScope, filterAccounts, checkGroup });
+})(window.fintaKeys);
