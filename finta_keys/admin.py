@@ -1,6 +1,7 @@
-"""Keys in the admin: a list, a page about each key that changes nothing, and a page of its own for each verb.
+"""Keys in the admin: a list, a read-only page per key, and a page for each action.
 
-Django's stock pages would save all columns, redirect after adding, and bypass ``delete()`` in bulk.
+Django's own pages would save all columns, redirect after adding a key, and skip ``delete()`` in
+bulk.
 """
 
 from __future__ import annotations
@@ -35,15 +36,16 @@ class ApiKeyAdmin(admin.ModelAdmin):
     list_display = ("name", "owner", "hint", "scope", "created_at", "rotated_at", "last_used_at")
     list_filter = (("share_all_accounts", SharesAllFilter),)
     list_select_related = ("owner",)
-    fields = ("name", "owner", "hint", "scope", "seen_accounts", "created_at", "rotated_at", "last_used_at")
+    fields = ("name", "owner", "hint", "scope", "scoped_accounts", "created_at", "rotated_at", "last_used_at")
     readonly_fields = fields
-    search_fields = ("name",)  # The check of another model's autocomplete_fields wants it; see get_search_fields().
+    # Needed by autocomplete_fields of other models. get_search_fields() replaces it.
+    search_fields = ("name",)
     actions = None
 
     def get_urls(self) -> list[URLPattern]:
         def page(route: str, view: Any, name: str) -> URLPattern:
-            shown = self.admin_site.admin_view(view.as_view(model_admin=self))
-            pattern: URLPattern = path(route, shown, name=f"{self.opts.app_label}_{self.opts.model_name}_{name}")
+            wrapped = self.admin_site.admin_view(view.as_view(model_admin=self))
+            pattern: URLPattern = path(route, wrapped, name=f"{self.opts.app_label}_{self.opts.model_name}_{name}")
             return pattern
 
         return [
@@ -65,36 +67,36 @@ class ApiKeyAdmin(admin.ModelAdmin):
         return super().change_view(request, object_id, extra_context={"title": _("API key")})
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        # Else ?digest__gt=… in the list's address would tell the digest, bit by bit.
+        # ?digest__gt=… in the URL of the list would reveal the digest bit by bit.
         return not lookup.startswith(("digest", "pepper")) and super().lookup_allowed(lookup, value, request)
 
     def get_search_fields(self, request: HttpRequest) -> list[str]:
         return ["name", f"owner__{get_user_model().USERNAME_FIELD}"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiKey]:
-        """Return the keys, each with the number of accounts that its owner has, and of those in its scope."""
+        """Return the keys with the number of the owner's accounts, and of those in the scope."""
         owned = conf.account_model()._base_manager.filter(**{conf.owner_field(): OuterRef("owner")})
         keys: QuerySet[ApiKey] = super().get_queryset(request).using(conf.database())
-        seen = owned.filter(key_scopes__key=OuterRef("pk"))
-        return keys.annotate(account_count=_count(owned), seen_count=_count(seen))
+        scoped = owned.filter(key_scopes__key=OuterRef("pk"))
+        return keys.annotate(account_count=_count(owned), scoped_count=_count(scoped))
 
     @admin.display(description=gettext_lazy("scope"))
     def scope(self, key: Any) -> str:
         if key.share_all_accounts:
             return _("All %(account_words)s") % display.words()
         text = ngettext(
-            "%(seen)s of %(total)s %(account_word)s", "%(seen)s of %(total)s %(account_words)s", key.account_count
+            "%(number)s of %(total)s %(account_word)s", "%(number)s of %(total)s %(account_words)s", key.account_count
         )
-        return text % {"seen": key.seen_count, "total": key.account_count, **display.words()}
+        return text % {"number": key.scoped_count, "total": key.account_count, **display.words()}
 
     @admin.display(description=display.worded(gettext_lazy("%(account_words)s it can access")))
-    def seen_accounts(self, key: ApiKey) -> str:
+    def scoped_accounts(self, key: ApiKey) -> str:
         accounts = key.scoped(conf.account_model()._default_manager.all())
         lines = [(str(account),) for account in accounts]
         return format_html_join("\n", "<div>{}</div>", lines) or _("None at the moment.")
 
 
 def _count(accounts: QuerySet[Any]) -> Coalesce:
-    """Count per owner in a subquery: joins to two relations would multiply one another."""
-    counted = accounts.order_by().values(conf.owner_field()).annotate(number=Count("pk")).values("number")
-    return Coalesce(Subquery(counted), 0, output_field=IntegerField())
+    """Count per owner in a subquery: with joins, the two counts would multiply each other."""
+    counts = accounts.order_by().values(conf.owner_field()).annotate(number=Count("pk")).values("number")
+    return Coalesce(Subquery(counts), 0, output_field=IntegerField())

@@ -1,6 +1,7 @@
-"""The pages of the admin on which keys are created, renamed, re-scoped, rotated and deleted.
+"""The pages of the admin that create, rename, rotate and delete keys and edit their scope.
 
-They are the owner's pages, for any owner's keys, with the admin's permissions, templates and log.
+They reuse the views of API settings for the keys of any owner, with the admin's permissions,
+templates and log.
 """
 
 from __future__ import annotations
@@ -34,33 +35,33 @@ from finta_keys.models import owner as owners
 
 
 class OwnerForm(forms.Form):
-    """Asks for a user by name, such as an e-mail address: a list of all users could be endless."""
+    """Select a user by user name or e-mail address. A list of all users could be too long."""
 
     owner = forms.CharField(widget=forms.TextInput(attrs={"autocomplete": "off", "class": "vTextField"}))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         field: Any = get_user_model()._meta.get_field(get_user_model().USERNAME_FIELD)
-        self.word = str(field.verbose_name)
-        self.fields["owner"].label = capfirst(self.word)
+        self.field_name = str(field.verbose_name)
+        self.fields["owner"].label = capfirst(self.field_name)
 
     def clean_owner(self) -> Any:
         name = self.cleaned_data["owner"]
         try:
             return owners.named(name)
         except ObjectDoesNotExist:
-            refusal = _("No user has the %(word)s “%(name)s”. Check it, or add the user first.")
-            raise ValidationError(refusal % {"word": self.word, "name": name}) from None
+            message = _("No user has the %(field)s “%(name)s”. Check it, or add the user first.")
+            raise ValidationError(message % {"field": self.field_name, "name": name}) from None
 
 
-@method_decorator([never_cache, views.not_atomic], name="dispatch")
+@method_decorator([never_cache, views.non_atomic_requests], name="dispatch")
 class AdminPage(PermissionRequiredMixin, FormView):
-    """A page below the keys in the admin, wrapped in ``admin_site.admin_view`` by the ``ModelAdmin``."""
+    """A page for keys in the admin. The ``ModelAdmin`` wraps it in ``admin_site.admin_view``."""
 
     model_admin: Any = None
     permission: str  # add, change or delete
-    title: Any  # text, translated where it is shown
-    verb: str
+    title: Any  # a lazily translated text
+    action: str
 
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         super().setup(request, *args, **kwargs)
@@ -71,10 +72,10 @@ class AdminPage(PermissionRequiredMixin, FormView):
         return bool(allowed(self.request) and all(allowed(self.request, key) for key in self.keys()))
 
     def keys(self) -> list[ApiKey]:
-        """Return what a subclass of the project's may decide by: the key that the page is about, if it is there."""
+        """Return the keys whose permissions are checked: the key of the page, if it exists."""
         with suppress(Http404):
             return [self.key] if isinstance(self, views.OneKeyView) else []
-        return []  # The page says so.
+        return []  # the view returns a 404
 
     def get_queryset(self) -> QuerySet[ApiKey]:
         keys: QuerySet[ApiKey] = self.model_admin.get_queryset(self.request).select_related("owner")
@@ -87,42 +88,42 @@ class AdminPage(PermissionRequiredMixin, FormView):
         return super().get_context_data(**self.admin_context(), **kwargs)
 
     def admin_context(self) -> dict[str, Any]:
-        """Return what the admin's base template wants to know."""
+        """Return the context for the admin's base template."""
         return {
             **self.model_admin.admin_site.each_context(self.request),
             **display.words(),
-            "messages": get_messages(self.request),  # which its base template shows
+            "messages": get_messages(self.request),  # the admin's base template shows them
             "opts": self.model_admin.opts,
             "title": self.title,
-            "verb": self.verb,
+            "action": self.action,
             "has_view_permission": self.model_admin.has_view_permission(self.request),
             "has_change_permission": self.model_admin.has_change_permission(self.request),
         }
 
     @sensitive_variables("context")
-    def answer(self, template: str, status: int = 200, **context: Any) -> HttpResponse:
-        page = {**self.admin_context(), **context}
-        return render(self.request, f"admin/finta_keys/{template}.html", page, status=status)
+    def render_page(self, template: str, status: int = 200, **context: Any) -> HttpResponse:
+        context = {**self.admin_context(), **context}
+        return render(self.request, f"admin/finta_keys/{template}.html", context, status=status)
 
     def url(self, name: str, *args: Any) -> str:
-        """Return the path of a page of this ``ModelAdmin``."""
+        """Return the URL of a page of this ``ModelAdmin``."""
         opts, site = self.model_admin.opts, self.model_admin.admin_site
         return reverse(f"admin:{opts.app_label}_{opts.model_name}_{name}", args=args, current_app=site.name)
 
 
 class KeyPage(AdminPage, views.KeyFormView):
-    """One of the five verbs."""
+    """A page for one of the five actions."""
 
     def change(self, form: Any) -> HttpResponse:
-        # The change and its log entry, or neither; committed when this returns, so before a secret is shown.
+        # Save the change and its log entry together. Both are committed before a secret is shown.
         with transaction.atomic(using=conf.database()):
             return super().change(form)
 
 
 class ChooseOwnerView(AdminPage):
-    """The first step of creating a key: whose?"""
+    """The first step of Create Key: select the owner."""
 
-    verb = "create"
+    action = "create"
     permission = "add"
     title = gettext_lazy("Create Key")
     form_class = OwnerForm
@@ -138,10 +139,10 @@ class CreateKeyView(KeyPage, views.CreateKeyView):
 
     @cached_property
     def owner(self) -> Any:
-        """The user of the path. Raises ``Http404``."""
+        """The user in the URL. Raises ``Http404``."""
         try:
             return get_user_model()._base_manager.using(conf.database()).get(pk=unquote(self.kwargs["owner"]))
-        except (ObjectDoesNotExist, ValidationError, ValueError, DataError):  # All but the first: a malformed id.
+        except (ObjectDoesNotExist, ValidationError, ValueError, DataError):  # or a malformed id
             raise Http404 from None
 
     @sensitive_variables("secret")
@@ -205,7 +206,7 @@ class DeleteKeyView(KeyPage, views.DeleteKeyView):
         return reverse("admin:index", current_app=self.model_admin.admin_site.name)
 
     def change(self, form: Any) -> HttpResponse:
-        # Logged first, while the key has its id; undone together with the change if that is refused.
+        # Log first: deleting clears the key's id. If the deletion fails, both are rolled back.
         with self.key.locked():
             self.model_admin.log_deletions(self.request, [self.key])
             return super().change(form)

@@ -1,4 +1,4 @@
-"""How the host's accounts are called, named and grouped on the pages of this app."""
+"""The words, labels and groups that the pages use for the host's accounts."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Groups = list[tuple[str, list[Any]]]
 
 
 def words() -> dict[str, str]:
-    """Return what pages call accounts, under the names that their texts have for it."""
+    """Return the host's words for accounts, under the names of the placeholders in texts."""
     one, several = conf.account_words()
-    # Not before a u: hosts have users and units more often than umbrellas.
+    # "a" before a u: users and units are more likely than umbrellas.
     article = _("an %(word)s") if one[:1].lower() in "aeio" else _("a %(word)s")
     return {"account_word": one, "account_words": several, "an_account_word": article % {"word": one}}
 
@@ -25,24 +25,24 @@ def _worded(text: Any) -> str:
     return str(text) % words()
 
 
-# A translated text with these words in their places, as they are when it is shown.
+# Fill the words into a text lazily: the language and the setting may change per request.
 worded = lazy(_worded, str)
 
 
 def label(account: Any) -> str:
-    """Return what names an account within its group: ``FINTA_KEYS_ACCOUNT_LABEL``, else its ``str()``."""
+    """Return the text for an account: ``FINTA_KEYS_ACCOUNT_LABEL``, or its ``str()``."""
     attribute = conf.account_label_attribute()
     return str(getattr(account, attribute)) if attribute else str(account)
 
 
 def grouped(accounts: Iterable[Any]) -> Groups:
-    """Return the accounts in groups of ``FINTA_KEYS_ACCOUNT_GROUP``, in the order in which they come.
+    """Group the accounts by ``FINTA_KEYS_ACCOUNT_GROUP`` and keep their order.
 
-    Where the host does not set it, and for accounts that are in no group, the group's name is empty.
+    The name of a group is empty if the setting is not set, or for accounts without a group.
     """
     attribute = conf.account_group_attribute()
     groups: dict[str, list[Any]] = {}
     for account in accounts:
         name = getattr(account, attribute) if attribute else None
         groups.setdefault("" if name is None else str(name), []).append(account)
-    return sorted(groups.items(), key=lambda group: not group[0])  # The nameless one comes last.
+    return sorted(groups.items(), key=lambda group: not group[0])  # unnamed group last

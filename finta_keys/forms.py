@@ -1,4 +1,4 @@
-"""The forms of API settings. What a key may be is decided by the model; a form calls it and shows what it refuses."""
+"""The forms of API settings. The model validates; the forms show its errors."""
 
 from __future__ import annotations
 
@@ -25,42 +25,43 @@ from finta_keys.secret import Secret, hint, pattern
 
 
 class KeyForm(forms.Form):
-    """What the forms of a key share."""
+    """Base class of the forms of a key."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        # Ids of its own: the host's page may have forms beside it.
+        # The prefix keeps our ids apart from those of other forms on the host's page.
         super().__init__(*args, **{"label_suffix": "", "auto_id": "finta_keys_%s", **kwargs})
 
-    def refuse(self, refused: ValidationError) -> None:
-        """Show the errors of the model, each at its field where the form has it."""
-        for field, messages in refused.update_error_dict({}).items():  # A receiver of ours may name no field.
+    def add_model_errors(self, error: ValidationError) -> None:
+        """Add the errors of a model method, each to its field if the form has it."""
+        # update_error_dict() also handles an error without fields, such as from a signal receiver.
+        for field, messages in error.update_error_dict({}).items():
             for message in messages:
                 self.add_error(field if field in self.fields else None, message)
 
 
 def name_field() -> forms.CharField:
-    # No validators and no stripping of its own: names.clean() decides, and says why.
+    # names.clean() trims and validates.
     return forms.CharField(
         label=capfirst(gettext_lazy("name")),
         required=False,
         strip=False,
         help_text=gettext_lazy("Where you use the key, such as Production or Personal scripts."),
-        # No maxlength: a browser would cut a pasted name off in silence.
+        # No maxlength: browsers silently cut off a pasted name.
         widget=forms.TextInput(attrs={"autocomplete": "off", "autofocus": True, "required": True}),
     )
 
 
 class AccountChoice(forms.MultipleChoiceField):
-    """Checkboxes for all of an owner's accounts. What was chosen is handed to the model as it came."""
+    """Checkboxes for all of an owner's accounts."""
 
     widget = forms.CheckboxSelectMultiple
 
     def validate(self, value: list[str]) -> None:
-        """Leave it to the model, which also sees accounts that went away since the form was shown."""
+        """Accept everything: the model rejects accounts that are invalid or have been deleted."""
 
 
 class ScopeFields(KeyForm):
-    """The switch *Share all accounts* and a checkbox for each account, closed ones included."""
+    """The switch *Share all accounts* and a checkbox per account, including closed ones."""
 
     share_all_accounts = forms.BooleanField(
         label=display.worded(gettext_lazy("Share all %(account_words)s")),
@@ -80,15 +81,15 @@ class ScopeFields(KeyForm):
         self.owner = owner
         field = cast(AccountChoice, self.fields["accounts"])
         groups = display.grouped(conf.accounts_of(owner.pk))
-        nameless = str(display.worded(_("Other %(account_words)s"))) if len(groups) > 1 else ""
+        unnamed = str(display.worded(_("Other %(account_words)s"))) if len(groups) > 1 else ""
         field.choices = [
-            (name or nameless, [(str(account.pk), display.label(account)) for account in group])
+            (name or unnamed, [(str(account.pk), display.label(account)) for account in group])
             for name, group in groups
         ]
 
     @cached_property
     def account_groups(self) -> list[tuple[str, list[BoundWidget]]]:
-        """The checkboxes of the accounts in their groups, for a template."""
+        """The name and the checkboxes of each group of accounts."""
         boxes = iter(self["accounts"])
         groups = cast(AccountChoice, self.fields["accounts"]).choices
         return [(str(name), list(islice(boxes, len(accounts)))) for name, accounts in cast(Any, groups)]
@@ -98,11 +99,11 @@ class ScopeFields(KeyForm):
         return [box for _, boxes in self.account_groups for box in boxes]
 
     @property
-    def chosen_count(self) -> int:
+    def selected_count(self) -> int:
         return sum(bool(box.data["selected"]) for box in self.boxes)
 
-    def chosen(self) -> list[str] | None:
-        """Return the accounts for the model: None for all of them, else what is checked, perhaps nothing."""
+    def selected_accounts(self) -> list[str] | None:
+        """Return the selected accounts, or None for all accounts."""
         return None if self.cleaned_data["share_all_accounts"] else self.cleaned_data["accounts"]
 
 
@@ -120,10 +121,10 @@ class CreateKeyForm(ScopeFields):
         try:
             self.cleaned_data["nonce"] = self._read_nonce(self.cleaned_data.get("nonce", ""))
         except signing.BadSignature:
-            # What was typed stays; the form is shown again with a nonce that is good.
-            typed: Any = self.data
-            self.data = typed = typed.copy()
-            typed[self.add_prefix("nonce")] = self.initial["nonce"]
+            # Show the form again with the user's input and a new nonce.
+            data: Any = self.data.copy()  # type: ignore[attr-defined]  # a QueryDict
+            data[self.add_prefix("nonce")] = self.initial["nonce"]
+            self.data = data
             self.add_error(None, _("This form expired after an hour. Check it and press Create Key again."))
 
     def _read_nonce(self, signed: str) -> str:
@@ -132,13 +133,16 @@ class CreateKeyForm(ScopeFields):
         except signing.SignatureExpired:
             nonce = nonces.read(signed, self.owner.pk, max_age=None)
             if CreateNonce.is_spent(nonce):
-                return nonce  # A late reload: create_key() tells when it was done.
+                return nonce  # submitted twice: create_key() raises AlreadyDone
             raise
 
     def save(self) -> tuple[ApiKey, Secret]:
-        """Create the key. Raises what ``ApiKey.objects.create_key()`` raises."""
+        """Create the key. Raises the errors of ``ApiKey.objects.create_key()``."""
         return ApiKey.objects.create_key(
-            owner=self.owner, name=self.cleaned_data["name"], accounts=self.chosen(), nonce=self.cleaned_data["nonce"]
+            owner=self.owner,
+            name=self.cleaned_data["name"],
+            accounts=self.selected_accounts(),
+            nonce=self.cleaned_data["nonce"],
         )
 
 
@@ -148,24 +152,24 @@ class RenameForm(KeyForm):
 
 class EditScopeForm(ScopeFields):
     @cached_property
-    def seen(self) -> set[str]:
-        """The accounts that the key can see now, to tell what it gains and loses."""
+    def accessible(self) -> set[str]:
+        """The ids of the accounts that the key can access before the change."""
         if self.initial["share_all_accounts"]:
             return {box.data["value"] for box in self.boxes}
         return set(self.initial["accounts"])
 
     @property
-    def unseen(self) -> list[BoundWidget]:
-        return [box for box in self.boxes if box.data["value"] not in self.seen]
+    def inaccessible(self) -> list[BoundWidget]:
+        return [box for box in self.boxes if box.data["value"] not in self.accessible]
 
     @property
-    def unseen_names(self) -> str:
-        names = [str(box.choice_label) for box in self.unseen]
+    def inaccessible_names(self) -> str:
+        names = [str(box.choice_label) for box in self.inaccessible]
         return ", ".join(names[:6] + ["…"] * (len(names) > 6))
 
     def save(self, key: ApiKey) -> None:
-        """Change the scope. Raises what ``key.restrict_to()`` raises."""
-        accounts = self.chosen()
+        """Change the scope. Raises the errors of ``key.restrict_to()``."""
+        accounts = self.selected_accounts()
         if accounts is None:
             key.share_all()
         else:
@@ -173,7 +177,7 @@ class EditScopeForm(ScopeFields):
 
 
 class ListForm(KeyForm):
-    """How API settings is searched and sorted. What is no good is left out: it stands in the address."""
+    """Search and sort order of API settings. Invalid values in the URL are ignored."""
 
     SORTS = {
         "created": gettext_lazy("Newest first"),
@@ -195,35 +199,34 @@ class ListForm(KeyForm):
     )
     sort = forms.ChoiceField(label=gettext_lazy("Sort by"), required=False, choices=list(SORTS.items()))
 
-    def __init__(self, asked: Any) -> None:
-        kept = {name: value for name, value in asked.items() if name != "sort" or value in self.SORTS}
-        # A whole secret that was pasted is looked for by its hint, and goes into no link of the page (K2).
-        kept["q"] = re.sub(pattern(conf.prefix()), lambda found: hint(found[0]), kept.get("q", ""))
-        super().__init__(kept)
+    def __init__(self, params: Any) -> None:
+        data = {name: value for name, value in params.items() if name != "sort" or value in self.SORTS}
+        # Search for a pasted secret by its hint, and keep it out of the page's links (K2).
+        data["q"] = re.sub(pattern(conf.prefix()), lambda match: hint(match[0]), data.get("q", ""))
+        super().__init__(data)
 
     @cached_property
     def query(self) -> str:
-        """What leads back to the list as it was, such as ``"?q=first+bank"``; empty where nothing was asked for."""
+        """The query string of the list, such as ``"?q=first+bank"``; empty for the default list."""
         self.is_valid()
-        asked = {name: value for name, value in self.cleaned_data.items() if value and value != "created"}
-        return f"?{urlencode(asked)}" if asked else ""
+        params = {name: value for name, value in self.cleaned_data.items() if value and value != "created"}
+        return f"?{urlencode(params)}" if params else ""
 
     def apply(self, keys: Iterable[Any]) -> list[Any]:
-        """Return the keys that were searched for, sorted. Each has its ``seen_accounts``."""
+        """Return the matching keys in order. Each needs its ``scoped_accounts``."""
         self.is_valid()
         words = names.fold(self.cleaned_data.get("q", "")).split()
-        found = _find(keys, words) if words else keys
-        return sorted(found, key=_SORT_KEYS.get(self.cleaned_data.get("sort", ""), _newest_first))
+        matches = _search(keys, words) if words else keys
+        return sorted(matches, key=_SORT_KEYS.get(self.cleaned_data.get("sort", ""), _newest_first))
 
 
-def _find(keys: Iterable[Any], words: Iterable[str]) -> list[Any]:
-    """Return the keys that have each word in their name, an account that they can see, or at the start of the hint."""
-    folded = cache(lambda account: names.fold(str(account)))  # once, in however many scopes it is
-
+def _search(keys: Iterable[Any], words: Iterable[str]) -> list[Any]:
+    """Return the keys with every word in their name or accounts, or at the start of their hint."""
+    folded = cache(lambda account: names.fold(str(account)))  # an account can be in many scopes
     prefix = conf.prefix().lower()
 
     def matches(key: Any) -> bool:
-        text = "\n".join([names.fold(key.name), *map(folded, key.seen_accounts)])
+        text = "\n".join([names.fold(key.name), *map(folded, key.scoped_accounts)])
         return all(names.fold(key.hint).startswith(word) if word.startswith(prefix) else word in text for word in words)
 
     return [key for key in keys if matches(key)]
@@ -240,7 +243,7 @@ _SORT_KEYS = {
 
 
 class ConfirmForm(KeyForm):
-    """The second step of Rotate and Delete, with the ``rotation`` that the person saw."""
+    """Confirm Rotate or Delete. ``rotation`` identifies the secret that the user saw."""
 
     rotation = forms.IntegerField(
         min_value=0,

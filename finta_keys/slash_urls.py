@@ -1,4 +1,7 @@
-"""API settings where paths end in a slash: ``path("settings/api/", include("finta_keys.slash_urls"))``."""
+"""The URLs of API settings, with trailing slashes.
+
+Include them with ``path("settings/api/", include("finta_keys.slash_urls"))``.
+"""
 
 from django.urls import path
 

@@ -1,6 +1,7 @@
-"""API settings. To be included without a trailing slash: ``path("settings/api", include("finta_keys.urls"))``.
+"""The URLs of API settings.
 
-Where the paths of the host end in a slash: ``path("settings/api/", include("finta_keys.slash_urls"))``.
+Include them without a trailing slash: ``path("settings/api", include("finta_keys.urls"))``.
+If your URLs end in a slash, use ``finta_keys.slash_urls``.
 """
 
 from django.urls import path
@@ -15,7 +16,7 @@ PAGES = [
     ("keys/<str:key_pk>/edit-scope", views.EditScopeView.as_view(), "edit_scope"),
     ("keys/<str:key_pk>/rotate", views.RotateKeyView.as_view(), "rotate"),
     ("keys/<str:key_pk>/delete", views.DeleteKeyView.as_view(), "delete"),
-    # The script's texts, in languages other than English
+    # Translations for the scripts, if the page is not in English
     ("texts", JavaScriptCatalog.as_view(packages=["finta_keys"]), "texts"),
 ]
 key_list = path("", views.KeyListView.as_view(), name="list")

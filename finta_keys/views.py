@@ -28,18 +28,19 @@ from finta_keys.forms import ConfirmForm, CreateKeyForm, EditScopeForm, KeyForm,
 from finta_keys.models import AlreadyDone, ApiKey, KeyAccountScope
 
 
-def not_atomic(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Let no request of a view be a transaction, whichever database has the keys: Django's decorator names one."""
+def non_atomic_requests(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Apply Django's ``non_atomic_requests`` for every database, whichever holds the keys."""
     for alias in connections:
         view = transaction.non_atomic_requests(using=alias)(view)
     return view
 
 
-@method_decorator([never_cache, not_atomic], name="dispatch")
+@method_decorator([never_cache, non_atomic_requests], name="dispatch")
 class OwnKeysMixin(LoginRequiredMixin, ContextMixin):
-    """For a signed-in person and their own keys: anybody else's key is not there.
+    """Require a signed-in user and limit the view to that user's keys. Other keys are not found.
 
-    Not atomic, whatever the host sets: a secret is committed before it is shown.
+    Requests are not atomic, even under ``ATOMIC_REQUESTS``: a secret must be committed before it
+    is shown.
     """
 
     request: HttpRequest
@@ -50,19 +51,22 @@ class OwnKeysMixin(LoginRequiredMixin, ContextMixin):
 
     @property
     def list_url(self) -> str:
-        """The list as it was searched and sorted when the person left it."""
+        """The URL of the list, with the search and sort order that the user left it with."""
         return self.page_url("list") + self.list_form.query
 
     def page_url(self, name: str, key_pk: Any = None) -> str:
-        """Return the path of one of these pages, in the namespaces and with the captured values of this one: the host
-        may have them more than once, or for each tenant."""
+        """Return the URL of another of these pages.
+
+        It is in the namespace of the current page and has the same captured values, because a
+        project may include the pages several times, such as once per tenant.
+        """
         match = self.request.resolver_match
-        wanted = {"key_pk": key_pk} if key_pk else {}
+        kwargs = {"key_pk": key_pk} if key_pk else {}
         if match is None or "finta_keys" not in match.app_names:
-            return reverse(f"finta_keys:{name}", kwargs=wanted)
-        ours = {"key_pk", *match.extra_kwargs}  # type: ignore[attr-defined]  # django-stubs does not know it
-        captured = {each: value for each, value in match.kwargs.items() if each not in ours}
-        return reverse(":".join([*match.namespaces, name]), kwargs=captured | wanted)
+            return reverse(f"finta_keys:{name}", kwargs=kwargs)
+        ours = {"key_pk", *match.extra_kwargs}  # type: ignore[attr-defined]  # missing in django-stubs
+        captured = {parameter: value for parameter, value in match.kwargs.items() if parameter not in ours}
+        return reverse(":".join([*match.namespaces, name]), kwargs=captured | kwargs)
 
     @property
     def base_template(self) -> str:
@@ -76,15 +80,19 @@ class OwnKeysMixin(LoginRequiredMixin, ContextMixin):
         return super().get_context_data(**{**self.page_context(), **kwargs})
 
     def page_context(self) -> dict[str, Any]:
-        """Return what all pages want to know. The messages are shown within the page, which the script takes out of
-        the answers that it gets, so the host's base template is given none."""
+        """Return the context that all pages need.
+
+        ``page.html`` shows the messages, because the scripts insert only that part of a response
+        into the page. The host's base template must not show them a second time.
+        """
         return {"messages": (), **display.words()}
 
     def handle_no_permission(self) -> HttpResponseRedirect:
         if self.request.user.is_authenticated:
             return super().handle_no_permission()
-        # The way back has the address and the search as the list would keep it: not a secret that was pasted there.
-        return redirect_to_login(leaks.without_secrets(self.request.path) + self.list_form.query, self.get_login_url())
+        # Someone may have pasted a secret into the path or the search. Keep it out of ``next``.
+        path = leaks.without_secrets(self.request.path)
+        return redirect_to_login(path + self.list_form.query, self.get_login_url())
 
     def get_queryset(self) -> QuerySet[ApiKey]:
         keys: QuerySet[ApiKey] = ApiKey.objects.using(conf.database()).filter(owner=self.request.user.pk)
@@ -94,12 +102,12 @@ class OwnKeysMixin(LoginRequiredMixin, ContextMixin):
         try:
             return super().dispatch(request, *args, **kwargs)
         except (Http404, ApiKey.DoesNotExist):
-            return self.answer("key_not_found", status=404)
+            return self.render_page("key_not_found", status=404)
 
-    def answer(self, template: str, status: int = 200, **context: Any) -> HttpResponse:
-        """Return one of this app's pages."""
-        page = {"view": self, **self.page_context(), **context}
-        return render(self.request, f"finta_keys/{template}.html", page, status=status)
+    def render_page(self, template: str, status: int = 200, **context: Any) -> HttpResponse:
+        """Return a response with one of this app's templates."""
+        context = {"view": self, **self.page_context(), **context}
+        return render(self.request, f"finta_keys/{template}.html", context, status=status)
 
 
 class KeyListView(OwnKeysMixin, ListView):
@@ -107,29 +115,29 @@ class KeyListView(OwnKeysMixin, ListView):
     context_object_name = "keys"
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if self.list_form.data["q"] != request.GET.get("q", ""):  # A secret: out of the address with it.
+        if self.list_form.data["q"] != request.GET.get("q", ""):  # the form has removed a secret
             return HttpResponseRedirect(self.list_url)
         return super().get(request, *args, **kwargs)
 
     def get_queryset(self) -> QuerySet[ApiKey]:
-        # What an account's new owner has is nothing that the old owner's keys can see.
-        restricted_to = Prefetch("accounts", conf.accounts_of(self.request.user.pk), to_attr="seen_accounts")
-        return super().get_queryset().prefetch_related(restricted_to)
+        # Only the owner's accounts: a scope may still name one that now belongs to another user.
+        scope = Prefetch("accounts", conf.accounts_of(self.request.user.pk), to_attr="scoped_accounts")
+        return super().get_queryset().prefetch_related(scope)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         accounts = list(conf.accounts_of(self.request.user.pk))
         for key in self.object_list:
             if key.share_all_accounts:
-                key.seen_accounts = accounts
+                key.scoped_accounts = accounts
         keys = self.list_form.apply(self.object_list)
         counts: dict[str, Any] = {"key_count": len(self.object_list), "account_count": len(accounts)}
         return super().get_context_data(keys=keys, list_form=self.list_form, **counts, **kwargs)
 
 
 class KeyFormView(OwnKeysMixin, FormView):
-    """A page with one form, whose rules live on the model. ``verb`` is one of the five that can happen to a key."""
+    """A page with one form. The model decides if the change is valid."""
 
-    verb: str
+    action: str  # create, rename, edit_scope, rotate or delete
 
     def get_success_url(self) -> str:
         return self.list_url
@@ -138,20 +146,22 @@ class KeyFormView(OwnKeysMixin, FormView):
         try:
             return self.change(form)
         except AlreadyDone as done:
-            return self.answer("already_done", status=409, key=done.key, at=done.at, verb=self.verb)
-        except ValidationError as refused:
-            form.refuse(refused)
+            return self.render_page("already_done", status=409, key=done.key, at=done.at, action=self.action)
+        except ValidationError as error:
+            form.add_model_errors(error)
             return self.form_invalid(form)
 
     def change(self, form: Any) -> HttpResponse:
-        """Do what the form is for, and answer. What the model raises, ``form_valid()`` shows."""
+        """Save the change and return the response. ``form_valid()`` handles the model's errors."""
         raise NotImplementedError
 
     @sensitive_variables("secret")
     def show_once(self, key: ApiKey, secret: str) -> HttpResponse:
-        """Answer the POST with the secret itself. A redirect to a page that shows it would have to keep the secret
-        somewhere in between, and it may be kept nowhere."""
-        return self.answer("secret", key=key, secret=secret)
+        """Return the page with the secret.
+
+        Not a redirect: the secret would have to be stored until the next request (K2).
+        """
+        return self.render_page("secret", key=key, secret=secret)
 
     def done(self, message: str) -> HttpResponse:
         messages.success(self.request, message, fail_silently=True)
@@ -159,23 +169,26 @@ class KeyFormView(OwnKeysMixin, FormView):
 
 
 class ShowsSecretView(KeyFormView):
-    """A page that shows a secret. The host may want to know first who sits there: before it is shown, and once more
-    before it acts, as it may have been open for long."""
+    """A page whose form returns a secret.
+
+    The host may require a fresh sign-in (``FINTA_KEYS_FRESH_SIGN_IN``). It is checked for the form
+    and again for its submission, because the page may have been open for a long time.
+    """
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return self.ask_first() or super().get(request, *args, **kwargs)
+        return self.require_fresh_sign_in() or super().get(request, *args, **kwargs)
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return self.ask_first() or super().post(request, *args, **kwargs)
+        return self.require_fresh_sign_in() or super().post(request, *args, **kwargs)
 
-    def ask_first(self) -> HttpResponse | None:
-        """Return the host's answer in the place of this page, or None to go on."""
-        ask = conf.fresh_sign_in()
-        return ask(self.request) if ask else None
+    def require_fresh_sign_in(self) -> HttpResponse | None:
+        """Return the host's response if the user must sign in again, else None."""
+        hook = conf.fresh_sign_in()
+        return hook(self.request) if hook else None
 
 
 class CreateKeyView(ShowsSecretView):
-    verb = "create"
+    action = "create"
     form_class = CreateKeyForm
     template_name = "finta_keys/create.html"
 
@@ -198,11 +211,11 @@ class OneKeyView(KeyFormView):
 
     @cached_property
     def key(self) -> ApiKey:
-        """The key of the path. Raises ``Http404``."""
+        """The key in the URL. Raises ``Http404``."""
         try:
-            # With its owner, who may be deleted at any moment.
+            # Load the owner too: another request may delete the user at any moment.
             return self.get_queryset().select_related("owner").get(pk=self.kwargs["key_pk"])
-        except (ApiKey.DoesNotExist, ValidationError):  # A malformed id is a ValidationError.
+        except (ApiKey.DoesNotExist, ValidationError):  # ValidationError: the id is malformed
             raise Http404 from None
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
@@ -210,7 +223,7 @@ class OneKeyView(KeyFormView):
 
 
 class RenameKeyView(OneKeyView):
-    verb = "rename"
+    action = "rename"
     form_class = RenameForm
     template_name = "finta_keys/rename.html"
 
@@ -223,22 +236,24 @@ class RenameKeyView(OneKeyView):
 
 
 class EditScopeView(OneKeyView):
-    verb = "edit_scope"
+    action = "edit_scope"
     form_class = EditScopeForm
     template_name = "finta_keys/edit_scope.html"
 
     @property
     def scope_rows(self) -> QuerySet[KeyAccountScope]:
-        """The scope as it is now. A router may send ``key.scope_rows`` to a replica: Save would bring back what is old
-        there."""
+        """The current scope, from the primary database.
+
+        ``key.scope_rows`` could read an old scope from a replica, and Save would restore it.
+        """
         return KeyAccountScope.objects.using(conf.database()).filter(key=self.key)
 
     def get_form_kwargs(self) -> dict[str, Any]:
         return {**super().get_form_kwargs(), "owner": self.key.owner}
 
     def get_initial(self) -> dict[str, Any]:
-        chosen = [str(pk) for pk in self.scope_rows.values_list("account_id", flat=True)]
-        return {"share_all_accounts": self.key.share_all_accounts, "accounts": chosen}
+        accounts = [str(pk) for pk in self.scope_rows.values_list("account_id", flat=True)]
+        return {"share_all_accounts": self.key.share_all_accounts, "accounts": accounts}
 
     def change(self, form: EditScopeForm) -> HttpResponse:
         form.save(self.key)
@@ -246,7 +261,7 @@ class EditScopeView(OneKeyView):
 
 
 class ConfirmView(OneKeyView):
-    """A page that asks once more, about the key as the person sees it."""
+    """A page that asks for confirmation, with the ``rotation`` of the key that it shows."""
 
     form_class = ConfirmForm
 
@@ -255,16 +270,17 @@ class ConfirmView(OneKeyView):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         accounts = conf.accounts_of(self.key.owner_id)
-        seen = list(self.key.scoped(accounts))
-        return super().get_context_data(seen_accounts=seen, account_count=accounts.count(), **kwargs)
+        scoped = list(self.key.scoped(accounts))
+        return super().get_context_data(scoped_accounts=scoped, account_count=accounts.count(), **kwargs)
 
     def form_invalid(self, form: ConfirmForm) -> HttpResponse:
-        # Shown anew, so that the next confirmation is about the key as it is now.
-        return self.render_to_response(self.get_context_data(form=ConfirmForm(initial=self.get_initial()), again=True))
+        # A new form, so that the user confirms the current state of the key.
+        form = ConfirmForm(initial=self.get_initial())
+        return self.render_to_response(self.get_context_data(form=form, again=True))
 
 
 class RotateKeyView(ShowsSecretView, ConfirmView):
-    verb = "rotate"
+    action = "rotate"
     template_name = "finta_keys/rotate.html"
 
     @sensitive_variables("secret")
@@ -274,7 +290,7 @@ class RotateKeyView(ShowsSecretView, ConfirmView):
 
 
 class DeleteKeyView(ConfirmView):
-    verb = "delete"
+    action = "delete"
     template_name = "finta_keys/delete.html"
 
     def change(self, form: Form) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""What the pages of API settings say about times and accounts."""
+"""Times, accounts and URLs for the templates of API settings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ register = template.Library()
 
 @register.filter
 def ago(moment: datetime) -> str:
-    """Return how long ago a moment was, in one unit, such as "3 minutes ago"."""
+    """Return the age of a moment in one unit, such as "3 minutes ago"."""
     if timezone.now() - moment < timedelta(minutes=1):
         return _("just now")
     return _("%(time)s ago") % {"time": timesince(moment, depth=1)}
@@ -41,13 +41,13 @@ def clock(moment: datetime) -> str:
 
 @register.filter
 def is_long_ago(moment: datetime) -> bool:
-    """Tell whether a key that was last used then counts as unused."""
+    """Return True if a key that was last used at this moment counts as unused."""
     return timezone.now() - moment >= UNUSED_AFTER
 
 
 @register.simple_tag(takes_context=True)
 def page_url(context: template.Context, name: str, key_pk: Any = None) -> str:
-    """Return the path of one of the pages of API settings, beside the page that is shown."""
+    """Return the URL of another page of API settings, in the namespace of the current page."""
     return str(context["view"].page_url(name, key_pk))
 
 

@@ -66,14 +66,14 @@ def test_edit_scope_marks_what_the_key_sees_now_whatever_was_typed(alices_browse
         alices_browser.get(url("edit_scope", restricted.key)),
         submit(alices_browser, url("edit_scope", restricted.key), accounts=["made-up", accounts.cash.pk]),
     ):
-        assert answer.content.decode().count("data-seen") == 1
+        assert answer.content.decode().count("data-accessible") == 1
         gains = f"Gains 2: {accounts.cash.label}, {accounts.savings.label}. Includes accounts you add later."
         assert gains in read(answer)
 
 
 def test_edit_scope_of_a_key_that_shares_all_marks_everything(alices_browser, unrestricted):
     answer = alices_browser.get(url("edit_scope", unrestricted.key))
-    assert answer.content.decode().count("data-seen") == 4  # the switch and three accounts
+    assert answer.content.decode().count("data-accessible") == 4  # the switch and three accounts
     assert "Loses every account that you do not select" in read(answer)
 
 

@@ -9,8 +9,8 @@
   function updateScope(scope) {
     const boxes = [...scope.querySelectorAll("fieldset input")];
     const count = scope.querySelector("[data-count]");
-    const numbers = { chosen: boxes.filter((box) => box.checked).length, total: boxes.length };
-    if (count) count.textContent = interpolate(gettext("%(chosen)s of %(total)s selected"), numbers);
+    const numbers = { selected: boxes.filter((box) => box.checked).length, total: boxes.length };
+    if (count) count.textContent = interpolate(gettext("%(selected)s of %(total)s selected"), numbers);
     const change = scope.closest("form").querySelector("[data-change]");
     if (!change) return;
     change.className = "finta-note";
@@ -18,7 +18,7 @@
   }
 
   function describeChange(shareAll, boxes, { accountWords }) {
-    const wasOn = (box) => "seen" in box.closest("label").dataset;
+    const wasOn = (box) => "accessible" in box.closest("label").dataset;
     const isOn = (box) => shareAll.checked || box.checked;
     const gained = list(gettext("Gains %(number)s: %(names)s."), boxes.filter((box) => isOn(box) && !wasOn(box)));
     const lost = list(gettext("Loses %(number)s: %(names)s."), boxes.filter((box) => !isOn(box) && wasOn(box)));
