@@ -136,7 +136,7 @@ def test_escape_while_a_form_is_on_its_way_does_not_use_up_the_question(api_sett
     api_settings.page.wait_for_timeout(2 * SETTLED)
     api_settings.page.keyboard.press("Escape")
     settle(api_settings.page)
-    expect(api_settings.dialog.get_by_role("alert")).to_contain_text("You have not copied")
+    expect(api_settings.dialog.get_by_role("alert")).to_contain_text("You haven’t copied")
 
 
 def test_two_escapes_do_not_close_what_is_on_its_way(api_settings, three, held):
@@ -179,7 +179,7 @@ def test_after_copying_nothing_says_that_it_was_not_copied(api_settings, account
     api_settings.done_button.click()
     expect(api_settings.dialog.get_by_role("alert")).to_be_visible()
     api_settings.copy()
-    expect(api_settings.dialog.get_by_text("You have not copied")).to_be_hidden()
+    expect(api_settings.dialog.get_by_text("You haven’t copied")).to_be_hidden()
 
 
 def test_an_expired_session_at_switch_on_leads_back_to_data_settings(any_settings, alice):

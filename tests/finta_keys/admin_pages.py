@@ -1,4 +1,4 @@
-"""How the tests read the admin's pages about keys."""
+"""Helpers for the admin's pages for keys."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from accounts_app.models import User
 from finta_keys.models import ApiKey
 from tests.factories import UserFactory
 
-VERBS_OF_A_KEY = ("rename", "edit_scope", "rotate", "delete")
+KEY_ACTIONS = ("rename", "edit_scope", "rotate", "delete")
 
 
 def url(page: str, *args: Any) -> str:
@@ -21,9 +21,9 @@ def url(page: str, *args: Any) -> str:
 
 
 def operator(*permissions: str) -> Client:
-    """A client signed in as staff that has these permissions on keys; without any named, as a superuser."""
+    """Return a client signed in as staff with these permissions on keys, or as a superuser if none are given."""
     user = UserFactory(is_staff=True, is_superuser=not permissions)
-    user.user_permissions.set(Permission.objects.filter(codename__in=[f"{each}_apikey" for each in permissions]))
+    user.user_permissions.set(Permission.objects.filter(codename__in=[f"{name}_apikey" for name in permissions]))
     return signed_in(user)
 
 
@@ -34,22 +34,22 @@ def signed_in(user: User) -> Client:
 
 
 def logged(key_pk: Any) -> list[tuple[int, str]]:
-    """What the admin's log tells of a key, oldest first."""
+    """Return the entries for a key in the admin's log, oldest first."""
     return list(
         LogEntry.objects.filter(object_id=str(key_pk)).order_by("pk").values_list("action_flag", "change_message")
     )
 
 
 def digest(key: ApiKey) -> bytes:
-    """The digest that is stored now."""
+    """Return the stored digest."""
     return bytes(ApiKey.objects.get(pk=key.pk).digest)
 
 
 def everything_stored() -> str:
-    """Every row of every table, sessions decoded."""
+    """Return every row of every table as text, with decoded sessions."""
     with connection.cursor() as cursor:
         rows = []
         for table in connection.introspection.table_names(cursor):
-            cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")  # noqa: S608  # the database's own names
+            cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")  # noqa: S608  # names from the database
             rows += cursor.fetchall()
     return repr([rows, [session.get_decoded() for session in Session.objects.all()]])

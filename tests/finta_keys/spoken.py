@@ -1,4 +1,4 @@
-"""Every page of this app in every state, and what a person reads or hears of it."""
+"""Every page of this app in every state, and the texts that users read or hear."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.finta_keys.pages import create, hidden_fields, submit, url
 Pages = Iterator[tuple[str, Any]]
 
 SPOKEN = ("aria-label", "title", "placeholder", "data-label", "data-mark", "data-account-word", "data-account-words")
-BAD_NAMES = {
+INVALID_NAMES = {
     "none": " ",
     "a text direction mark": "xx\u202e",
     "a secret": secret.generate(),
@@ -34,7 +34,7 @@ BAD_NAMES = {
 
 
 class Spoken(HTMLParser):
-    """The texts of a page, and what of them stands outside of the marks ⟦ and ⟧."""
+    """The texts of a page, and their parts outside the marks ⟦ and ⟧."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -47,8 +47,8 @@ class Spoken(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.silent = tag in ("script", "style")
         values = dict(attrs)
-        pressed = tag == "input" and values.get("type") in ("submit", "button", "reset")
-        for name in (*SPOKEN, *(["value"] if pressed else [])):
+        is_button = tag == "input" and values.get("type") in ("submit", "button", "reset")
+        for name in (*SPOKEN, *(["value"] if is_button else [])):
             if values.get(name):
                 self.hear(str(values[name]), 0)
 
@@ -60,7 +60,7 @@ class Spoken(HTMLParser):
             self.depth = self.hear(data, self.depth)
 
     def hear(self, text: str, depth: int) -> int:
-        """Take in a text that begins so deep within marks, and return how deep it ends."""
+        """Record a text. ``depth`` is the nesting of marks at its start; return that at its end."""
         self.texts.append(" ".join(text.split()))
         outside = ""
         for character in text:
@@ -71,17 +71,17 @@ class Spoken(HTMLParser):
 
 
 def owners_pages(owner: User, browser: Client) -> Pages:
-    """Walk through the pages of an owner who begins with nothing."""
+    """Yield the pages of an owner who starts without accounts and keys."""
     yield "list of none", browser.get(url("list"))
     yield "create without accounts", browser.get(url("create"))
     accounts = [_account(owner, number) for number in range(3)]
     yield "secret", create(browser, "xx-one", accounts=[accounts[0].pk])
     key = ApiKey.objects.get(owner=owner)
     yield "list of one", browser.get(url("list"))
-    yield from _refused(browser, url("create"), accounts)
+    yield from _invalid(browser, url("create"), accounts)
     yield "create after an hour", _after_an_hour(browser)
     yield from _one_key(browser, key, accounts)
-    yield from _done_already(browser, key)
+    yield from _already_done(browser, key)
     yield from _many(owner, browser, accounts)
 
 
@@ -89,13 +89,13 @@ def _account(owner: User, number: int) -> Account:
     return AccountFactory(owner=owner, institution_name="xxbank" if number % 2 else "", name=f"xx-{number}")
 
 
-def _refused(browser: Client, address: str, accounts: list[Account]) -> Pages:
-    chosen = [accounts[0].pk]
-    for what, name in BAD_NAMES.items():
-        yield f"a name: {what}", submit(browser, address, name=name, accounts=chosen)
+def _invalid(browser: Client, address: str, accounts: list[Account]) -> Pages:
+    selected = [accounts[0].pk]
+    for problem, name in INVALID_NAMES.items():
+        yield f"a name: {problem}", submit(browser, address, name=name, accounts=selected)
     yield "no account", submit(browser, address, name="xx-two")
     foreign = AccountFactory(owner=UserFactory())
-    yield "somebody else's account", submit(browser, address, name="xx-two", accounts=[foreign.pk])
+    yield "account of another user", submit(browser, address, name="xx-two", accounts=[foreign.pk])
 
 
 def _after_an_hour(browser: Client) -> Any:
@@ -105,91 +105,91 @@ def _after_an_hour(browser: Client) -> Any:
 
 
 def _one_key(browser: Client, key: ApiKey, accounts: list[Account]) -> Pages:
-    verbs = ("rename", "edit_scope", "rotate", "delete")
-    for verb in verbs:
-        yield f"{verb}, of one account", browser.get(url(verb, key))
+    actions = ("rename", "edit_scope", "rotate", "delete")
+    for action in actions:
+        yield f"{action}, of one account", browser.get(url(action, key))
     yield "rename, refused", submit(browser, url("rename", key), name="")
     yield "edit scope, refused", submit(browser, url("edit_scope", key))
-    for verb in ("rotate", "delete"):
-        yield f"{verb}, incomplete", browser.post(url(verb, key))
+    for action in ("rotate", "delete"):
+        yield f"{action}, incomplete", browser.post(url(action, key))
     key.restrict_to(accounts)
     yield "edit scope, nothing to gain", browser.get(url("edit_scope", key))
     key.share_all()
     ApiKey.objects.filter(pk=key.pk).update(last_used_at=timezone.now() - dt.timedelta(days=99))
-    for verb in verbs:
-        yield f"{verb}, of all accounts", browser.get(url(verb, key))
+    for action in actions:
+        yield f"{action}, of all accounts", browser.get(url(action, key))
     yield "secret, rotated", submit(browser, url("rotate", key))
-    for verb, data in {"rename": {"name": "xx-one"}, "edit_scope": {"share_all_accounts": "on"}}.items():
-        yield f"{verb}, done", browser.get(submit(browser, url(verb, key), **data).url)
+    for action, data in {"rename": {"name": "xx-one"}, "edit_scope": {"share_all_accounts": "on"}}.items():
+        yield f"{action}, done", browser.get(submit(browser, url(action, key), **data).url)
 
 
-def _done_already(browser: Client, key: ApiKey) -> Pages:
+def _already_done(browser: Client, key: ApiKey) -> Pages:
     fields = hidden_fields(browser.get(url("create")))
-    sent = {**fields, "name": "xx-twice", "share_all_accounts": "on"}
-    browser.post(url("create"), sent)
-    yield "created already", browser.post(url("create"), sent)
+    data = {**fields, "name": "xx-twice", "share_all_accounts": "on"}
+    browser.post(url("create"), data)
+    yield "created already", browser.post(url("create"), data)
     twice = ApiKey.objects.get(name="xx-twice")
-    for verb in ("rotate", "delete"):
-        yield f"{verb}, done already", browser.post(url(verb, key), {"rotation": 0})
+    for action in ("rotate", "delete"):
+        yield f"{action}, done already", browser.post(url(action, key), {"rotation": 0})
     yield "deleted", browser.get(submit(browser, url("delete", twice)).url)
-    yield "created already and deleted", browser.post(url("create"), sent)
+    yield "created already and deleted", browser.post(url("create"), data)
     yield "not found", browser.get(url("rename", twice))
 
 
 def _many(owner: User, browser: Client, accounts: list[Account]) -> Pages:
-    more = [_account(owner, number) for number in range(3, 110)]
-    for number, chosen in enumerate((accounts[:2], accounts + more[:1], more, None, None)):
-        make_key(owner, f"xx-many-{number}", chosen)
+    others = [_account(owner, number) for number in range(3, 110)]
+    for number, scope in enumerate((accounts[:2], accounts + others[:1], others, None, None)):
+        make_key(owner, f"xx-many-{number}", scope)
     gone, _ = make_key(owner, "xx-of-nothing", [AccountFactory(owner=owner, name="xx-gone")])
     Account.objects.get(name="xx-gone").delete()
     yield "list of many", browser.get(url("list"))
-    for verb in ("edit_scope", "rotate", "delete"):
-        yield f"{verb}, of accounts that are gone", browser.get(url(verb, gone))
-        yield f"{verb}, of many accounts", browser.get(url(verb, ApiKey.objects.get(name="xx-many-2")))
+    for action in ("edit_scope", "rotate", "delete"):
+        yield f"{action}, of accounts that are gone", browser.get(url(action, gone))
+        yield f"{action}, of many accounts", browser.get(url(action, ApiKey.objects.get(name="xx-many-2")))
     yield "create with many accounts", browser.get(url("create"))
-    yield "list of those found", browser.get(url("list") + "?q=many")
-    yield "list of nothing found", browser.get(url("list") + "?q=nothing+of+this+name")
+    yield "list of matches", browser.get(url("list") + "?q=many")
+    yield "list without matches", browser.get(url("list") + "?q=nothing+of+this+name")
     Account.objects.filter(owner=owner).delete()
     shares_all = ApiKey.objects.get(name="xx-many-3")
-    for verb in ("rotate", "delete"):
-        yield f"{verb}, of all accounts where there is none", browser.get(url(verb, shares_all))
+    for action in ("rotate", "delete"):
+        yield f"{action}, of all accounts without accounts", browser.get(url(action, shares_all))
     yield "list without accounts", browser.get(url("list"))
 
 
 def admins_pages(owner: User) -> Pages:
-    """Walk through the pages of an operator who may do all to keys, and nothing else."""
+    """Yield the pages of an operator with all permissions on keys and no others."""
     browser, page = admin_pages.operator("view", "add", "change", "delete"), admin_pages.url
     User.objects.filter(is_staff=True).update(email="xx.operator@example.com")
     form = page("create", owner.pk)
     yield "no keys", browser.get(page("changelist"))
-    yield "whose?", browser.get(page("add"))
+    yield "choose owner", browser.get(page("add"))
     for name in ("", "xx-nobody"):
-        yield "nobody's", browser.post(page("add"), {"owner": name})
+        yield "unknown owner", browser.post(page("add"), {"owner": name})
     accounts = [_account(owner, number) for number in range(2)]
     yield "create", browser.get(form)
     yield "secret", submit(browser, form, name="xx-one", accounts=[accounts[0].pk])
-    yield from _refused(browser, form, accounts)
+    yield from _invalid(browser, form, accounts)
     key = ApiKey.objects.get(owner=owner)
-    sent = {**hidden_fields(browser.get(form)), "name": "xx-twice", "share_all_accounts": "on"}
-    browser.post(form, sent)
-    yield "created already", browser.post(form, sent)
+    data = {**hidden_fields(browser.get(form)), "name": "xx-twice", "share_all_accounts": "on"}
+    browser.post(form, data)
+    yield "created already", browser.post(form, data)
     ApiKey.objects.get(name="xx-twice").delete()
-    yield "created already and deleted", browser.post(form, sent)
+    yield "created already and deleted", browser.post(form, data)
     yield "no such user", browser.get(page("create", "no-such-user"))
-    for verb in ("change", "rename", "edit_scope", "rotate", "delete"):
-        yield verb, browser.get(page(verb, key.pk))
-    for verb in ("rotate", "delete"):
-        yield f"{verb}, incomplete", browser.post(page(verb, key.pk))
+    for action in ("change", "rename", "edit_scope", "rotate", "delete"):
+        yield action, browser.get(page(action, key.pk))
+    for action in ("rotate", "delete"):
+        yield f"{action}, incomplete", browser.post(page(action, key.pk))
     yield "secret, rotated", submit(browser, page("rotate", key.pk))
-    for verb in ("rotate", "delete"):
-        yield f"{verb}, done already", browser.post(page(verb, key.pk), {"rotation": 0})
+    for action in ("rotate", "delete"):
+        yield f"{action}, done already", browser.post(page(action, key.pk), {"rotation": 0})
     for data in ({"accounts": [accounts[1].pk]}, {"share_all_accounts": "on"}):
         yield "edited scope", browser.get(submit(browser, page("edit_scope", key.pk), **data).url)
         yield "list", browser.get(page("changelist"))
     yield "renamed", browser.get(submit(browser, page("rename", key.pk), name="xx-renamed").url)
     Account.objects.filter(owner=owner).delete()
-    for verb in ("change", "rotate", "edit_scope"):
-        yield f"{verb} without accounts", browser.get(page(verb, key.pk))
+    for action in ("change", "rotate", "edit_scope"):
+        yield f"{action} without accounts", browser.get(page(action, key.pk))
     yield "history", browser.get(page("history", key.pk))
     yield "deleted", browser.get(submit(browser, page("delete", key.pk)).url)
     yield "not found", browser.get(page("rotate", key.pk))
@@ -198,7 +198,7 @@ def admins_pages(owner: User) -> Pages:
 
 
 def letters(text: str) -> str:
-    """Return a text without what is data of these pages, numbers, and what programs are told; empty for no letters."""
+    """Return a text without test data, numbers and code; empty if no letters remain."""
     data = r"xx[\w.@-]*|finta_\S+|\bUTC\b|Authorization: Bearer|API_KEY="
     rest = re.sub(data, "", text, flags=re.IGNORECASE)
     return rest if re.search(r"[^\W\d_]", rest) else ""

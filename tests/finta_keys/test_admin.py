@@ -1,4 +1,4 @@
-"""The admin's list of keys, the page about one, and who may open what."""
+"""The admin's list of keys, the page of a key, and the permissions for both."""
 
 from uuid import uuid4
 
@@ -14,9 +14,9 @@ from accounts_app.models import Account
 from finta_keys.models import ApiKey, CreateNonce, KeyAccountScope
 from finta_keys.testing import make_key
 from tests.factories import AccountFactory, UserFactory
-from tests.finta_keys.admin_pages import VERBS_OF_A_KEY, digest, operator, signed_in, url
+from tests.finta_keys.admin_pages import KEY_ACTIONS, digest, operator, signed_in, url
 
-NEEDED = {"rename": "change", "edit_scope": "change", "rotate": "change", "delete": "delete"}
+PERMISSIONS = {"rename": "change", "edit_scope": "change", "rotate": "change", "delete": "delete"}
 
 
 @pytest.fixture
@@ -25,32 +25,33 @@ def superuser(db):
 
 
 def addresses(key):
-    """Every page of the admin that is about keys."""
-    verbs = [url(verb, key.pk) for verb in VERBS_OF_A_KEY]
+    """Return the URLs of every admin page for keys."""
+    actions = [url(action, key.pk) for action in KEY_ACTIONS]
     return [
         url("changelist"),
         url("add"),
         url("create", key.owner.pk),
         url("change", key.pk),
         url("history", key.pk),
-        *verbs,
+        *actions,
     ]
 
 
-# What is shown
+# Contents
 
 
-def test_the_list_shows_what_an_operator_needs_to_know(superuser, restricted, alice):
+def test_list_shows_key_details(superuser, restricted, alice):
     page = superuser.get(url("changelist"))
-    for shown in ("Restricted", alice.email, restricted.key.hint, "1 of 3 accounts", "Created", "Rotated", "Last used"):
-        assert shown in page.content.decode()
+    for text in ("Restricted", alice.email, restricted.key.hint, "1 of 3 accounts", "Created", "Rotated", "Last used"):
+        assert text in page.content.decode()
 
 
-def test_the_list_tells_a_key_that_sees_all_accounts(superuser, unrestricted):
+def test_list_shows_unrestricted_scope(superuser, unrestricted):
     assert ">All accounts<" in superuser.get(url("changelist")).content.decode()
 
 
-def test_S3_an_account_that_changed_owner_is_not_counted_in_the_scope(superuser, restricted, accounts, bob):
+@pytest.mark.rule("S3")
+def test_transferred_account_is_not_counted(superuser, restricted, accounts, bob):
     Account.objects.filter(pk=accounts.checking.pk).update(owner=bob)
     assert "0 of 2 accounts" in superuser.get(url("changelist")).content.decode()
     detail = superuser.get(url("change", restricted.key.pk)).content.decode()
@@ -58,39 +59,37 @@ def test_S3_an_account_that_changed_owner_is_not_counted_in_the_scope(superuser,
     assert str(accounts.checking) not in detail
 
 
-def test_the_page_about_a_key_names_the_accounts_it_can_see(superuser, restricted, accounts):
+def test_key_page_names_accounts_in_scope(superuser, restricted, accounts):
     page = superuser.get(url("change", restricted.key.pk)).content.decode()
     assert str(accounts.checking) in page
     assert str(accounts.savings) not in page
 
 
-@pytest.mark.parametrize("verb", ["rotate", "delete"])
-def test_groups_of_accounts_are_muted_by_the_admins_own_class(superuser, restricted, verb):
-    assert '<span class="quiet">First Bank</span>' in superuser.get(url(verb, restricted.key.pk)).content.decode()
+@pytest.mark.parametrize("action", ["rotate", "delete"])
+def test_group_names_use_admin_css_class(superuser, restricted, action):
+    assert '<span class="quiet">First Bank</span>' in superuser.get(url(action, restricted.key.pk)).content.decode()
 
 
-@pytest.mark.parametrize(("term", "found"), [("SHOP", ["Shop"]), ("bob@", ["Till"]), ("nothing", [])])
-def test_keys_are_found_by_name_and_by_the_owners_e_mail(superuser, alice, bob, term, found):
+@pytest.mark.parametrize(("term", "expected"), [("SHOP", ["Shop"]), ("bob@", ["Till"]), ("nothing", [])])
+def test_search_matches_name_and_owner(superuser, alice, bob, term, expected):
     make_key(alice, "Shop")
     make_key(bob, "Till")
-    shown = superuser.get(url("changelist"), {"q": term}).context["cl"].result_list
-    assert [key.name for key in shown] == found
+    rows = superuser.get(url("changelist"), {"q": term}).context["cl"].result_list
+    assert [key.name for key in rows] == expected
 
 
-def test_the_list_filters_by_scope(superuser, restricted, unrestricted):
-    shown = superuser.get(url("changelist"), {"share_all_accounts__exact": "0"}).context["cl"].result_list
-    assert [key.name for key in shown] == ["Restricted"]
+def test_list_filters_by_scope(superuser, restricted, unrestricted):
+    rows = superuser.get(url("changelist"), {"share_all_accounts__exact": "0"}).context["cl"].result_list
+    assert [key.name for key in rows] == ["Restricted"]
 
 
-def test_the_list_costs_the_same_number_of_queries_for_any_number_of_keys(superuser, restricted):
+def test_list_query_count_is_constant(superuser, restricted):
     def queries():
-        with CaptureQueriesContext(
-            connection,
-        ) as captured:
+        with CaptureQueriesContext(connection) as captured:
             assert superuser.get(url("changelist")).status_code == 200
         return len(captured)
 
-    superuser.get(url("changelist"))  # Content types are cached from here on.
+    superuser.get(url("changelist"))  # fills the cache of content types
     with_one = queries()
     for number in range(10):
         account = AccountFactory()
@@ -98,7 +97,9 @@ def test_the_list_costs_the_same_number_of_queries_for_any_number_of_keys(superu
     assert queries() == with_one
 
 
-def test_X2_K2_no_page_shows_a_digest_a_pepper_or_a_secret(superuser, restricted):
+@pytest.mark.rule("K2")
+@pytest.mark.rule("X2")
+def test_no_page_shows_digest_pepper_or_secret(superuser, restricted):
     stored = digest(restricted.key).hex()
     for address in [*addresses(restricted.key), reverse("admin:index")]:
         response = superuser.get(address)
@@ -108,57 +109,61 @@ def test_X2_K2_no_page_shows_a_digest_a_pepper_or_a_secret(superuser, restricted
             assert hidden not in page, address
 
 
+@pytest.mark.rule("X2")
 @pytest.mark.parametrize("lookup", ["digest__gt", "digest", "digest__startswith", "pepper_id", "owner__password__gt"])
-def test_X2_the_list_answers_no_questions_about_a_digest(superuser, restricted, lookup):
+def test_list_rejects_lookups_on_digest(superuser, restricted, lookup):
     assert superuser.get(url("changelist"), {lookup: "1"}).status_code == 400
 
 
-def test_scope_rows_and_nonces_have_no_pages_of_their_own():
+def test_scope_rows_and_nonces_are_not_registered():
     assert ApiKey in admin.site._registry
     assert KeyAccountScope not in admin.site._registry
     assert CreateNonce not in admin.site._registry
 
 
-# What the stock pages would do
+# Unlike Django's own pages
 
 
-def test_K3_the_page_about_a_key_saves_nothing(superuser, restricted, bob):
+@pytest.mark.rule("K3")
+def test_key_page_rejects_post(superuser, restricted, bob):
     before = ApiKey.objects.filter(pk=restricted.key.pk).values().get()
     data = {"name": "Changed", "owner": bob.pk, "share_all_accounts": "on", "hint": "x", "_save": "Save"}
     assert superuser.post(url("change", restricted.key.pk), data).status_code == 405
     assert ApiKey.objects.filter(pk=restricted.key.pk).values().get() == before
 
 
-def test_the_page_about_a_key_has_no_save_button(superuser, restricted):
+def test_key_page_has_no_save_button(superuser, restricted):
     page = superuser.get(url("change", restricted.key.pk)).content.decode()
     assert 'name="_save"' not in page
-    for verb in VERBS_OF_A_KEY:
-        assert url(verb, restricted.key.pk) in page
+    for action in KEY_ACTIONS:
+        assert url(action, restricted.key.pk) in page
 
 
-def test_keys_are_not_deleted_in_bulk(superuser, restricted):
+def test_bulk_delete_is_disabled(superuser, restricted):
     data = {"action": "delete_selected", "_selected_action": restricted.key.pk, "post": "yes"}
     superuser.post(url("changelist"), data)
     assert ApiKey.objects.filter(pk=restricted.key.pk).exists()
     assert "delete_selected" not in superuser.get(url("changelist")).content.decode()
 
 
-def test_T1_no_page_that_shows_a_secret_is_inside_a_transaction_of_the_request(restricted, alice):
+@pytest.mark.rule("T1")
+def test_secret_pages_are_non_atomic(restricted, alice):
     for address in (url("create", alice.pk), url("rotate", restricted.key.pk)):
         assert "default" in resolve(address).func._non_atomic_requests
 
 
-# Who may
+# Permissions
 
 
-def test_an_anonymous_visitor_is_sent_to_the_admins_sign_in(client, restricted):
+def test_anonymous_user_is_redirected_to_login(client, restricted):
     for address in addresses(restricted.key):
         for response in (client.get(address), client.post(address, {"rotation": 0, "name": "Taken over"})):
             assert response.status_code == 302
             assert response.headers["Location"].startswith(reverse("admin:login"))
 
 
-def test_K6_a_key_opens_nothing_in_the_admin_even_that_of_a_superuser(db):
+@pytest.mark.rule("K6")
+def test_superusers_key_opens_no_admin_page(db):
     key, secret = make_key(UserFactory(is_staff=True, is_superuser=True))
     caller = Client(headers={"authorization": f"Bearer {secret}"})
     for address in addresses(key):
@@ -167,14 +172,14 @@ def test_K6_a_key_opens_nothing_in_the_admin_even_that_of_a_superuser(db):
     assert digest(key) == bytes(key.digest)
 
 
-def test_an_owner_who_is_not_staff_opens_nothing_in_the_admin_for_the_own_key(alice, restricted):
+def test_owner_without_staff_status_is_redirected(alice, restricted):
     owner = signed_in(alice)
     for address in addresses(restricted.key):
         assert owner.get(address).headers["Location"].startswith(reverse("admin:login"))
 
 
 def attempts(key):
-    """Every page that changes something, with a submit that would go through."""
+    """Return valid data for every page with a form, by URL."""
     return {
         url("add"): {"owner": key.owner.email},
         url("create", key.owner.pk): {"name": "New", "share_all_accounts": "on"},
@@ -185,21 +190,21 @@ def attempts(key):
     }
 
 
-class ChoosesAKey(admin.ModelAdmin):
+class KeyChoiceAdmin(admin.ModelAdmin):
     autocomplete_fields = ("key",)
 
 
-def test_a_project_may_let_staff_choose_a_key_by_its_name(superuser, restricted, unrestricted):
-    assert ChoosesAKey(KeyAccountScope, admin.site).check() == []
-    asked = {"app_label": "finta_keys", "model_name": "keyaccountscope", "field_name": "key", "term": "restr"}
-    answer = superuser.get(reverse("admin:autocomplete"), asked).json()
-    assert answer["results"] == [{"id": str(restricted.key.pk), "text": "Restricted"}]
+def test_autocomplete_finds_keys_by_name(superuser, restricted, unrestricted):
+    assert KeyChoiceAdmin(KeyAccountScope, admin.site).check() == []
+    query = {"app_label": "finta_keys", "model_name": "keyaccountscope", "field_name": "key", "term": "restr"}
+    response = superuser.get(reverse("admin:autocomplete"), query).json()
+    assert response["results"] == [{"id": str(restricted.key.pk), "text": "Restricted"}]
 
 
 @pytest.mark.parametrize("permission", ["view", "add", "change", "delete"])
-def test_a_page_without_its_permission_is_403_and_changes_nothing(restricted, permission):
+def test_missing_permission_returns_403(restricted, permission):
     staff = operator(permission)
-    allowed = {url(verb, restricted.key.pk) for verb, needed in NEEDED.items() if needed == permission}
+    allowed = {url(action, restricted.key.pk) for action in KEY_ACTIONS if PERMISSIONS[action] == permission}
     if permission == "add":
         allowed = {url("add"), url("create", restricted.key.owner.pk)}
     before = list(ApiKey.objects.values())
@@ -211,24 +216,24 @@ def test_a_page_without_its_permission_is_403_and_changes_nothing(restricted, pe
     assert all(staff.get(address).status_code == 200 for address in allowed)
 
 
-def test_staff_without_any_permission_on_keys_sees_none_of_them(restricted):
+def test_staff_without_permissions_gets_403(restricted):
     staff = operator("none")
     for address in (url("changelist"), url("change", restricted.key.pk), url("history", restricted.key.pk)):
         assert staff.get(address).status_code == 403
 
 
-def test_a_missing_key_is_403_too_where_the_permission_is_missing(db):
+def test_missing_key_without_permission_returns_403(db):
     staff = operator("view")
-    assert [staff.get(url(verb, uuid4())).status_code for verb in VERBS_OF_A_KEY] == [403] * 4
+    assert [staff.get(url(action, uuid4())).status_code for action in KEY_ACTIONS] == [403] * 4
 
 
-def test_who_may_only_view_finds_no_links_to_the_verbs(restricted):
+def test_view_permission_shows_no_action_links(restricted):
     page = operator("view").get(url("change", restricted.key.pk)).content.decode()
     assert "Restricted" in page
-    assert not any(url(verb, restricted.key.pk) in page for verb in VERBS_OF_A_KEY)
+    assert not any(url(action, restricted.key.pk) in page for action in KEY_ACTIONS)
 
 
-def test_a_submit_from_another_site_is_refused(restricted):
+def test_missing_csrf_token_returns_403(restricted):
     browser = Client(enforce_csrf_checks=True)
     browser.force_login(UserFactory(is_staff=True, is_superuser=True))
     before = list(ApiKey.objects.values())
@@ -237,13 +242,13 @@ def test_a_submit_from_another_site_is_refused(restricted):
     assert list(ApiKey.objects.values()) == before
 
 
-# What is not there
+# Missing objects
 
 
 @pytest.mark.parametrize("pk", [uuid4(), "x", "1", "_", "a%00b", "é", "x" * 300, "%2e%2e"])
-def test_a_key_that_is_not_there_is_never_a_500(superuser, pk):
-    for verb in VERBS_OF_A_KEY:
-        path = f"{url('changelist')}{pk}/{verb.replace('_', '-')}/"
+def test_missing_key_returns_404(superuser, pk):
+    for action in KEY_ACTIONS:
+        path = f"{url('changelist')}{pk}/{action.replace('_', '-')}/"
         for response in (superuser.get(path), superuser.post(path, {"rotation": 0, "name": "New"})):
             assert response.status_code == 404
             assert "Key not found" in response.content.decode()
@@ -252,7 +257,7 @@ def test_a_key_that_is_not_there_is_never_a_500(superuser, pk):
 
 
 @pytest.mark.parametrize("pk", [uuid4(), "x", "1", "9" * 50, "a%00b"])
-def test_an_owner_who_is_not_there_is_a_404_that_says_so(superuser, pk):
+def test_missing_owner_returns_404(superuser, pk):
     path = f"{url('add')}{pk}/"
     for response in (superuser.get(path), superuser.post(path, {"name": "New", "share_all_accounts": "on"})):
         assert response.status_code == 404

@@ -1,4 +1,4 @@
-"""``key.restrict_to()`` and ``key.share_all()`` change the scope and nothing else."""
+"""``key.restrict_to()``, ``key.share_all()`` and ``key.add_to_scope()``."""
 
 import uuid
 
@@ -15,76 +15,84 @@ from tests.factories import AccountFactory
 from tests.finta_keys.snapshots import attributes, changed, columns, everything, scope
 
 
-def seen(key):
-    """Return what a key, as it is in the database, can see."""
+def accessible(key):
+    """Return the names of the accounts that the stored key can access."""
     return set(ApiKey.objects.get(pk=key.pk).scoped(Account.objects.all()).values_list("name", flat=True))
 
 
-def test_K3_restrict_to_changes_the_scope_only(unrestricted, accounts):
+@pytest.mark.rule("K3")
+def test_restrict_to_changes_only_scope(unrestricted, accounts):
     before = columns(unrestricted.key)
     unrestricted.key.restrict_to([accounts.savings, accounts.cash])
     assert changed(before, columns(unrestricted.key)) == {"share_all_accounts"}
     assert scope(unrestricted.key) == {accounts.savings.pk, accounts.cash.pk}
     assert unrestricted.key.share_all_accounts is False
-    assert seen(unrestricted.key) == {"Savings", "Cash"}
+    assert accessible(unrestricted.key) == {"Savings", "Cash"}
 
 
-def test_K3_restrict_to_replaces_the_scope(restricted, accounts):
+@pytest.mark.rule("K3")
+def test_restrict_to_replaces_scope(restricted, accounts):
     before = columns(restricted.key)
     restricted.key.restrict_to([accounts.savings.pk])
     assert columns(restricted.key) == before
-    assert seen(restricted.key) == {"Savings"}
+    assert accessible(restricted.key) == {"Savings"}
 
 
-def test_restrict_to_keeps_the_rows_that_stay(restricted, accounts):
+def test_restrict_to_keeps_unchanged_rows(restricted, accounts):
     row = KeyAccountScope.objects.get(key=restricted.key)
     restricted.key.restrict_to([accounts.checking, accounts.cash])
     assert row in KeyAccountScope.objects.filter(key=restricted.key)
 
 
-def test_K3_share_all_changes_the_scope_only(restricted):
+@pytest.mark.rule("K3")
+def test_share_all_changes_only_scope(restricted):
     before = columns(restricted.key)
     restricted.key.share_all()
     assert changed(before, columns(restricted.key)) == {"share_all_accounts"}
     assert restricted.key.share_all_accounts is True
     assert scope(restricted.key) == set()
-    assert seen(restricted.key) == {"Checking", "Savings", "Cash"}
+    assert accessible(restricted.key) == {"Checking", "Savings", "Cash"}
 
 
+@pytest.mark.rule("S1")
 def test_share_all_includes_future_accounts(alice, restricted):
     restricted.key.share_all()
     AccountFactory(owner=alice, name="New")
-    assert "New" in seen(restricted.key)
+    assert "New" in accessible(restricted.key)
 
 
-def test_a_restricted_key_does_not_see_future_accounts(alice, restricted):
+@pytest.mark.rule("S1")
+def test_restricted_key_excludes_future_accounts(alice, restricted):
     AccountFactory(owner=alice, name="New")
-    assert seen(restricted.key) == {"Checking"}
+    assert accessible(restricted.key) == {"Checking"}
 
 
-def test_a_scope_that_was_left_does_not_come_back_by_itself(restricted, accounts):
-    """Sharing all and restricting again starts from what is chosen now."""
+def test_earlier_scope_is_not_restored(restricted, accounts):
+    """Sharing all accounts removes the scope rows."""
     restricted.key.share_all()
     restricted.key.restrict_to([accounts.cash])
-    assert seen(restricted.key) == {"Cash"}
+    assert accessible(restricted.key) == {"Cash"}
 
 
-def test_K3_editing_the_scope_of_one_key_touches_no_other(alice, bob, restricted, accounts, bobs_account):
+@pytest.mark.rule("K3")
+def test_scope_edit_leaves_other_keys_alone(alice, bob, restricted, accounts, bobs_account):
     twin, _ = make_key(alice, "Twin", [accounts.checking])
     bobs, _ = make_key(bob, "Restricted", [bobs_account])
     restricted.key.restrict_to([accounts.cash])
     restricted.key.share_all()
-    assert (seen(twin), seen(bobs)) == ({"Checking"}, {"Bob's"})
+    assert (accessible(twin), accessible(bobs)) == ({"Checking"}, {"Bob's"})
 
 
-def test_K3_editing_the_scope_keeps_the_secret(restricted, accounts):
+@pytest.mark.rule("K3")
+def test_scope_edit_keeps_secret(restricted, accounts):
     restricted.key.restrict_to([accounts.cash])
     restricted.key.share_all()
     assert ApiKey.objects.authenticate(restricted.secret) == restricted.key
 
 
+@pytest.mark.rule("K3")
 @pytest.mark.parametrize("edit", ["restrict", "share"])
-def test_K3_a_scope_edit_loaded_before_a_rotation_keeps_the_new_digest(restricted, accounts, edit):
+def test_scope_edit_keeps_concurrent_rotation(restricted, accounts, edit):
     stale = ApiKey.objects.get(pk=restricted.key.pk)
     fresh = restricted.key.rotate()
     after_rotation = columns(restricted.key)
@@ -94,7 +102,8 @@ def test_K3_a_scope_edit_loaded_before_a_rotation_keeps_the_new_digest(restricte
     assert ApiKey.objects.authenticate(restricted.secret) is None
 
 
-def test_K3_a_scope_edit_loaded_before_a_rename_keeps_the_new_name(restricted, accounts):
+@pytest.mark.rule("K3")
+def test_scope_edit_keeps_concurrent_rename(restricted, accounts):
     stale = ApiKey.objects.get(pk=restricted.key.pk)
     restricted.key.rename("Laptop")
     stale.restrict_to([accounts.cash])
@@ -102,18 +111,20 @@ def test_K3_a_scope_edit_loaded_before_a_rename_keeps_the_new_name(restricted, a
     assert columns(restricted.key)["name"] == "Laptop"
 
 
-def test_K3_the_later_of_two_scope_edits_counts_wholly(restricted, accounts):
+@pytest.mark.rule("K3")
+def test_later_scope_edit_wins(restricted, accounts):
     one, other = ApiKey.objects.get(pk=restricted.key.pk), ApiKey.objects.get(pk=restricted.key.pk)
     one.share_all()
     other.restrict_to([accounts.savings])
-    assert seen(restricted.key) == {"Savings"}
+    assert accessible(restricted.key) == {"Savings"}
     one.restrict_to([accounts.cash])
     other.share_all()
-    assert seen(restricted.key) == {"Checking", "Savings", "Cash"}
+    assert accessible(restricted.key) == {"Checking", "Savings", "Cash"}
     assert scope(restricted.key) == set()
 
 
-def test_K3_the_scope_of_a_deleted_key_cannot_be_edited(restricted, accounts):
+@pytest.mark.rule("K3")
+def test_deleted_key_cannot_be_edited(restricted, accounts):
     one, other = ApiKey.objects.get(pk=restricted.key.pk), ApiKey.objects.get(pk=restricted.key.pk)
     restricted.key.delete()
     for edit in (one.share_all, lambda: other.restrict_to([accounts.cash])):
@@ -123,53 +134,58 @@ def test_K3_the_scope_of_a_deleted_key_cannot_be_edited(restricted, accounts):
     assert not KeyAccountScope.objects.exists()
 
 
+@pytest.mark.rule("S2")
 @pytest.mark.parametrize("nothing", [[], (), set(), "", Account.objects.none()], ids=lambda given: type(given).__name__)
 @pytest.mark.parametrize("kind", ["restricted", "unrestricted"])
-def test_S2_restricting_to_nothing_is_refused(request, kind, nothing):
+def test_restrict_to_rejects_empty_scope(request, kind, nothing):
     key = request.getfixturevalue(kind).key
-    before, shown = everything(), attributes(key)
+    before, before_attributes = everything(), attributes(key)
     with pytest.raises(ValidationError) as refusal:
         key.restrict_to(nothing)
     message = "Choose at least one account, or turn on “Share all accounts”."
     assert refusal.value.message_dict == {"accounts": [message]}
     assert everything() == before
-    assert attributes(key) == shown
+    assert attributes(key) == before_attributes
 
 
-def test_S1_none_is_no_list_of_accounts(restricted):
-    """``None`` means all where a key is created; here ``share_all()`` says so by its name."""
+@pytest.mark.rule("S1")
+def test_restrict_to_rejects_none(restricted):
+    """``None`` means all accounts in ``create_key()``; for an existing key that is ``share_all()``."""
     before = everything()
     with pytest.raises(TypeError):
         restricted.key.restrict_to(None)
     assert everything() == before
 
 
-def test_S6_foreign_missing_and_malformed_accounts_are_refused_wholly(restricted, unrestricted, accounts, bobs_account):
+@pytest.mark.rule("S6")
+def test_foreign_missing_and_malformed_accounts_are_rejected(restricted, unrestricted, accounts, bobs_account):
     before = everything()
     for key in (restricted.key, unrestricted.key):
-        shown = attributes(key)
+        before_attributes = attributes(key)
         for other in [bobs_account, bobs_account.pk, str(bobs_account.pk), uuid.uuid4(), "x", 0, None, {}, "\ud800"]:
-            for chosen in ([other], [accounts.cash, other], iter([other, accounts.cash])):
+            for selected in ([other], [accounts.cash, other], iter([other, accounts.cash])):
                 with pytest.raises(ValidationError) as refusal:
-                    key.restrict_to(chosen)
+                    key.restrict_to(selected)
                 message = "One of these accounts is not there any more, or is not this owner's. Choose again."
                 assert refusal.value.message_dict == {"accounts": [message]}
-        assert attributes(key) == shown
+        assert attributes(key) == before_attributes
     assert everything() == before
 
 
-def test_S6_an_account_that_was_deleted_or_given_away_meanwhile_is_refused(bob, restricted, accounts):
+@pytest.mark.rule("S6")
+def test_deleted_or_transferred_account_is_rejected(bob, restricted, accounts):
     loaded = [accounts.savings, accounts.cash]
     Account.objects.filter(pk=accounts.savings.pk).delete()
     Account.objects.filter(pk=accounts.cash.pk).update(owner=bob)
     for account in loaded:
         with pytest.raises(ValidationError):
             restricted.key.restrict_to([account])
-    assert seen(restricted.key) == {"Checking"}
+    assert accessible(restricted.key) == {"Checking"}
 
 
-def test_S6_the_key_of_an_account_may_be_that_of_another_row(restricted):
-    """As where the model inherits from another: such a relation checks no range by itself."""
+@pytest.mark.rule("S6")
+def test_inherited_primary_key_is_validated(restricted):
+    """With multi-table inheritance, the primary key is a relation, which does not check the range."""
     with isolate_apps("accounts_app"):
 
         class Place(models.Model):
@@ -194,10 +210,11 @@ def test_S6_the_key_of_an_account_may_be_that_of_another_row(restricted):
             owners._primary_key(Shop, malformed)
 
 
-def test_S6_instances_pks_strings_duplicates_and_generators_are_accepted(restricted, accounts):
+@pytest.mark.rule("S6")
+def test_accounts_can_be_instances_or_keys(restricted, accounts):
     pk = accounts.cash.pk
-    restricted.key.restrict_to(each for each in [accounts.cash, pk, str(pk), pk.hex.upper(), accounts.savings])
-    assert seen(restricted.key) == {"Cash", "Savings"}
+    restricted.key.restrict_to(account for account in [accounts.cash, pk, str(pk), pk.hex.upper(), accounts.savings])
+    assert accessible(restricted.key) == {"Cash", "Savings"}
     assert KeyAccountScope.objects.count() == 2
 
 
@@ -206,8 +223,9 @@ class WithOwner(models.Manager):
         return super().get_queryset().select_related("owner")
 
 
-def test_T2_a_lock_joins_no_other_table(monkeypatch, restricted, accounts):
-    """PostgreSQL locks nothing behind an outer join, as an order by a relation or what a manager fetches may be."""
+@pytest.mark.rule("T2")
+def test_lock_query_has_no_joins(monkeypatch, restricted, accounts):
+    """PostgreSQL cannot lock outer joins, which an ordering or a manager may add."""
     manager = WithOwner()
     manager.model, manager.name = Account, "_base_manager"
     monkeypatch.setitem(vars(Account._meta), "base_manager", manager)
@@ -218,30 +236,33 @@ def test_T2_a_lock_joins_no_other_table(monkeypatch, restricted, accounts):
     assert scope(restricted.key) == {accounts.savings.pk}
 
 
-def test_S6_closed_accounts_can_be_chosen(restricted, accounts):
+@pytest.mark.rule("S6")
+def test_closed_account_can_be_selected(restricted, accounts):
     accounts.cash.close()
     restricted.key.restrict_to([accounts.cash])
-    assert seen(restricted.key) == {"Cash"}
+    assert accessible(restricted.key) == {"Cash"}
 
 
-@pytest.mark.parametrize("how", ["instance", "queryset"])
-def test_S1_a_restricted_key_whose_accounts_are_all_gone_sees_nothing(restricted, accounts, how):
-    accounts.checking.delete() if how == "instance" else Account.objects.filter(pk=accounts.checking.pk).delete()
+@pytest.mark.rule("S1")
+@pytest.mark.parametrize("method", ["instance", "queryset"])
+def test_empty_scope_shows_nothing(restricted, accounts, method):
+    accounts.checking.delete() if method == "instance" else Account.objects.filter(pk=accounts.checking.pk).delete()
     assert scope(restricted.key) == set()
     assert columns(restricted.key)["share_all_accounts"] is False
-    assert seen(restricted.key) == set()
+    assert accessible(restricted.key) == set()
     assert restricted.client.get("/v2/accounts?status=all").json() == {"accounts": []}
     assert restricted.client.get("/v2/transactions?status=all").json()["transactions"] == []
 
 
-def test_S1_an_account_that_is_made_after_that_is_not_seen_either(alice, restricted, accounts):
+@pytest.mark.rule("S1")
+def test_recreated_account_stays_outside_scope(alice, restricted, accounts):
     Account.objects.filter(owner=alice).delete()
     AccountFactory(owner=alice, id=accounts.checking.pk)
-    assert seen(restricted.key) == set()
+    assert accessible(restricted.key) == set()
 
 
-def give(account, owner, how):
-    if how == "save":
+def transfer(account, owner, method):
+    if method == "save":
         account = Account.objects.get(pk=account.pk)
         account.owner = owner
         account.save()
@@ -249,53 +270,59 @@ def give(account, owner, how):
         Account.objects.filter(pk=account.pk).update(owner=owner)
 
 
-@pytest.mark.parametrize("how", ["save", "update"])
-def test_S3_an_account_that_changes_owner_is_out_at_once_and_back_with_its_return(
-    alice, bob, restricted, unrestricted, accounts, bobs_account, how
+@pytest.mark.rule("S3")
+@pytest.mark.parametrize("method", ["save", "update"])
+def test_transferred_account_leaves_scope_until_returned(
+    alice, bob, restricted, unrestricted, accounts, bobs_account, method
 ):
     bobs_all, _ = make_key(bob, "All")
     bobs_own, _ = make_key(bob, "Own", [bobs_account])
-    give(accounts.checking, bob, how)
-    assert seen(restricted.key) == set()
-    assert seen(unrestricted.key) == {"Savings", "Cash"}
-    assert seen(bobs_all) == {"Bob's", "Checking"}
-    assert seen(bobs_own) == {"Bob's"}
-    give(accounts.checking, alice, how)
-    assert seen(restricted.key) == {"Checking"}
-    assert seen(unrestricted.key) == {"Checking", "Savings", "Cash"}
-    assert seen(bobs_all) == {"Bob's"}
+    transfer(accounts.checking, bob, method)
+    assert accessible(restricted.key) == set()
+    assert accessible(unrestricted.key) == {"Savings", "Cash"}
+    assert accessible(bobs_all) == {"Bob's", "Checking"}
+    assert accessible(bobs_own) == {"Bob's"}
+    transfer(accounts.checking, alice, method)
+    assert accessible(restricted.key) == {"Checking"}
+    assert accessible(unrestricted.key) == {"Checking", "Savings", "Cash"}
+    assert accessible(bobs_all) == {"Bob's"}
 
 
-def test_S3_a_scope_row_of_somebody_elses_account_shows_nothing(restricted, bobs_account):
-    """Even if such a row came into being, the owner is part of every query."""
+@pytest.mark.rule("S3")
+def test_scope_row_of_foreign_account_shows_nothing(restricted, bobs_account):
+    """Every query includes the owner, so even such a row has no effect."""
     KeyAccountScope.objects.create(key=restricted.key, account=bobs_account)
-    assert seen(restricted.key) == {"Checking"}
+    assert accessible(restricted.key) == {"Checking"}
 
 
-def test_S1_scope_rows_of_a_key_that_shares_all_limit_nothing(unrestricted, accounts):
+@pytest.mark.rule("S1")
+def test_unrestricted_key_ignores_scope_rows(unrestricted, accounts):
     KeyAccountScope.objects.create(key=unrestricted.key, account=accounts.cash)
-    assert seen(unrestricted.key) == {"Checking", "Savings", "Cash"}
+    assert accessible(unrestricted.key) == {"Checking", "Savings", "Cash"}
 
 
-def test_S5_admit_adds_to_the_scope_of_this_key_only(alice, restricted, accounts):
+@pytest.mark.rule("S5")
+def test_add_to_scope_changes_only_this_key(alice, restricted, accounts):
     twin, _ = make_key(alice, "Twin", [accounts.checking])
     with restricted.key.locked() as key:
-        made = Account.objects.create_manual(
+        account = Account.objects.create_manual(
             owner_id=key.owner_id, name="Made", type="other", currency="EUR", current_balance=0
         )
-        key.add_to_scope(made)
-    assert seen(restricted.key) == {"Checking", "Made"}
-    assert seen(twin) == {"Checking"}
+        key.add_to_scope(account)
+    assert accessible(restricted.key) == {"Checking", "Made"}
+    assert accessible(twin) == {"Checking"}
 
 
-def test_S5_admit_writes_nothing_for_a_key_that_shares_all(unrestricted, accounts):
+@pytest.mark.rule("S5")
+def test_add_to_scope_ignores_unrestricted_key(unrestricted, accounts):
     with unrestricted.key.locked() as key:
         key.add_to_scope(accounts.cash)
     assert scope(unrestricted.key) == set()
 
 
-def test_S5_admit_looks_at_the_scope_as_it_is_now(restricted, accounts):
-    """A key that was restricted since the request was authenticated must not keep its former reach."""
+@pytest.mark.rule("S5")
+def test_add_to_scope_reads_current_scope(restricted, accounts):
+    """The key was opened to all accounts after the request was authenticated."""
     authenticated = ApiKey.objects.authenticate(restricted.secret)
     restricted.key.share_all()
     with authenticated.locked() as key:
@@ -303,5 +330,5 @@ def test_S5_admit_looks_at_the_scope_as_it_is_now(restricted, accounts):
     assert scope(restricted.key) == set()
 
 
-def test_a_scope_row_says_what_it_is(restricted, accounts):
+def test_scope_row_has_readable_str(restricted, accounts):
     assert str(KeyAccountScope.objects.get()) == f"{restricted.key.pk} sees {accounts.checking.pk}"

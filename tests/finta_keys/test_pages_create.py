@@ -1,6 +1,7 @@
 import pytest
 import time_machine
 from django.core.exceptions import ValidationError
+from django.test import Client
 from django.utils import timezone
 
 from finta_keys.models import ApiKey
@@ -12,26 +13,27 @@ from tests.finta_keys.pages import create, hidden_fields, shown_secret, submit, 
 
 
 @pytest.fixture
-def nobody_is_asked(settings):
-    """No fresh sign-in between the hours of a test."""
+def no_fresh_sign_in(settings):
+    """Do not require a fresh sign-in when a test travels in time."""
     del settings.FINTA_KEYS_FRESH_SIGN_IN
 
 
-def test_a_created_key_is_shown_with_a_secret_that_works(alices_browser, accounts):
-    answer = create(alices_browser)
-    assert answer.status_code == 200
-    assert ApiClient(shown_secret(answer)).get("/v2/me").status_code == 200
-    assert "You won’t see it again" in answer.content.decode()
-    assert "no-store" in answer["Cache-Control"]
+def test_create_shows_working_secret(alices_browser, accounts):
+    response = create(alices_browser)
+    assert response.status_code == 200
+    assert ApiClient(shown_secret(response)).get("/v2/me").status_code == 200
+    assert "You won’t see it again" in response.content.decode()
+    assert "no-store" in response["Cache-Control"]
 
 
-def test_a_restricted_key_sees_what_was_checked(alices_browser, accounts):
-    answer = create(alices_browser, accounts=[accounts.checking.pk, accounts.cash.pk])
-    seen = ApiClient(shown_secret(answer)).get("/v2/accounts").json()["accounts"]
-    assert {account["name"] for account in seen} == {"Checking", "Cash"}
+@pytest.mark.rule("S3")
+def test_restricted_key_accesses_selected_accounts(alices_browser, accounts):
+    response = create(alices_browser, accounts=[accounts.checking.pk, accounts.cash.pk])
+    listed = ApiClient(shown_secret(response)).get("/v2/accounts").json()["accounts"]
+    assert {account["name"] for account in listed} == {"Checking", "Cash"}
 
 
-def test_the_form_offers_all_own_accounts_and_nobody_elses(alices_browser, accounts, bobs_account):
+def test_form_lists_only_own_accounts(alices_browser, accounts, bobs_account):
     accounts.cash.close()
     page = alices_browser.get(url("create")).content.decode()
     assert all(
@@ -41,6 +43,7 @@ def test_the_form_offers_all_own_accounts_and_nobody_elses(alices_browser, accou
     assert str(bobs_account.pk) not in page
 
 
+@pytest.mark.rule("K1")
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
@@ -52,49 +55,48 @@ def test_the_form_offers_all_own_accounts_and_nobody_elses(alices_browser, accou
         ("PRODUCTION", "You already have a key of this name"),
     ],
 )
-def test_K1_a_bad_name_is_refused_with_a_way_out_and_nothing_typed_is_lost(
-    alice, alices_browser, accounts, name, sentence
-):
+def test_invalid_name_shows_error_and_keeps_input(alice, alices_browser, accounts, name, sentence):
     make_key(alice, "Production")
-    answer = create(alices_browser, name, accounts=[accounts.checking.pk])
-    page = answer.content.decode()
+    response = create(alices_browser, name, accounts=[accounts.checking.pk])
+    page = response.content.decode()
     assert sentence in page
     assert f'value="{accounts.checking.pk}" id="finta_keys_accounts_' in page
     assert page.count("checked") == 1
     assert ApiKey.objects.count() == 1
 
 
-def test_a_receiver_of_the_project_may_refuse_in_its_own_words(alices_browser, accounts):
+def test_signal_receiver_can_reject_key(alices_browser, accounts):
     def refuse(**kwargs):
         raise ValidationError("Five keys are enough.")
 
     key_created.connect(refuse)
     try:
-        answer = create(alices_browser)
+        response = create(alices_browser)
     finally:
         key_created.disconnect(refuse)
-    assert answer.status_code == 200
-    assert "Five keys are enough." in answer.content.decode()
+    assert response.status_code == 200
+    assert "Five keys are enough." in response.content.decode()
     assert not ApiKey.objects.exists()
 
 
-def test_S2_no_account_chosen_is_refused_with_both_ways_out(alices_browser, accounts):
-    answer = create(alices_browser, nothing="chosen")
-    assert "Choose at least one account, or turn on “Share all accounts”" in answer.content.decode()
+@pytest.mark.rule("S2")
+def test_create_rejects_empty_selection(alices_browser, accounts):
+    response = create(alices_browser, unknown_field="x")
+    assert "Choose at least one account, or turn on “Share all accounts”" in response.content.decode()
     assert not ApiKey.objects.exists()
 
 
+@pytest.mark.rule("S6")
 @pytest.mark.parametrize("other", ["bobs_account", "missing", "malformed"])
-def test_S6_an_account_that_is_not_ones_own_is_refused_as_one_that_is_not_there(
-    alices_browser, accounts, bobs_account, other
-):
+def test_create_rejects_foreign_and_missing_accounts_alike(alices_browser, accounts, bobs_account, other):
     pk = {"bobs_account": bobs_account.pk, "missing": "00000000-0000-4000-8000-000000000000", "malformed": "x"}[other]
     page = create(alices_browser, accounts=[accounts.checking.pk, pk]).content.decode()
     assert "One of these accounts is not there any more" in page
     assert not ApiKey.objects.exists()
 
 
-def test_K5_a_form_that_is_sent_twice_makes_one_key_and_says_when(alice, alices_browser, accounts):
+@pytest.mark.rule("K5")
+def test_second_submission_returns_409(alice, alices_browser, accounts):
     data = {**hidden_fields(alices_browser.get(url("create"))), "name": "Laptop", "share_all_accounts": "on"}
     first = alices_browser.post(url("create"), data)
     again = alices_browser.post(url("create"), data)
@@ -107,12 +109,14 @@ def test_K5_a_form_that_is_sent_twice_makes_one_key_and_says_when(alice, alices_
     assert ApiClient(shown_secret(first)).get("/v2/me").status_code == 200
 
 
-def test_K5_a_second_tab_has_a_nonce_of_its_own(alices_browser, accounts):
+@pytest.mark.rule("K5")
+def test_every_form_has_its_own_nonce(alices_browser, accounts):
     one, two = (alices_browser.get(url("create")) for _ in range(2))
     assert hidden_fields(one)["nonce"] != hidden_fields(two)["nonce"]
 
 
-def test_K5_a_reload_after_deletion_does_not_bring_the_key_back(alices_browser, accounts):
+@pytest.mark.rule("K5")
+def test_resubmission_after_delete_creates_nothing(alices_browser, accounts):
     data = {**hidden_fields(alices_browser.get(url("create"))), "name": "Laptop", "share_all_accounts": "on"}
     alices_browser.post(url("create"), data)
     submit(alices_browser, url("delete", ApiKey.objects.get()))
@@ -122,36 +126,39 @@ def test_K5_a_reload_after_deletion_does_not_bring_the_key_back(alices_browser, 
     assert not ApiKey.objects.exists()
 
 
-def test_K5_a_refused_form_keeps_its_nonce(alices_browser, accounts):
+@pytest.mark.rule("K5")
+def test_invalid_form_keeps_nonce(alices_browser, accounts):
     address = url("create")
     data = hidden_fields(alices_browser.get(address))
     refused = alices_browser.post(address, {**data, "name": "", "share_all_accounts": "on"})
     assert hidden_fields(refused) == data
 
 
-@pytest.mark.usefixtures("nobody_is_asked")
+@pytest.mark.rule("K5")
+@pytest.mark.usefixtures("no_fresh_sign_in")
 @pytest.mark.parametrize("nonce", ["", "made-up", "a\0b", "other_owner", "expired"])
-def test_K5_a_nonce_that_is_not_good_is_replaced_and_nothing_typed_is_lost(alices_browser, accounts, bob, nonce):
-    from django.test import Client
-
+def test_invalid_nonce_is_replaced_and_input_kept(alices_browser, accounts, bob, nonce):
     with time_machine.travel(timezone.now() - timezone.timedelta(minutes=61), tick=False):
         expired = hidden_fields(alices_browser.get(url("create")))["nonce"]
     bobs = Client()
     bobs.force_login(bob)
-    sent = {"other_owner": hidden_fields(bobs.get(url("create")))["nonce"], "expired": expired}.get(nonce, nonce)
-    chosen = [accounts.checking.pk, accounts.cash.pk]
-    answer = alices_browser.post(url("create"), {"name": "Laptop", "accounts": chosen, "nonce": sent})
-    page = answer.content.decode()
+    submitted = {"other_owner": hidden_fields(bobs.get(url("create")))["nonce"], "expired": expired}.get(nonce, nonce)
+    selected = [accounts.checking.pk, accounts.cash.pk]
+    response = alices_browser.post(url("create"), {"name": "Laptop", "accounts": selected, "nonce": submitted})
+    page = response.content.decode()
     assert "expired after an hour" in page
     assert 'value="Laptop"' in page
     assert page.count("checked") == 2
     assert not ApiKey.objects.exists()
-    again = alices_browser.post(url("create"), {"name": "Laptop", "share_all_accounts": "on", **hidden_fields(answer)})
+    again = alices_browser.post(
+        url("create"), {"name": "Laptop", "share_all_accounts": "on", **hidden_fields(response)}
+    )
     assert shown_secret(again)
 
 
-@pytest.mark.usefixtures("nobody_is_asked")
-def test_K5_a_reload_after_hours_still_says_that_it_was_done(alices_browser, accounts):
+@pytest.mark.rule("K5")
+@pytest.mark.usefixtures("no_fresh_sign_in")
+def test_resubmission_after_hours_returns_409(alices_browser, accounts):
     with time_machine.travel(timezone.now() - timezone.timedelta(hours=3), tick=False):
         data = {**hidden_fields(alices_browser.get(url("create"))), "name": "Laptop", "share_all_accounts": "on"}
         alices_browser.post(url("create"), data)
@@ -160,9 +167,10 @@ def test_K5_a_reload_after_hours_still_says_that_it_was_done(alices_browser, acc
     assert ApiKey.objects.get().name == "Laptop"
 
 
-@pytest.mark.usefixtures("nobody_is_asked")
+@pytest.mark.rule("K5")
+@pytest.mark.usefixtures("no_fresh_sign_in")
 @pytest.mark.parametrize("hours", [22, 23.5, 24.5, 30])
-def test_K5_no_reload_makes_a_second_key_when_the_spent_nonce_is_being_forgotten(alices_browser, accounts, hours):
+def test_expired_nonce_never_creates_second_key(alices_browser, accounts, hours):
     with time_machine.travel(timezone.now() - timezone.timedelta(hours=hours), tick=False):
         data = {**hidden_fields(alices_browser.get(url("create"))), "name": "Laptop", "share_all_accounts": "on"}
         alices_browser.post(url("create"), data)
@@ -170,13 +178,14 @@ def test_K5_no_reload_makes_a_second_key_when_the_spent_nonce_is_being_forgotten
     assert ApiKey.objects.get().name == "Laptop"
 
 
-def test_a_scope_of_more_accounts_than_django_takes_fields_can_be_saved(alice, alices_browser):
+def test_scope_of_1010_accounts_can_be_saved(alice, alices_browser):
     pks = [account.pk for account in AccountFactory.create_batch(1010, owner=alice)]
     create(alices_browser, accounts=pks)
     assert ApiKey.objects.get().scope_rows.count() == 1010
 
 
-def test_M2_the_form_says_beforehand_that_storage_mode_goes_on_and_it_does(alice, alices_browser, accounts):
+@pytest.mark.rule("M2")
+def test_create_announces_and_enables_storage_mode(alice, alices_browser, accounts):
     sentence = "Creating a key turns it on"
     assert sentence in alices_browser.get(url("create")).content.decode()
     create(alices_browser)

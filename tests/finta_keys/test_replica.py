@@ -97,7 +97,7 @@ def test_K4_the_api_reads_where_it_is_written(settings, restricted, accounts):
     assert restricted.client.delete(path).status_code == 204
 
 
-@pytest.mark.parametrize("verb", admin_pages.VERBS_OF_A_KEY)
+@pytest.mark.parametrize("verb", admin_pages.KEY_ACTIONS)
 @pytest.mark.parametrize("place", ["settings", "admin"])
 def test_K4_the_pages_read_where_they_write(settings, alices_browser, restricted, accounts, place, verb):
     """Edit scope that shows an old scope brings it back."""

@@ -1,4 +1,4 @@
-"""The pages below a path that ends in a slash, below one that does not, twice, and nowhere."""
+"""The URLs of the pages: with and without trailing slashes, included twice or not at all."""
 
 import re
 from types import ModuleType
@@ -14,12 +14,12 @@ from finta_keys.models import ApiKey
 from tests.finta_keys import admin_pages
 from tests.finta_keys.pages import create, read, shown_secret, submit, url
 
-VERBS = ("rename", "edit_scope", "rotate", "delete")
+ACTIONS = ("rename", "edit_scope", "rotate", "delete")
 
 
 @pytest.fixture
 def urlconf(settings):
-    """Let the project have these patterns."""
+    """Return a function that sets the project's URL patterns."""
 
     def use(*patterns):
         module = ModuleType("urls_of_a_test")
@@ -40,30 +40,33 @@ def slashes(urlconf, settings):
     clear_url_caches()
 
 
-def links(answer):
-    return re.findall(r'(?:href|action)="(/[^"#]*)"', answer.content.decode())
+def links(response):
+    """Return the paths that a page links to, except those of static files."""
+    paths = re.findall(r'(?:href|action)="(/[^"#]*)"', response.content.decode())
+    return [path for path in paths if not path.startswith("/static/")]
 
 
-def test_both_modules_have_the_same_pages():
-    assert [each.name for each in slash_urls.urlpatterns] == [each.name for each in urls.urlpatterns]
-    assert [each.callback for each in slash_urls.urlpatterns] == [each.callback for each in urls.urlpatterns]
-    assert all(str(each.pattern).endswith("/") for each in slash_urls.urlpatterns[1:])
+def test_both_url_modules_have_same_pages():
+    assert [pattern.name for pattern in slash_urls.urlpatterns] == [pattern.name for pattern in urls.urlpatterns]
+    for with_slash, without in zip(slash_urls.urlpatterns, urls.urlpatterns, strict=True):
+        assert with_slash.callback == without.callback
+    assert all(str(pattern.pattern).endswith("/") for pattern in slash_urls.urlpatterns[1:])
 
 
-def test_every_page_redirect_and_link_has_its_slash(slashes, alices_browser, restricted, accounts):
+def test_every_link_and_redirect_ends_in_slash(slashes, alices_browser, restricted, accounts):
     here = "/people/me/settings/api/"
     assert url("list") == here
     pages = [alices_browser.get(url("list")), create(alices_browser)]
-    pages += [alices_browser.get(url(verb, restricted.key)) for verb in VERBS]
+    pages += [alices_browser.get(url(action, restricted.key)) for action in ACTIONS]
     for page in pages:
         assert page.status_code == 200
-        found = [each.split("?")[0] for each in links(page) if not each.startswith("/static/")]
-        assert found
-        for each in found:
-            assert each.startswith(here)
-            assert each.endswith("/")
-            assert "//" not in each
-            assert resolve(each)
+        paths = [link.split("?")[0] for link in links(page)]
+        assert paths
+        for address in paths:
+            assert address.startswith(here)
+            assert address.endswith("/")
+            assert "//" not in address
+            assert resolve(address)
     renamed = submit(alices_browser, url("rename", restricted.key), name="Laptop")
     assert renamed.url == here
     assert "Renamed to “Laptop”." in read(alices_browser.get(renamed.url))
@@ -73,64 +76,66 @@ def test_every_page_redirect_and_link_has_its_slash(slashes, alices_browser, res
     assert submit(alices_browser, url("delete", restricted.key)).url == here
 
 
-def test_who_is_not_signed_in_comes_back_to_the_page(slashes, client, restricted):
-    answer = client.get(url("rename", restricted.key) + "?q=x")
-    assert answer.url == f"/login/?next=/people/me/settings/api/keys/{restricted.key.pk}/rename/%3Fq%3Dx"
+def test_login_redirect_keeps_addressand_query(slashes, client, restricted):
+    response = client.get(url("rename", restricted.key) + "?q=x")
+    assert response.url == f"/login/?next=/people/me/settings/api/keys/{restricted.key.pk}/rename/%3Fq%3Dx"
 
 
-def test_where_the_pages_are_there_twice_each_leads_to_its_own(urlconf, alices_browser, restricted):
+def test_pages_included_twice_link_within_instance(urlconf, alices_browser, restricted):
     first = path("one", include("finta_keys.urls"))
     second = path("two/", include("finta_keys.slash_urls", namespace="second"))
     urlconf(first, second, path("login", LoginView.as_view(), name="login"))
     for here in ("/one", "/two/"):
         page = alices_browser.get(here)
-        assert all(each.startswith(here) for each in links(page) if not each.startswith("/static/"))
-        (rename,) = (each for each in links(page) if "rename" in each)
+        assert all(link.startswith(here) for link in links(page))
+        (rename,) = (link for link in links(page) if "rename" in link)
         assert submit(alices_browser, rename, name=f"At {here}").url == here
 
 
-def test_each_page_leads_to_the_others_below_whatever_the_host_includes_them(urlconf, alices_browser, restricted):
-    """Within another namespace, and below values in the path, one of which is called like a key's own."""
+def test_links_keep_namespace_and_captured_values(urlconf, alices_browser, restricted):
+    """Inside another namespace, with values in the path. One is named ``pk``, as for a key."""
     tenants = path("<slug:tenant>/<int:pk>/settings/", include("finta_keys.slash_urls", namespace="keys"))
     urlconf(path("shops/", include(([tenants], "shops"))), path("login", LoginView.as_view(), name="login"))
     here = "/shops/corner/7/settings/"
     assert alices_browser.get(f"{here}?q={restricted.secret}").url.startswith(f"{here}?q=finta_")
-    (new, *verbs) = (each for each in links(alices_browser.get(here)) if not each.startswith("/static/"))
+    new, *action_urls = links(alices_browser.get(here))
     assert new == f"{here}keys/new/"
-    assert verbs == [f"{here}keys/{restricted.key.pk}/{verb.replace('_', '-')}/" for verb in VERBS]
-    for each in (new, *verbs):
-        page = alices_browser.get(each)
+    assert action_urls == [f"{here}keys/{restricted.key.pk}/{action.replace('_', '-')}/" for action in ACTIONS]
+    for address in (new, *action_urls):
+        page = alices_browser.get(address)
         assert page.status_code == 200
         assert here in links(page)
-        assert all(link.startswith((here, "/static/")) for link in links(page))
-    assert submit(alices_browser, verbs[0], name="Laptop").url == here
-    stale = alices_browser.post(verbs[2], {"rotation": 0}) and alices_browser.post(verbs[2], {"rotation": 0})
+        assert all(link.startswith(here) for link in links(page))
+    assert submit(alices_browser, action_urls[0], name="Laptop").url == here
+    rotate = action_urls[2]
+    alices_browser.post(rotate, {"rotation": 0})
+    stale = alices_browser.post(rotate, {"rotation": 0})
     assert stale.status_code == 409
-    assert verbs[2] in links(stale)
+    assert rotate in links(stale)
     assert here in links(alices_browser.get(f"{here}keys/nothing/rename/"))
 
 
-def test_a_page_that_the_host_routes_by_itself_leads_to_the_others(urlconf, alices_browser, restricted):
+def test_page_routed_by_host_links_to_others(urlconf, alices_browser, restricted):
     own = path("my-keys", views.KeyListView.as_view(), name="my_keys")
     urlconf(own, path("settings/api", include("finta_keys.urls")), path("login", LoginView.as_view(), name="login"))
-    found = [each for each in links(alices_browser.get("/my-keys")) if not each.startswith("/static/")]
-    assert found
-    assert all(each.startswith("/settings/api") for each in found)
+    paths = links(alices_browser.get("/my-keys"))
+    assert paths
+    assert all(address.startswith("/settings/api") for address in paths)
 
 
-def test_a_project_without_the_pages_has_the_admins(urlconf, alice, restricted, accounts):
-    """Nothing outside the pages asks where they are."""
+def test_admin_works_without_settings_pages(urlconf, alice, restricted, accounts):
+    """The admin does not link to API settings."""
     urlconf(path("admin/", admin.site.urls))
     browser = admin_pages.operator()
-    for verb in ("changelist", "add"):
-        assert browser.get(admin_pages.url(verb)).status_code == 200
-    for verb in ("change", *VERBS):
-        assert browser.get(admin_pages.url(verb, restricted.key.pk)).status_code == 200
+    for action in ("changelist", "add"):
+        assert browser.get(admin_pages.url(action)).status_code == 200
+    for action in ("change", *ACTIONS):
+        assert browser.get(admin_pages.url(action, restricted.key.pk)).status_code == 200
     form = admin_pages.url("create", alice.pk)
     assert shown_secret(submit(browser, form, name="Another", share_all_accounts="on"))
     assert submit(browser, admin_pages.url("rename", restricted.key.pk), name="Laptop").status_code == 302
-    for verb in ("rotate", "delete"):
-        page = submit(browser, admin_pages.url(verb, restricted.key.pk), rotation=7)
+    for action in ("rotate", "delete"):
+        page = submit(browser, admin_pages.url(action, restricted.key.pk), rotation=7)
         assert page.status_code == 409
     assert submit(browser, admin_pages.url("delete", restricted.key.pk)).status_code == 302
     assert browser.get(admin_pages.url("rotate", restricted.key.pk)).status_code == 404
@@ -149,26 +154,26 @@ def test_a_project_without_the_pages_has_the_admins(urlconf, alice, restricted, 
     ],
 )
 @pytest.mark.parametrize("outer", ["", "people/<int:pk>/", "^(en|de)/"])
-def test_E018_a_slash_too_many_or_too_few_is_found(urlconf, outer, route, module, wrong):
+def test_check_reports_wrong_slash(urlconf, outer, route, module, wrong):
     make = re_path if outer.startswith("^") else path
     urlconf(path("login", LoginView.as_view()), make(outer, include([path(route, include(module))])))
-    found = project.check_slashes(None)
-    assert [each.id for each in found] == ["finta_keys.E018"] * bool(wrong)
-    for each in found:
-        assert wrong in each.msg
-        assert repr(f"/{outer.removeprefix('^')}{route}") in each.msg
-        assert 'path("settings/api", include("finta_keys.urls"))' in each.hint
-        assert 'path("settings/api/", include("finta_keys.slash_urls"))' in each.hint
+    errors = project.check_slashes(None)
+    assert [error.id for error in errors] == ["finta_keys.E018"] * bool(wrong)
+    for error in errors:
+        assert wrong in error.msg
+        assert repr(f"/{outer.removeprefix('^')}{route}") in error.msg
+        assert 'path("settings/api", include("finta_keys.urls"))' in error.hint
+        assert 'path("settings/api/", include("finta_keys.slash_urls"))' in error.hint
 
 
-def test_E018_a_project_without_urls_is_fine(settings):
+def test_check_accepts_project_without_urls(settings):
     assert project.check_slashes(None) == []
     del settings.ROOT_URLCONF
     assert project.check_slashes(None) == []
 
 
-def test_the_texts_of_the_script_are_there_for_everybody(client):
+def test_script_translations_are_public(client):
     assert reverse("finta_keys:texts") == "/settings/api/texts"
-    answer = client.get("/settings/api/texts")
-    assert answer.status_code == 200
-    assert answer["Content-Type"].startswith("text/javascript")
+    response = client.get("/settings/api/texts")
+    assert response.status_code == 200
+    assert response["Content-Type"].startswith("text/javascript")

@@ -1,4 +1,4 @@
-"""What pages say can be said in every language, and calls accounts what the host calls them."""
+"""Every text of the pages is translatable and uses the host's word for accounts."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tests.finta_keys.pages import read, submit, url
 
 
 @pytest.fixture(autouse=True)
-def _a_host_of_its_own(settings, monkeypatch):
-    """No templates of the site, and no word of its models."""
+def _host(settings, monkeypatch):
+    """A host without the site's templates and without words of its models."""
     settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": []}]
     settings.FINTA_KEYS_BASE_TEMPLATE = "finta_keys/base.html"
     settings.FINTA_KEYS_FRESH_SIGN_IN = ""
@@ -38,80 +38,80 @@ def owners_browser(owner):
 
 @pytest.fixture
 def marks(monkeypatch):
-    """Translate into a language that puts every text between ⟦ and ⟧."""
+    """Activate a language that puts every text between ⟦ and ⟧."""
 
-    def marked(place):
-        return lambda *words: f"⟦{words[place]}⟧"
+    def mark(position):
+        return lambda *texts: f"⟦{texts[position]}⟧"
 
-    for name, place in {"gettext": 0, "ngettext": 1, "pgettext": 1, "npgettext": 2}.items():
-        monkeypatch.setattr(translation._trans, name, marked(place))
+    for name, position in {"gettext": 0, "ngettext": 1, "pgettext": 1, "npgettext": 2}.items():
+        monkeypatch.setattr(translation._trans, name, mark(position))
 
 
-def test_the_marks_are_seen():
+def test_unmarked_texts_are_reported():
     page = spoken.Spoken('<p title="left">⟦Some <b>text</b>⟧ and <i>xx 1</i></p><script>code</script>')
-    assert [each for each in page.unmarked if spoken.letters(each)] == ["left", "and"]
+    assert [text for text in page.unmarked if spoken.letters(text)] == ["left", "and"]
 
 
-def test_every_text_of_the_owners_pages_can_be_translated(marks, owner, owners_browser):
+def test_settings_pages_are_translatable(marks, owner, owners_browser):
     assert unmarked(spoken.owners_pages(owner, owners_browser)) == {}
 
 
-def test_every_text_of_the_admins_pages_can_be_translated(marks, owner):
+def test_admin_pages_are_translatable(marks, owner):
     assert unmarked(spoken.admins_pages(owner)) == {}
 
 
 def unmarked(pages):
-    """Return by state what is not translated."""
-    found = {}
-    for state, answer in pages:
-        assert "⟦" in answer.content.decode(), state
-        left = [text for text in spoken.Spoken(answer.content.decode()).unmarked if spoken.letters(text)]
-        found |= {state: left} if left else {}
-    return found
+    """Return the texts that are not translated, by page."""
+    result = {}
+    for state, response in pages:
+        assert "⟦" in response.content.decode(), state
+        texts = [text for text in spoken.Spoken(response.content.decode()).unmarked if spoken.letters(text)]
+        result |= {state: texts} if texts else {}
+    return result
 
 
-def test_every_page_calls_accounts_what_the_host_calls_them(settings, owner, owners_browser):
+def test_pages_use_hosts_word_for_accounts(settings, owner, owners_browser):
     one, several = settings.FINTA_KEYS_ACCOUNT_WORDS = ("store", "stores")
-    said = {state: texts(answer) for state, answer in spoken.owners_pages(owner, owners_browser)}
+    pages = {state: texts(response) for state, response in spoken.owners_pages(owner, owners_browser)}
     another = UserFactory(email="xx.another@example.com")
-    said |= {f"admin: {state}": texts(answer) for state, answer in spoken.admins_pages(another)}
-    assert {state: each for state, each in said.items() if "account" in each.lower()} == {}
+    pages |= {f"admin: {state}": texts(response) for state, response in spoken.admins_pages(another)}
+    assert {state: text for state, text in pages.items() if "account" in text.lower()} == {}
     for state, sentence in {
         "list of none": f"You have no keys yet A key lets a script or integration access your {several}: all of them",
         "create without accounts": f"You have no {several} to select yet.",
         "list of one": f"1 of 3 {several}",
         "no account": f"Choose at least one {one}, or turn on “Share all {several}”.",
-        "somebody else's account": f"One of these {several} is not there any more, or is not this owner's.",
+        "account of another user": f"One of these {several} is not there any more, or is not this owner's.",
         "create with many accounts": f"Find a {one}",
-        "list of nothing found": f"can access a {one} with this name",
+        "list without matches": f"can access a {one} with this name",
         "list of many": f"All {several}, including future ones",
         "edit_scope, of one account": f"Includes {several} you add later.",
         "rotate, of all accounts": f"It can access all {several}, including future ones. Currently 3 {several}:",
         "rotate, of accounts that are gone": f"It can access nothing: the {several} in its scope are gone.",
-        "admin: whose?": f"It can access only its owner’s {several}.",
+        "admin: choose owner": f"It can access only its owner’s {several}.",
         "admin: list": f"By share all {several}",
         "admin: change": f"{several.capitalize()} it can access",
         "admin: history": f"Edited scope: 1 {one}.",
     }.items():
-        assert sentence in said[state], state
+        assert sentence in pages[state], state
 
 
-def texts(answer):
-    """What a person reads and hears, attributes last, in single spaces."""
-    page = answer.content.decode()
-    heard = spoken.Spoken(page).texts
-    return " ".join(" ".join([read(answer), *heard]).split())
+def texts(response):
+    """Return the texts of a page, then those of attributes, in single spaces."""
+    attributes = spoken.Spoken(response.content.decode()).texts
+    return " ".join(" ".join([read(response), *attributes]).split())
 
 
 @pytest.mark.parametrize(
-    ("word", "said"), [("account", "an account"), ("Order", "an Order"), ("store", "a store"), ("user", "a user")]
+    ("word", "with_article"),
+    [("account", "an account"), ("Order", "an Order"), ("store", "a store"), ("user", "a user")],
 )
-def test_a_word_has_its_article(settings, word, said):
+def test_article_fits_word(settings, word, with_article):
     settings.FINTA_KEYS_ACCOUNT_WORDS = (word, f"{word}s")
-    assert display.words()["an_account_word"] == said
+    assert display.words()["an_account_word"] == with_article
 
 
-def test_without_words_of_its_own_a_host_has_those_of_its_model(settings):
+def test_words_default_to_verbose_names(settings):
     del settings.FINTA_KEYS_ACCOUNT_WORDS
     assert display.words() == {
         "account_word": "account",
@@ -120,7 +120,7 @@ def test_without_words_of_its_own_a_host_has_those_of_its_model(settings):
     }
 
 
-# --- a real catalog --------------------------------------------------------------------------------------------------
+# With a catalog
 
 GERMAN = {
     "API settings": "API-Einstellungen",
@@ -132,7 +132,7 @@ GERMAN = {
     "format of a day\4j F Y": "j. F Y",
     "Give the key a name, such as where it is used.": "Geben Sie dem Schlüssel einen Namen.",
 }
-GERMAN_OF_THE_SCRIPT = {"Close": "Schließen"}
+GERMAN_JS = {"Close": "Schließen"}
 
 
 @pytest.fixture
@@ -140,18 +140,18 @@ def german(settings, tmp_path, monkeypatch):
     folder = tmp_path / "de" / "LC_MESSAGES"
     folder.mkdir(parents=True)
     (folder / "django.mo").write_bytes(catalog(GERMAN))
-    (folder / "djangojs.mo").write_bytes(catalog(GERMAN_OF_THE_SCRIPT))
+    (folder / "djangojs.mo").write_bytes(catalog(GERMAN_JS))
     settings.USE_I18N = True
     settings.LOCALE_PATHS = [tmp_path]
     settings.LANGUAGE_CODE = "de"
     settings.FINTA_KEYS_ACCOUNT_WORDS = ("Filiale", "Filialen")
-    monkeypatch.setattr(translation, "_trans", type(translation._trans)())  # the one that is there has no languages
+    monkeypatch.setattr(translation, "_trans", type(translation._trans)())  # drop the cached catalogs
 
 
 def catalog(texts):
     """Return the bytes of a .mo file."""
     head = "Content-Type: text/plain; charset=UTF-8\nPlural-Forms: nplurals=2; plural=(n != 1);\n"
-    pairs = [[each.encode() for each in pair] for pair in sorted({"": head, **texts}.items())]
+    pairs = [[text.encode() for text in pair] for pair in sorted({"": head, **texts}.items())]
     count, at = len(pairs), 28 + 16 * len(pairs)
     tables, strings = [b"", b""], b""
     for side in (0, 1):
@@ -161,22 +161,22 @@ def catalog(texts):
     return struct.pack("<7I", 0x950412DE, 0, count, 28, 28 + 8 * count, 0, at) + b"".join(tables) + strings
 
 
-def test_a_page_is_shown_in_the_language_of_the_person(german, alice, alices_browser, accounts):
+def test_page_uses_active_language(german, alice, alices_browser, accounts):
     key, _ = make_key(alice, "Laptop", [accounts.checking])
     page = alices_browser.get(url("list")).content.decode()
-    said = read(alices_browser.get(url("list")))
+    text = read(alices_browser.get(url("list")))
     assert '<html lang="de" dir="ltr">' in page
     assert "<h1>API-Einstellungen</h1>" in page
-    assert "1 von 3 Filialen" in said
-    assert "Umbenennen" in said or "Rename" in said
+    assert "1 von 3 Filialen" in text
+    assert "Umbenennen" in text or "Rename" in text
     assert re.search(rf'title="{key.created_at.day}\. ', page)
-    refused = read(submit(alices_browser, url("rename", key), name=""))
-    assert "Geben Sie dem Schlüssel einen Namen." in refused
+    invalid = read(submit(alices_browser, url("rename", key), name=""))
+    assert "Geben Sie dem Schlüssel einen Namen." in invalid
     deleted = alices_browser.get(submit(alices_browser, url("delete", key)).url)
     assert "„Laptop“ ist gelöscht." in read(deleted)
 
 
-def test_the_script_is_given_its_texts_where_the_page_is_not_english(german, settings, alices_browser):
+def test_translated_pages_load_catalog_for_scripts(german, settings, alices_browser):
     page = alices_browser.get(url("list")).content.decode()
     assert page.index(f'<script src="{url("texts")}" defer>') < page.index("finta_keys/elements.js")
     assert "Schlie\\u00dfen" in alices_browser.get(url("texts")).content.decode()
@@ -185,6 +185,6 @@ def test_the_script_is_given_its_texts_where_the_page_is_not_english(german, set
         assert url("texts") not in alices_browser.get(url("list")).content.decode()
 
 
-def test_a_language_that_is_written_from_the_right_is_shown_so(german, settings, alices_browser):
+def test_right_to_left_language_sets_direction(german, settings, alices_browser):
     settings.LANGUAGE_CODE = "ar"
     assert '<html lang="ar" dir="rtl">' in alices_browser.get(url("list")).content.decode()

@@ -1,4 +1,4 @@
-"""A host whose paths end in a slash, and that calls these pages by a namespace of its own."""
+"""The URLs of a host that uses trailing slashes and its own namespace for the pages."""
 
 from django.contrib import admin
 from django.urls import include, path
