@@ -76,8 +76,15 @@ def test_every_script_is_loaded_once(responses):
     page = responses["list"].content.decode()
     folder = Path(finders.find("finta_keys/keys.js")).parent
     loaded = re.findall(r'<script src="[^"]*finta_keys/([\w.]+)" defer>', page)
-    assert sorted(loaded) == sorted(path.name for path in folder.glob("*.js"))
-    assert (loaded[0], loaded[-1]) == ("elements.js", "keys.js")
+    assert sorted([*loaded, "scope.js"]) == sorted(path.name for path in folder.glob("*.js"))
+    assert (loaded[0], loaded[-1]) == ("page.js", "keys.js")
+
+
+def test_form_with_accounts_names_its_script(responses):
+    """``page.js`` loads it."""
+    for action in ("create", "edit_scope"):
+        (src,) = re.findall(r'data-scope="([^"]+)"', responses[action].content.decode())
+        assert finders.find(src.removeprefix("/static/"))
 
 
 def test_host_can_load_assets_itself(host, alices_browser, restricted):

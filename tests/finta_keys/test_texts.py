@@ -178,7 +178,7 @@ def test_page_uses_active_language(german, alice, alices_browser, accounts):
 
 def test_translated_pages_load_catalog_for_scripts(german, settings, alices_browser):
     page = alices_browser.get(url("list")).content.decode()
-    assert page.index(f'<script src="{url("texts")}" defer>') < page.index("finta_keys/elements.js")
+    assert page.index(f'<script src="{url("texts")}" defer>') < page.index("finta_keys/page.js")
     assert "Schlie\\u00dfen" in alices_browser.get(url("texts")).content.decode()
     for language in ("en", "en-gb"):
         settings.LANGUAGE_CODE = language

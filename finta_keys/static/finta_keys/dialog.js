@@ -110,12 +110,12 @@
     link.focus();
   }
 
-  function closeDialog() {
-    if (mayClose()) dialog.close();
-  }
-
   function mayClose() {
     return !isSending && keys.confirmClose(content);
+  }
+
+  function closeDialog() {
+    if (mayClose()) dialog.close();
   }
 
   keys.closeButton.addEventListener("click", closeDialog);

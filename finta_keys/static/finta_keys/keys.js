@@ -8,7 +8,7 @@
     const target = event.target.closest("a, button");
     if (!isOurs(target) || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
     if ("copy" in target.dataset) keys.copy(target);
-    else if (target.dataset.check) keys.checkGroup(target);
+    else if (target.dataset.check) keys.checkGroup?.(target);
     else if ("close" in target.dataset) close(event, dialog.contains(target));
     else if ("dialog" in target.dataset && (dialog.contains(target) || !main.querySelector(".finta-panel"))) {
       event.preventDefault();
@@ -42,8 +42,8 @@
   document.addEventListener("input", (event) => {
     const scope = event.target.closest("[data-scope]");
     if (!scope || !isOurs(scope)) return;
-    if ("find" in event.target.dataset) keys.filterAccounts(event.target);
-    else keys.updateScope(scope);
+    if ("find" in event.target.dataset) keys.filterAccounts?.(event.target);
+    else keys.updateScope?.(scope);
   });
 
   // Enter in the search field must not submit the form around it.

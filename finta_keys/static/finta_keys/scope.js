@@ -1,4 +1,5 @@
-// The accounts of a scope: search, select all or none, and a preview of what Save will change.
+// The accounts of a scope: search, select all or none, and preview what Save will change.
+// Loaded when the first form with accounts is shown.
 "use strict";
 ((keys) => {
   const { gettext, ngettext, interpolate } = keys;
@@ -74,4 +75,5 @@
   }
 
   Object.assign(keys, { updateScope, filterAccounts, checkGroup });
+  for (const scope of keys.findAll("[data-scope]")) updateScope(scope);
 })(window.fintaKeys);

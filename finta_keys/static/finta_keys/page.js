@@ -1,15 +1,13 @@
-// The elements that the scripts share, and texts in the language of the page.
+// The elements, texts and requests that the other scripts share. Without scripts the pages work too.
 //
-// The scripts add dialogs, Copy buttons and a preview of scope changes. Without them the pages
-// still work: every dialog shows a page that also has an address of its own.
-//
-// Each file adds its functions to `window.fintaKeys` and keeps the object in a variable. Turbo runs
-// the files again after each visit, and each run gets an object of its own.
+// Each script adds its functions to `window.fintaKeys`. Turbo runs the scripts on every visit, and
+// each run gets a new object.
 "use strict";
 window.fintaKeys = {};
 ((keys) => {
   const identity = (text) => text;
   const { gettext = identity, ngettext = (one, other, number) => (number === 1 ? one : other) } = window;
+  const { nonce } = document.currentScript;
   // Our part of the page. Everything around it belongs to the host.
   const MAIN = "[data-finta-keys-user]";
   const main = document.querySelector(MAIN);
@@ -66,11 +64,49 @@ window.fintaKeys = {};
   // Prepare a part of the page that has just been inserted.
   function enhance(root) {
     for (const element of root.querySelectorAll("[data-js]")) element.hidden = false;
-    for (const scope of root.querySelectorAll("[data-scope]")) keys.updateScope(scope);
+    for (const scope of root.querySelectorAll("[data-scope]")) {
+      if (keys.updateScope) keys.updateScope(scope);
+      else loadScript(scope.dataset.scope);
+    }
+  }
+
+  function loadScript(src) {
+    const script = make("script", { src });
+    script.nonce = nonce; // for a Content-Security-Policy with nonces
+    document.head.append(script);
+  }
+
+  // Return undefined if there is no response, or an error page that is not ours, such as a proxy's.
+  async function request(url, body) {
+    const options = body ? { method: "POST", body } : {};
+    try {
+      const response = await fetch(url, { credentials: "same-origin", cache: "no-store", ...options });
+      const page = new DOMParser().parseFromString(await response.text(), "text/html");
+      if (!response.ok && !page.querySelector(`${MAIN} .finta-panel`)) return undefined;
+      return { page, url: new URL(response.url), redirected: response.redirected, ok: response.ok };
+    } catch (error) {
+      if (error instanceof TypeError) return undefined;
+      throw error;
+    }
+  }
+
+  function userOf(page) {
+    return page.querySelector(MAIN)?.dataset.fintaKeysUser;
+  }
+
+  // Return true if another user has signed in, in another tab.
+  function isForAnotherUser(page) {
+    const user = userOf(page);
+    return Boolean(user) && user !== userOf(document);
+  }
+
+  function currentAddress() {
+    return location.pathname + location.search;
   }
 
   Object.assign(keys, {
     MAIN, main, dialog, content, closeButton,
     isOurs, findAll, make, warning, announce, interpolate, focusIn, enhance, gettext, ngettext,
+    request, userOf, isForAnotherUser, currentAddress,
   });
 })(window.fintaKeys);
