@@ -1,4 +1,4 @@
-"""A real browser in front of the real site: `make browser`."""
+"""Fixtures for the tests in a real browser: `make browser`."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from tests.browser.pages import ApiSettings
 from tests.browser.scenes import SCENES, Stage
 from tests.browser.watch import Watch
 
-# Playwright runs an event loop in the thread of the tests, in which Django would refuse to ask the database.
+# Playwright runs an event loop in the tests' thread. Django refuses queries there without this.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-# No sandbox, because CI runs as root; the others keep the browser from talking to anybody but the site.
+# No sandbox, because CI runs as root. The others stop the browser's own network requests.
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -43,11 +43,10 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 def find_browser() -> str:
-    """Return the path of a browser. Where there is none the tests are skipped; in CI they fail."""
-    named = os.environ.get("CHROMIUM")
-    found = named or next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found:
-        return found
+    """Return the path of a browser. Without one, the tests are skipped; in CI they fail."""
+    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path:
+        return path
     reason = f"No browser: none of {', '.join(BROWSERS)} is on the PATH, and CHROMIUM names none."
     if os.environ.get("CI"):
         pytest.fail(reason)
@@ -71,7 +70,7 @@ def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings: None, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keep the database in a file: each thread of the server has a connection of its own, as on the site."""
+    """Keep SQLite in a file, so that every thread of the server has its own connection."""
     database = settings.DATABASES["default"]
     if database["ENGINE"] == "django.db.backends.sqlite3":
         database["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "db.sqlite3")
@@ -79,7 +78,7 @@ def django_db_modify_db_settings(django_db_modify_db_settings: None, tmp_path_fa
 
 @pytest.fixture
 def watch() -> Iterator[Watch]:
-    """What the browser complains of. A complaint that the test did not announce fails it."""
+    """Fail the test on errors in the browser that it does not expect."""
     watch = Watch()
     yield watch
     watch.check()
@@ -87,15 +86,15 @@ def watch() -> Iterator[Watch]:
 
 @pytest.fixture
 def expected(watch: Watch) -> Callable[..., None]:
-    """Announce complaints: ``expected(409)`` for an answer, ``expected("ERR_FAILED")`` for words of a complaint."""
+    """Expect errors: ``expected(409)`` for a response, ``expected("ERR_FAILED")`` for a text."""
     return watch.expect
 
 
 @pytest.fixture
 def open_context(new_context: OpenContext, base_url: str, watch: Watch) -> OpenContext:
-    """Open a window of its own, of the person who is the ``owner`` or of nobody; other options are Playwright's."""
+    """Return a function that opens a browser context, signed in as ``owner`` if given."""
 
-    def open_one(owner: User | None = None, **options: Any) -> BrowserContext:
+    def open_signed_in(owner: User | None = None, **options: Any) -> BrowserContext:
         context = new_context(**options)
         context.set_default_timeout(TIMEOUT)
         watch.listen(context)
@@ -105,11 +104,11 @@ def open_context(new_context: OpenContext, base_url: str, watch: Watch) -> OpenC
             context.add_cookies([{**session_cookie(owner), "url": base_url}])
         return context
 
-    return open_one
+    return open_signed_in
 
 
 def session_cookie(owner: User) -> dict[str, str]:
-    """Return the cookie of a person who has just signed in."""
+    """Return the session cookie of a user who has just signed in."""
     client = Client()
     client.force_login(owner)
     name = settings.SESSION_COOKIE_NAME
@@ -118,19 +117,19 @@ def session_cookie(owner: User) -> dict[str, str]:
 
 @pytest.fixture
 def context(open_context: OpenContext, alice: User) -> BrowserContext:
-    """Alice's window."""
+    """A browser context signed in as Alice."""
     return open_context(alice)
 
 
 @pytest.fixture
 def api_settings(page: Page) -> ApiSettings:
-    """API settings as Alice sees them, with JavaScript."""
+    """API settings of Alice, with JavaScript."""
     return ApiSettings(page).open()
 
 
 @pytest.fixture(params=[True, False], ids=["with JavaScript", "without JavaScript"])
 def any_settings(request: pytest.FixtureRequest, open_context: OpenContext, alice: User) -> ApiSettings:
-    """API settings as Alice sees them, with JavaScript and without."""
+    """API settings of Alice, with and without JavaScript."""
     page = open_context(alice, java_script_enabled=request.param).new_page()
     return ApiSettings(page, scripting=request.param).open()
 
@@ -142,7 +141,7 @@ def stage(open_context: OpenContext, watch: Watch) -> Stage:
 
 @pytest.fixture
 def scene(request: pytest.FixtureRequest, stage: Stage) -> Page:
-    """A page as one of the scenes leaves it; to be parametrised with its name."""
+    """The page of a scene. Parametrize it with the name of the scene."""
     return SCENES[request.param](stage)
 
 

@@ -1,16 +1,16 @@
-"""How the tests look at what a page takes of the window."""
+"""Find content that is wider than the window."""
 
 from __future__ import annotations
 
 from playwright.sync_api import Page
 
-# What is wider than the window: the page, or a dialog that would have to be scrolled sideways.
+# The page, dialogs and panels that need horizontal scrolling.
 OVERFLOW = """() => [document.documentElement, ...document.querySelectorAll("dialog[open], .finta-panel")]
-    .filter(each => each.scrollWidth > each.clientWidth + 1)
-    .map(each => `${each.tagName} ${each.className}: ${each.scrollWidth} in ${each.clientWidth}`)"""
+    .filter(element => element.scrollWidth > element.clientWidth + 1)
+    .map(element => `${element.tagName} ${element.className}: ${element.scrollWidth} in ${element.clientWidth}`)"""
 
 
 def overflow(page: Page) -> list[str]:
-    """Return what would have to be scrolled sideways."""
-    found: list[str] = page.evaluate(OVERFLOW)
-    return found
+    """Return the elements that need horizontal scrolling."""
+    elements: list[str] = page.evaluate(OVERFLOW)
+    return elements

@@ -1,4 +1,4 @@
-"""API settings by the words on it, as the help page speaks of them."""
+"""API settings, driven by its visible texts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LINKS = {
 
 
 class ApiSettings:
-    """The list of keys, and what its links open: a dialog over it, or a page where there is no JavaScript."""
+    """The list of keys, and the dialogs or (without JavaScript) the pages that its links open."""
 
     def __init__(self, page: Page, *, scripting: bool = True) -> None:
         self.page = page
@@ -36,30 +36,30 @@ class ApiSettings:
 
     @property
     def place(self) -> Locator:
-        """Where a question is asked and answered."""
+        """The dialog, or the page without JavaScript."""
         return self.dialog if self.scripting else self.page.get_by_role("main")
 
     @property
     def names(self) -> list[str]:
-        """The names of the keys, in the order of the list, as they are now: wait for the page first, or use lists()."""
+        """The current names in the list. Does not wait: use ``lists()`` after a change."""
         headers = self.page.get_by_role("main").get_by_role("rowheader").all_inner_texts()
         return [header.rpartition("finta_")[0].strip() for header in headers]  # without the hint
 
     def lists(self, *names: str) -> None:
-        """Assert that these are the keys of the list, in this order, as soon as it has caught up."""
+        """Wait until the list shows these keys in this order."""
         headers = self.page.get_by_role("main").get_by_role("rowheader")
         expect(headers).to_have_text([re.compile(rf"^\s*{re.escape(name)}\s+finta_") for name in names])
 
     def row(self, name: str) -> Locator:
         return self.page.get_by_role("row").filter(has=self.page.get_by_role("rowheader", name=name))
 
-    def link(self, verb: str, name: str = "") -> Locator:
-        return self.page.get_by_role("link", name=LINKS[verb].format(name), exact=True).first
+    def link(self, action: str, name: str = "") -> Locator:
+        return self.page.get_by_role("link", name=LINKS[action].format(name), exact=True).first
 
-    def click(self, verb: str, name: str = "") -> Locator:
-        """Click Create Key, or one of the four next to a key; return where the page asks."""
-        self.link(verb, name).click()
-        expect(self.place.get_by_role("heading", level=1)).to_contain_text(verb)
+    def click(self, action: str, name: str = "") -> Locator:
+        """Click Create Key or an action of a key, and return the place of the form."""
+        self.link(action, name).click()
+        expect(self.place.get_by_role("heading", level=1)).to_contain_text(action)
         return self.place
 
     @property
@@ -69,8 +69,8 @@ class ApiSettings:
     def submit(self, button: str) -> None:
         self.place.get_by_role("button", name=button, exact=True).click()
 
-    def share_all(self, wanted: bool) -> None:
-        self.place.get_by_label("Share all accounts").set_checked(wanted)
+    def share_all(self, checked: bool) -> None:
+        self.place.get_by_label("Share all accounts").set_checked(checked)
 
     def choose(self, *accounts: str) -> None:
         """Restrict the key to these accounts."""
@@ -82,7 +82,7 @@ class ApiSettings:
                 box.set_checked(any(account in label for account in accounts))
 
     def create(self, name: str) -> str:
-        """Create a key that shares all accounts, close what shows its secret, and return the secret."""
+        """Create a key for all accounts and return its secret."""
         self.click("Create Key")
         self.name.fill(name)
         self.submit("Create Key")
@@ -91,17 +91,17 @@ class ApiSettings:
         return secret
 
     def secret(self) -> str:
-        """Return the secret that is shown."""
-        shown = self.place.locator(".finta-secret")
-        expect(shown).to_have_text(re.compile(pattern()))
-        return shown.inner_text().strip()
+        """Return the secret on the page."""
+        element = self.place.locator(".finta-secret")
+        expect(element).to_have_text(re.compile(pattern()))
+        return element.inner_text().strip()
 
-    def copy(self, what: str = "the secret") -> None:
-        self.place.get_by_role("button", name=f"Copy {what}").click()
-        expect(self.place.get_by_role("button", name=f"Copied {what}")).to_be_visible()
+    def copy(self, text: str = "the secret") -> None:
+        self.place.get_by_role("button", name=f"Copy {text}").click()
+        expect(self.place.get_by_role("button", name=f"Copied {text}")).to_be_visible()
 
     def done(self) -> None:
-        """Copy the secret where there is a button for it, and close."""
+        """Copy the secret if scripts run, and close."""
         if self.scripting:
             self.copy()
         self.done_button.click()
@@ -112,9 +112,9 @@ class ApiSettings:
         return self.place.get_by_role("button", name="Done").or_(self.place.get_by_role("link", name="Done"))
 
     def is_list(self) -> None:
-        """Assert that nothing but the list is there."""
+        """Wait until the list is shown without a dialog."""
         expect(self.dialog).to_have_count(0)
         expect(self.page.get_by_role("heading", name="API settings", level=1)).to_be_visible()
 
-    def says(self, words: str) -> None:
-        expect(self.page.get_by_role("main").get_by_role("status").filter(has_text=words)).to_be_visible()
+    def says(self, message: str) -> None:
+        expect(self.page.get_by_role("main").get_by_role("status").filter(has_text=message)).to_be_visible()

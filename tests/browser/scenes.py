@@ -1,4 +1,4 @@
-"""Every page and every open dialog: what axe looks at, what must not overflow, and what pictures are taken of."""
+"""Every page and every open dialog, for axe, the layout tests and the screenshots."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from finta_keys.models import ApiKey
 from tests.browser.pages import PATH, ApiSettings
 from tests.factories import AccountFactory, UserFactory
 
-KEYS = {  # name: accounts (None for all of them), hours since it was created and since it was last used
+KEYS = {  # name: number of accounts (None for all), hours since creation and last use
     "Production": (None, 24 * 210, 0.05),
     "Budget spreadsheet": (2, 24 * 160, 24 * 3),
     "Old laptop": (1, 24 * 400, 24 * 130),
@@ -40,7 +40,7 @@ def scene(function: Scene) -> Scene:
 
 
 class Stage:
-    """An owner with the demo's accounts, and the window in which they look at them."""
+    """An owner with the demo accounts, and their browser page."""
 
     def __init__(self, open_context: Callable[..., Any], expected: Callable[..., None]) -> None:
         self.open_context = open_context
@@ -59,12 +59,12 @@ class Stage:
         return page
 
     @cached_property
-    def nobodys_page(self) -> Page:
+    def anonymous_page(self) -> Page:
         page: Page = self.open_context().new_page()
         return page
 
     def keys(self) -> dict[str, ApiKey]:
-        """Three keys, as they are after some months."""
+        """Create three keys of different age and use."""
         accounts = list(Account.objects.filter(owner=self.owner))
         return {
             name: self.key(name, accounts[:count] if count else None, created, used)
@@ -76,8 +76,8 @@ class Stage:
         accounts = list(Account.objects.filter(owner=self.owner))
         for number in range(MANY):
             name = f"{PLACES[number % len(PLACES)]} {number // len(PLACES) + 1}"
-            chosen = accounts[: number % len(accounts)] or None
-            self.key(name, chosen, 24 * (MANY - number), number**1.5 if number % 3 else None)
+            scope = accounts[: number % len(accounts)] or None
+            self.key(name, scope, 24 * (MANY - number), number**1.5 if number % 3 else None)
 
     def key(self, name: str, accounts: list[Account] | None, created: float, used: float | None) -> ApiKey:
         key, _ = ApiKey.objects.create_key(owner=self.owner, name=name, accounts=accounts)
@@ -93,7 +93,7 @@ class Stage:
             AccountFactory(owner=self.owner, institution_name="Harbor Credit Union", name=f"Project {number + 1}")
 
     def settings(self) -> ApiSettings:
-        """API settings with three keys."""
+        """Open API settings with three keys."""
         self.keys()
         return ApiSettings(self.page).open()
 
@@ -123,12 +123,12 @@ def list_200(stage: Stage) -> Page:
 
 
 @scene
-def list_nothing_found(stage: Stage) -> Page:
+def list_no_matches(stage: Stage) -> Page:
     stage.many_keys()
     return stage.go(f"{PATH}?q=nothing+of+this+name")
 
 
-# What it opens: dialogs
+# Dialogs
 
 
 @scene
@@ -226,7 +226,7 @@ def delete(stage: Stage) -> Page:
 
 
 @scene
-def no_answer(stage: Stage) -> Page:
+def no_response(stage: Stage) -> Page:
     stage.expected("ERR_INTERNET_DISCONNECTED")
     tab = ApiSettings(delete(stage))
     tab.page.context.set_offline(True)
@@ -255,7 +255,7 @@ def already_done(stage: Stage) -> Page:
     return tab.page
 
 
-# The same as pages of their own
+# The same as pages
 
 
 @scene
@@ -292,7 +292,7 @@ def delete_page(stage: Stage) -> Page:
     return stage.go(f"{PATH}/keys/{stage.keys()['Production'].pk}/delete")
 
 
-# The site around it
+# Pages of the site
 
 
 @scene
@@ -327,10 +327,10 @@ def account_close(stage: Stage) -> Page:
     return _open_from_accounts(stage, "close")
 
 
-def _open_from_accounts(stage: Stage, verb: str) -> Page:
+def _open_from_accounts(stage: Stage, action: str) -> Page:
     AccountFactory(owner=stage.owner, provider="manual", institution_name="", name="Petty cash", mask="")
     page = stage.go("/accounts")
-    page.get_by_role("link", name=f"{verb.capitalize()} Petty cash", exact=True).click()
+    page.get_by_role("link", name=f"{action.capitalize()} Petty cash", exact=True).click()
     expect(page.get_by_role("dialog")).to_contain_text("Petty cash")
     return page
 
@@ -357,7 +357,7 @@ def storage_mode_off(stage: Stage) -> Page:
 
 @scene
 def sign_in(stage: Stage) -> Page:
-    return stage.go("/login", stage.nobodys_page)
+    return stage.go("/login", stage.anonymous_page)
 
 
 @scene
@@ -377,7 +377,7 @@ def password_change(stage: Stage) -> Page:
 
 @scene
 def confirm_password(stage: Stage) -> Page:
-    forget_when_the_password_was_given(stage.page.context)
+    expire_confirmation(stage.page.context)
     return stage.go(f"{PATH}/keys/new")
 
 
@@ -386,7 +386,7 @@ def confirm_password_error(stage: Stage) -> Page:
     tab = stage.settings()
     tab.click("Create Key")
     tab.name.fill("Tax report")
-    forget_when_the_password_was_given(stage.page.context)
+    expire_confirmation(stage.page.context)
     tab.submit("Create Key")
     tab.place.get_by_role("textbox", name="Password").fill("a guess")
     tab.submit("Continue")
@@ -394,8 +394,8 @@ def confirm_password_error(stage: Stage) -> Page:
     return tab.page
 
 
-def forget_when_the_password_was_given(context: BrowserContext) -> None:
-    """Make the session of this window one of long ago."""
+def expire_confirmation(context: BrowserContext) -> None:
+    """Make the last password confirmation of this session too old."""
     keys = [cookie["value"] for cookie in context.cookies() if cookie["name"] == settings.SESSION_COOKIE_NAME]
     session = SessionStore(keys[0])
     session[SESSION_KEY] = 0
@@ -404,17 +404,17 @@ def forget_when_the_password_was_given(context: BrowserContext) -> None:
 
 @scene
 def password_reset(stage: Stage) -> Page:
-    return stage.go("/password/reset", stage.nobodys_page)
+    return stage.go("/password/reset", stage.anonymous_page)
 
 
 @scene
 def password_reset_sent(stage: Stage) -> Page:
-    return stage.go("/password/reset/sent", stage.nobodys_page)
+    return stage.go("/password/reset/sent", stage.anonymous_page)
 
 
 @scene
 def password_reset_bad_link(stage: Stage) -> Page:
-    return stage.go("/password/reset/x/y", stage.nobodys_page)
+    return stage.go("/password/reset/x/y", stage.anonymous_page)
 
 
 # Errors
@@ -437,9 +437,9 @@ def error_404(stage: Stage) -> Page:
 
 
 @scene
-def error_404_nobody(stage: Stage) -> Page:
+def error_404_anonymous(stage: Stage) -> Page:
     stage.expected(404)
-    return stage.go("/no/such/page", stage.nobodys_page)
+    return stage.go("/no/such/page", stage.anonymous_page)
 
 
 @scene

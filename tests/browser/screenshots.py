@@ -1,6 +1,6 @@
-"""Pictures of the pages, the same on every run: `make screenshots` writes them into ``screenshots/``.
+"""Screenshots of the pages, the same in every run: `make screenshots` writes them to ``screenshots/``.
 
-Not collected by itself, because its name does not begin with ``test_``.
+pytest does not collect this file by default, because of its name.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ FOLDER = Path(__file__).parents[2] / "screenshots"
 TODAY = datetime(2026, 3, 16, 9, 30, tzinfo=UTC)
 SIZES = {"desktop": {"width": 1280, "height": 800}, "phone": {"width": 390, "height": 844}}
 SCHEMES = ("light", "dark")
-LONG = {"list-200"}  # Their pictures show what fits into the window.
+LONG = {"list-200"}  # only the visible part
 
 
 @pytest.fixture(autouse=True)
-def _always_the_same(monkeypatch):
-    """Stop the clock, and draw the secrets, which are good for nothing, from chance that repeats itself."""
+def _reproducible(monkeypatch):
+    """Stop the clock and generate the same (invalid) secrets in every run."""
     monkeypatch.setattr(secret.secrets, "choice", Random(1).choice)  # noqa: S311
     with time_machine.travel(TODAY, tick=False):
         yield
@@ -38,6 +38,6 @@ def test_take_pictures(name, stage):
         page.set_viewport_size(viewport)
         for scheme in SCHEMES:
             page.emulate_media(color_scheme=scheme)
-            whole = name not in LONG and not page.get_by_role("dialog").count()
+            full_page = name not in LONG and not page.get_by_role("dialog").count()
             file = f"{name}-{scheme}.png" if size == "desktop" else f"{name}-{size}-{scheme}.png"
-            page.screenshot(path=FOLDER / file, full_page=whole, animations="disabled")
+            page.screenshot(path=FOLDER / file, full_page=full_page, animations="disabled")

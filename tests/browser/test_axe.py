@@ -1,48 +1,49 @@
-"""axe finds nothing to object to, on any page or open dialog, light or dark, on a phone or a desktop."""
+"""axe reports no violations on any page or dialog: light and dark, phone and desktop."""
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from tests.browser.scenes import SCENES
 
-# As wide as a phone and a desktop; so high that no dialog is scrolled: at the edge of what is, axe cannot tell colours.
+# Tall windows, so that no dialog scrolls: axe cannot determine colors at the edge of a scrolled area.
 PHONE, DESKTOP = {"width": 320, "height": 2400}, {"width": 1280, "height": 1600}
-COLOURS = {"runOnly": ["color-contrast"]}
-# All rules once on each size; what the other scheme changes is colours alone.
+COLORS = {"runOnly": ["color-contrast"]}
+# All rules once per size. The other color scheme changes only colors.
 LOOKS = [
     ("light", PHONE, {}),
-    ("dark", PHONE, COLOURS),
+    ("dark", PHONE, COLORS),
     ("dark", DESKTOP, {}),
-    ("light", DESKTOP, COLOURS),
+    ("light", DESKTOP, COLORS),
 ]
-# What axe cannot tell by itself: the id of its rule, and why it is no fault here.
+# Rules that axe cannot decide: the id, and why it is not a violation here.
 EXPLAINED: dict[str, str] = {}
-# axe cannot tell the colours of what is cut off by a list that scrolls, nor what is behind a dialog from what is in it.
-# What is behind is inert, and a scene of its own.
-LAY_OPEN = """async () => {
-    await Promise.all(document.getAnimations().map(each => each.finished)); // What comes into view is not there yet.
-    for (const each of document.querySelectorAll(".finta-groups")) each.style.maxHeight = "none";
+# axe cannot determine colors in a scrolled list, or of text behind a dialog. The page behind
+# a dialog is inert, and has a scene of its own.
+REVEAL = """async () => {
+    await Promise.all(document.getAnimations().map(animation => animation.finished));
+    for (const groups of document.querySelectorAll(".finta-groups")) groups.style.maxHeight = "none";
     if (!document.querySelector("dialog[open]")) return;
-    for (const each of document.querySelectorAll("body > :not(:has(dialog))")) each.style.visibility = "hidden";
+    for (const element of document.querySelectorAll("body > :not(:has(dialog))")) element.style.visibility = "hidden";
 }"""
-MORE_OF_THE_SAME = {"list-200"}  # rows, which take axe half a minute
+SLOW = {"list-200"}  # axe needs half a minute for its rows
 
 axe = Axe()
 
 
-@pytest.mark.parametrize("scene", [name for name in SCENES if name not in MORE_OF_THE_SAME], indirect=True)
-def test_axe_objects_to_nothing(scene):
-    scene.evaluate(LAY_OPEN)
+@pytest.mark.parametrize("scene", [name for name in SCENES if name not in SLOW], indirect=True)
+def test_axe_reports_no_violations(scene):
+    scene.evaluate(REVEAL)
     for scheme, size, options in LOOKS:
         scene.set_viewport_size(size)
         scene.emulate_media(color_scheme=scheme)
-        answer = axe.run(scene, options=options).response
-        assert not told(answer["violations"]), (scheme, size)
-        assert not [each for each in told(answer["incomplete"]) if each[0] not in EXPLAINED], (scheme, size)
+        results = axe.run(scene, options=options).response
+        assert not summary(results["violations"]), (scheme, size)
+        undecided = [rule for rule in summary(results["incomplete"]) if rule[0] not in EXPLAINED]
+        assert not undecided, (scheme, size)
 
 
-def told(results):
-    """What axe says in its results, in few words."""
+def summary(results):
+    """Return the rule, the element and the messages of each of axe's results."""
     return [
         (result["id"], node["html"][:120], [check["message"] for check in node["any"] + node["all"] + node["none"]])
         for result in results

@@ -1,4 +1,4 @@
-"""What goes wrong without anybody's fault: nothing is half done, and each page names the way out."""
+"""Expired sessions, lost responses and stale tabs: nothing is half done, and pages say what to do."""
 
 import re
 
@@ -12,8 +12,8 @@ from tests.browser.layout import overflow
 from tests.browser.pages import PATH, ApiSettings
 from tests.factories import PASSWORD
 
-VERBS = ["Rename", "Edit scope", "Rotate", "Delete"]
-SUBMITS = {"Rename": "Rename", "Edit scope": "Save", "Rotate": "Rotate", "Delete": "Delete"}
+ACTIONS = ["Rename", "Edit scope", "Rotate", "Delete"]
+BUTTONS = {"Rename": "Rename", "Edit scope": "Save", "Rotate": "Rotate", "Delete": "Delete"}
 
 
 def expire_sessions():
@@ -27,7 +27,7 @@ def sign_in(page, email="alice@example.com"):
     page.get_by_role("button", name="Sign in").click()
 
 
-def test_expired_session_when_a_dialog_is_opened_leads_back_to_the_dialog(api_settings, restricted):
+def test_expired_session_returns_to_dialog_after_login(api_settings, restricted):
     api_settings.open()
     expire_sessions()
     api_settings.link("Rename", "Restricted").click()
@@ -36,7 +36,7 @@ def test_expired_session_when_a_dialog_is_opened_leads_back_to_the_dialog(api_se
     assert api_settings.page.url.endswith(PATH)
 
 
-def test_expired_session_when_a_form_is_sent_keeps_what_was_typed(api_settings, accounts, api):
+def test_expired_session_keeps_input_after_login(api_settings, accounts, api):
     api_settings.click("Create Key")
     api_settings.name.fill("Typed before")
     api_settings.choose("Savings")
@@ -46,12 +46,12 @@ def test_expired_session_when_a_form_is_sent_keeps_what_was_typed(api_settings, 
     expect(api_settings.name).to_have_value("Typed before")
     expect(api_settings.place.get_by_label("Savings")).to_be_checked()
     expect(api_settings.place.get_by_label("Checking")).not_to_be_checked()
-    assert not ApiKey.objects.exists()  # nothing half done
+    assert not ApiKey.objects.exists()
     api_settings.submit("Create Key")
     assert api.accounts(api_settings.secret()) == {"Savings"}
 
 
-def test_what_was_typed_is_not_offered_to_the_person_who_signs_in_instead(api_settings, accounts, bob):
+def test_input_is_not_shown_to_another_user(api_settings, accounts, bob):
     api_settings.click("Create Key")
     api_settings.name.fill("Alice's idea")
     expire_sessions()
@@ -62,7 +62,7 @@ def test_what_was_typed_is_not_offered_to_the_person_who_signs_in_instead(api_se
     assert api_settings.page.evaluate("sessionStorage.length") == 0
 
 
-def test_expired_session_without_javascript_leads_back_to_the_page(open_context, alice, restricted):
+def test_expired_session_without_javascript_returns_to_page(open_context, alice, restricted):
     page = open_context(alice, java_script_enabled=False).new_page()
     tab = ApiSettings(page, scripting=False).open()
     tab.click("Delete", "Restricted")
@@ -73,7 +73,7 @@ def test_expired_session_without_javascript_leads_back_to_the_page(open_context,
     assert ApiKey.objects.exists()
 
 
-def test_no_network_when_a_form_is_sent_says_that_nothing_is_known_to_have_changed(api_settings, restricted, expected):
+def test_submitting_offline_warns_about_unknown_outcome(api_settings, restricted, expected):
     expected("ERR_INTERNET_DISCONNECTED")
     api_settings.open().click("Rename", "Restricted")
     api_settings.name.fill("Laptop")
@@ -88,7 +88,7 @@ def test_no_network_when_a_form_is_sent_says_that_nothing_is_known_to_have_chang
     api_settings.lists("Restricted")
 
 
-def test_no_network_when_a_dialog_is_opened_offers_to_try_again(api_settings, restricted, expected):
+def test_opening_dialog_offline_offers_retry(api_settings, restricted, expected):
     expected("ERR_INTERNET_DISCONNECTED")
     api_settings.open()
     api_settings.page.context.set_offline(True)
@@ -99,11 +99,12 @@ def test_no_network_when_a_dialog_is_opened_offers_to_try_again(api_settings, re
     expect(api_settings.dialog).to_contain_text("Rotate “Restricted”")
 
 
-def test_an_answer_that_got_lost_after_the_key_was_made_leads_to_rotate(api_settings, accounts, api, expected):
+@pytest.mark.rule("K5")
+def test_lost_response_after_create_leads_to_rotate(api_settings, accounts, api, expected):
     expected(409, "ERR_CONNECTION_RESET")
     api_settings.click("Create Key")
     api_settings.name.fill("Lost")
-    lose_the_answer(api_settings.page)
+    lose_response(api_settings.page)
     api_settings.submit("Create Key")
     expect(api_settings.place.get_by_role("alert")).to_contain_text("your change may not be saved")
     api_settings.submit("Create Key")
@@ -114,8 +115,8 @@ def test_an_answer_that_got_lost_after_the_key_was_made_leads_to_rotate(api_sett
     assert ApiKey.objects.get().name == "Lost"
 
 
-def lose_the_answer(page):
-    """Let the next request reach the server, and drop what it answers."""
+def lose_response(page):
+    """Let the next request reach the server, and drop the response."""
 
     def drop(route):
         route.fetch()
@@ -124,19 +125,19 @@ def lose_the_answer(page):
     page.route("**/keys/**", drop, times=1)
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_a_key_deleted_in_another_tab_may_have_been_deleted(any_settings, restricted, expected, verb):
+@pytest.mark.parametrize("action", ACTIONS)
+def test_submit_for_deleted_key_says_so(any_settings, restricted, expected, action):
     expected(404)
-    any_settings.open().click(verb, "Restricted")
+    any_settings.open().click(action, "Restricted")
     restricted.key.delete()
-    any_settings.submit(SUBMITS[verb])
+    any_settings.submit(BUTTONS[action])
     expect(any_settings.place).to_contain_text("It may have been deleted")
     any_settings.place.get_by_role("link", name="Back to API settings").click()
     any_settings.is_list()
     expect(any_settings.page.get_by_role("rowheader")).to_have_count(0)
 
 
-def test_a_link_to_a_key_that_was_deleted_in_another_tab_says_so(any_settings, restricted, expected):
+def test_link_to_deleted_key_says_so(any_settings, restricted, expected):
     expected(404)
     any_settings.open()
     restricted.key.delete()
@@ -144,8 +145,9 @@ def test_a_link_to_a_key_that_was_deleted_in_another_tab_says_so(any_settings, r
     expect(any_settings.place).to_contain_text("It may have been deleted")
 
 
+@pytest.mark.rule("K5")
 @pytest.mark.parametrize("path", [None, f"{PATH}/keys/new"], ids=["dialog", "page"])
-def test_a_double_click_makes_one_key_and_shows_its_secret(page, accounts, api, path):
+def test_double_click_creates_one_key(page, accounts, api, path):
     tab = ApiSettings(page, scripting=path is None).open()
     tab.click("Create Key") if path is None else page.goto(path)
     tab.name.fill("Twice")
@@ -154,21 +156,22 @@ def test_a_double_click_makes_one_key_and_shows_its_secret(page, accounts, api, 
     assert ApiKey.objects.count() == 1
 
 
-def test_the_first_click_disables_the_button(api_settings, restricted, api):
+def test_submit_disables_button(api_settings, restricted, api):
     api_settings.open().click("Rotate", "Restricted")
     waiting = []
-    api_settings.page.route("**/rotate", lambda route: waiting.append(route))  # holds the request until it is let go
+    api_settings.page.route("**/rotate", lambda route: waiting.append(route))
     button = api_settings.place.get_by_role("button", name="Rotate")
     button.click()
     expect(button).to_be_disabled()
     expect(api_settings.place).to_be_visible()
-    api_settings.page.keyboard.press("Escape")  # an answer with a secret is under way
+    api_settings.page.keyboard.press("Escape")  # while the secret is on its way
     expect(api_settings.place).to_be_visible()
     waiting[0].continue_()
     assert api.accepts(api_settings.secret())
 
 
-def test_reloading_the_page_of_a_secret_makes_no_second_one(open_context, alice, restricted, api, expected):
+@pytest.mark.rule("K5")
+def test_reloading_secret_page_creates_no_second_secret(open_context, alice, restricted, api, expected):
     expected(409)
     tab = ApiSettings(open_context(alice, java_script_enabled=False).new_page(), scripting=False).open()
     tab.click("Rotate", "Restricted")
@@ -180,7 +183,7 @@ def test_reloading_the_page_of_a_secret_makes_no_second_one(open_context, alice,
     assert api.accepts(secret)
 
 
-def test_signing_in_again_in_another_tab_makes_a_form_out_of_date(any_settings, accounts, expected):
+def test_login_in_another_tab_invalidates_form(any_settings, accounts, expected):
     expected(403)
     any_settings.click("Create Key")
     any_settings.name.fill("Out of date")
@@ -206,16 +209,16 @@ NAMES = {
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
-def test_a_name_of_any_kind_does_not_break_the_layout_of_a_phone(api_settings, alice, accounts, name):
+def test_unusual_names_fit_on_phone(api_settings, alice, accounts, name):
     page = api_settings.page
     page.set_viewport_size({"width": 320, "height": 700})
     make_key(alice, name, [accounts.checking])
     api_settings.open()
     assert not overflow(page)
-    assert [shown.replace("\n", " ") for shown in api_settings.names] == [name.strip()]
-    for verb in VERBS:
-        page.get_by_role("link", name=re.compile(f"^{verb} ")).click()
+    assert [text.replace("\n", " ") for text in api_settings.names] == [name.strip()]
+    for action in ACTIONS:
+        page.get_by_role("link", name=re.compile(f"^{action} ")).click()
         expect(api_settings.dialog.get_by_role("heading", level=1)).to_contain_text(name.strip()[:20])
-        assert not overflow(page), verb
+        assert not overflow(page), action
         page.keyboard.press("Escape")
         api_settings.is_list()

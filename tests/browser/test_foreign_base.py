@@ -1,4 +1,4 @@
-"""API settings within a template of the host, whose sheet is loud and whose elements have ids and data of their own."""
+"""API settings in a host with a base template, a stylesheet, ids and data attributes of its own."""
 
 from __future__ import annotations
 
@@ -16,26 +16,27 @@ from finta_keys.models import ApiKey
 from finta_keys.testing import make_key
 from tests.browser.layout import overflow
 from tests.browser.pages import ApiSettings
-from tests.browser.test_axe import LAY_OPEN, told
+from tests.browser.test_axe import REVEAL, summary
 from tests.factories import AccountFactory
 from tests.finta_keys.test_texts import catalog
 
 FOLDER = Path(__file__).parent / "foreign"
 PHONE, DESKTOP = {"width": 320, "height": 2400}, {"width": 1280, "height": 1600}
 
-# What the browser makes of all that is the host's, but for the sizes that follow from the height of our part.
-THEIRS = """() => {
+# Styles of the host's elements, except for sizes that depend on our height.
+HOST_STYLES = """() => {
     const around = ["height", "block-size", "perspective-origin", "transform-origin", "inset"];
     const theirs = [...document.querySelectorAll("html, body, body *")]
-        .filter(each => !each.closest(".finta-keys") && !["LINK", "SCRIPT"].includes(each.tagName));
-    return theirs.map(each => {
-        const styles = getComputedStyle(each);
-        const holdsOurs = each.querySelector(".finta-keys");
+        .filter(element => !element.closest(".finta-keys") && !["LINK", "SCRIPT"].includes(element.tagName));
+    return theirs.map(element => {
+        const styles = getComputedStyle(element);
+        const holdsOurs = element.querySelector(".finta-keys");
         const names = [...styles].filter(name => !holdsOurs || !around.some(part => name.includes(part)));
-        return [each.outerHTML.slice(0, 60), names.map(name => `${name}: ${styles.getPropertyValue(name)}`).join("; ")];
+        const values = names.map(name => `${name}: ${styles.getPropertyValue(name)}`);
+        return [element.outerHTML.slice(0, 60), values.join("; ")];
     });
 }"""
-# Each column of the host in turn: what of ours is too wide for it, and which verbs cannot be clicked.
+# For each column width: content that is too wide, and actions that cannot be clicked.
 SQUEEZE = """([root, widths]) => {
     document.documentElement.style.fontSize = root;
     const ours = document.querySelector("[data-finta-keys-user]");
@@ -47,29 +48,29 @@ SQUEEZE = """([root, widths]) => {
         if (ours.clientWidth !== width) wrong.push(`${width}: is ${ours.clientWidth}`);
         if (ours.scrollWidth > ours.clientWidth) wrong.push(`${width}: takes ${ours.scrollWidth}`);
         const { left, right } = ours.getBoundingClientRect();
-        for (const pressed of ours.querySelectorAll("a, button:not([hidden])")) {
-            pressed.scrollIntoView({ block: "center", inline: "nearest" });
-            const [part] = pressed.getClientRects();
+        for (const target of ours.querySelectorAll("a, button:not([hidden])")) {
+            target.scrollIntoView({ block: "center", inline: "nearest" });
+            const [part] = target.getClientRects();
             if (!part) continue;
             const hit = document.elementFromPoint(part.x + part.width / 2, part.y + part.height / 2);
             const fits = part.left >= left - 0.5 && part.right <= right + 0.5;
-            if (!fits || !pressed.contains(hit)) wrong.push(`${width}: ${pressed.textContent} ends at ${part.right}`);
+            if (!fits || !target.contains(hit)) wrong.push(`${width}: ${target.textContent} ends at ${part.right}`);
         }
     }
     return wrong;
 }"""
-# Every 20 pixels, and just above where the layout changes, for text of 14, 16 and 20 pixels.
+# Every 20 pixels, and just above each breakpoint for text of 14, 16 and 20 pixels.
 COLUMNS = sorted({*range(320, 1401, 20), *(em * size + 1 for em in (58, 68) for size in (14, 16, 20))})
 ROOTS = ["10px", "16px", "20px"]
-# Where each element of ours is, and how large its text, in a host whose text is of 14 pixels.
+# Size and font size of our elements, in a host with text of 14 pixels.
 MEASURES = """root => {
     document.documentElement.style.fontSize = root;
     document.body.style.fontSize = "14px";
     const column = document.querySelector("[data-finta-keys-user]").parentElement;
     Object.assign(column.style, { maxWidth: "none", width: "900px" });
-    return [...document.querySelectorAll("[data-finta-keys-user], .finta-keys *")].map(each => {
-        const { width, height } = each.getBoundingClientRect();
-        return [`${each.tagName}.${each.className} ${getComputedStyle(each).fontSize}`, width, height];
+    return [...document.querySelectorAll("[data-finta-keys-user], .finta-keys *")].map(element => {
+        const { width, height } = element.getBoundingClientRect();
+        return [`${element.tagName}.${element.className} ${getComputedStyle(element).fontSize}`, width, height];
     });
 }"""
 SWITCH_SHEET = """on => {
@@ -78,14 +79,16 @@ SWITCH_SHEET = """on => {
 
 
 class Shop(ApiSettings):
-    """API settings, where they are no landmark of their own."""
+    """API settings in a page of which they are only a part."""
 
     @property
     def place(self):
         return self.dialog if self.scripting else self.page.locator("[data-finta-keys-user]")
 
-    def says(self, words):
-        expect(self.page.locator("[data-finta-keys-user]").get_by_role("status").filter(has_text=words)).to_be_visible()
+    def says(self, message):
+        expect(
+            self.page.locator("[data-finta-keys-user]").get_by_role("status").filter(has_text=message)
+        ).to_be_visible()
 
 
 @pytest.fixture(autouse=True)
@@ -107,7 +110,7 @@ def any_shop(request, open_context, alice, restricted):
     return Shop(page, scripting=request.param).open()
 
 
-def test_the_life_of_a_key(any_shop, api, accounts):
+def test_all_actions_work_in_hosts_page(any_shop, api, accounts):
     any_shop.click("Create Key")
     any_shop.name.fill("Laptop")
     any_shop.place.get_by_label("Share all stores").set_checked(False)
@@ -137,22 +140,22 @@ def test_the_life_of_a_key(any_shop, api, accounts):
     expect(any_shop.page.get_by_role("heading", name="Corner Shop")).to_be_visible()
 
 
-def test_copy_copies_what_stands_beside_it_whatever_ids_the_host_has(shop):
+def test_copy_works_despite_hosts_ids(shop):
     shop.click("Rotate", "Restricted")
     shop.submit("Rotate")
     secret = shop.secret()
-    for what, copied in {
+    for label, text in {
         "the secret": secret,
         "the header": f"Authorization: Bearer {secret}",
         "the .env line": f"API_KEY={secret}",
     }.items():
-        shop.copy(what)
-        assert shop.page.evaluate("navigator.clipboard.readText()") == copied
+        shop.copy(label)
+        assert shop.page.evaluate("navigator.clipboard.readText()") == text
     shop.page.keyboard.press("Escape")
     shop.is_list()
 
 
-def test_escape_closes_and_the_focus_is_where_it_was(shop):
+def test_escape_closes_and_returns_focus(shop):
     shop.click("Rename", "Restricted")
     expect(shop.name).to_be_focused()
     shop.page.keyboard.press("Escape")
@@ -160,12 +163,12 @@ def test_escape_closes_and_the_focus_is_where_it_was(shop):
     expect(shop.link("Rename", "Restricted")).to_be_focused()
 
 
-def test_the_dialog_is_called_what_its_heading_says(shop):
+def test_heading_names_dialog(shop):
     shop.click("Rename", "Restricted")
     expect(shop.page.get_by_role("dialog", name="Rename “Restricted”")).to_be_visible()
 
 
-def test_what_changes_is_told_in_the_hosts_words(shop):
+def test_scope_preview_uses_hosts_words(shop):
     place = shop.click("Edit scope", "Restricted")
     place.get_by_label("Savings").check()
     expect(place.get_by_text("Gains 1: ")).to_contain_text("Savings")
@@ -176,18 +179,18 @@ def test_what_changes_is_told_in_the_hosts_words(shop):
     expect(place).not_to_contain_text("account")
 
 
-def test_our_sheet_changes_nothing_of_the_hosts(shop):
+def test_stylesheet_does_not_change_host(shop):
     shop.click("Rename", "Restricted")
-    with_sheet = shop.page.evaluate(THEIRS)
+    with_sheet = shop.page.evaluate(HOST_STYLES)
     shop.page.evaluate(SWITCH_SHEET, False)
-    without = shop.page.evaluate(THEIRS)
+    without = shop.page.evaluate(HOST_STYLES)
     assert len(without) > 15
     for ours, theirs in zip(with_sheet, without, strict=True):
         assert ours == theirs
 
 
-def test_the_hosts_sheet_changes_no_button_heading_or_table_of_ours(shop, open_context, alice, settings):
-    """But for the font, which is the host's."""
+def test_hosts_stylesheet_does_not_change_pages(shop, open_context, alice, settings):
+    """Except for the font, which is inherited."""
     looks = """() => ["h1", "a.finta-button", "th", "td", "p.finta-lead", "code", ".finta-verbs a"].map(selector => {
         const styles = getComputedStyle(document.querySelector(`.finta-keys ${selector}`));
         return ["color", "background-color", "border-top", "padding", "text-transform", "text-align", "text-indent",
@@ -201,7 +204,7 @@ def test_the_hosts_sheet_changes_no_button_heading_or_table_of_ours(shop, open_c
     assert within == alone
 
 
-def test_what_is_pressed_elsewhere_on_the_page_is_the_hosts(shop, expected):
+def test_scripts_ignore_clicks_on_host(shop, expected):
     page = shop.page
     page.get_by_role("link", name="Footer").click()
     expect(shop.dialog).to_have_count(0)
@@ -211,14 +214,14 @@ def test_what_is_pressed_elsewhere_on_the_page_is_the_hosts(shop, expected):
         page.get_by_role("button", name="Basket").click()
 
 
-def test_what_the_host_has_disabled_stays_so(shop):
+def test_scripts_leave_hosts_elements_alone(shop):
     shop.page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
     expect(shop.page.get_by_role("button", name="Closed")).to_be_disabled()
     shop.page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide'))")
     expect(shop.page.locator("header code")).to_have_text("9-17")
 
 
-def test_a_list_that_has_changed_is_shown_under_the_dialog_without_losing_its_looks(shop):
+def test_refreshed_list_keeps_stylesheet(shop):
     sheets = "document.styleSheets.length"
     before = shop.page.evaluate(sheets)
     shop.click("Rename", "Restricted")
@@ -232,26 +235,26 @@ def test_a_list_that_has_changed_is_shown_under_the_dialog_without_losing_its_lo
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
-def test_axe_objects_to_nothing_of_ours(shop, scheme, size):
+def test_axe_reports_no_violations(shop, scheme, size):
     page = shop.page
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     page.set_viewport_size(size)
     ours = {"include": [[".finta-keys"]]}
-    assert not told(Axe().run(page, context=ours).response["violations"])
-    assert not [each for each in overflow(page) if "finta" in each]
+    assert not summary(Axe().run(page, context=ours).response["violations"])
+    assert not [element for element in overflow(page) if "finta" in element]
     shop.click("Edit scope", "Restricted")
-    page.evaluate(LAY_OPEN)
-    assert not told(Axe().run(page, context={"include": [["dialog"]]}).response["violations"])
+    page.evaluate(REVEAL)
+    assert not summary(Axe().run(page, context={"include": [["dialog"]]}).response["violations"])
 
 
 @pytest.fixture
 def crowded(page, alice, accounts):
-    """A list with a key of a long name, one that sees many accounts, and one that was not used for long."""
+    """A list with a long name, a long scope, and keys that have not been used for a long time."""
     page.set_viewport_size({"width": 1500, "height": 900})
     make_key(alice, "W" * 100)
     many = [AccountFactory(owner=alice, name=f"Shop in the {number}th street") for number in range(40)]
-    make_key(alice, "Sees much", many)
-    make_key(alice, "Sees " + "one " * 20, [accounts.checking])
+    make_key(alice, "Many accounts", many)
+    make_key(alice, "One " + "account " * 10, [accounts.checking])
     long_ago = timezone.now() - timedelta(days=400)
     ApiKey.objects.filter(owner=alice).update(created_at=long_ago, last_used_at=long_ago)
     shop = Shop(page).open()
@@ -261,47 +264,47 @@ def crowded(page, alice, accounts):
 
 @pytest.mark.parametrize("root", ROOTS)
 @pytest.mark.parametrize("column", ["display: block; font-family: system-ui", "display: flex; font-family: monospace"])
-def test_the_list_fits_into_any_column_of_the_host(crowded, root, column):
+def test_list_fits_any_column_width(crowded, root, column):
     crowded.page.evaluate("column => document.querySelector('.page').style.cssText = column", column)
     assert crowded.page.evaluate(SQUEEZE, [root, COLUMNS]) == []
 
 
 @pytest.mark.parametrize("root", ROOTS)
-@pytest.mark.parametrize("verb", ["Rename", "Edit scope", "Rotate", "Delete"])
-def test_a_page_of_its_own_fits_into_any_column_of_the_host(crowded, root, verb):
+@pytest.mark.parametrize("action", ["Rename", "Edit scope", "Rotate", "Delete"])
+def test_action_page_fits_any_column_width(crowded, root, action):
     page = crowded.page
-    page.goto(crowded.link(verb, "Sees much").get_attribute("href"))
+    page.goto(crowded.link(action, "Many accounts").get_attribute("href"))
     assert page.evaluate(SQUEEZE, [root, COLUMNS]) == []
 
 
 @pytest.mark.parametrize("root", ROOTS)
-def test_a_dialog_fits_into_any_window_of_the_host(crowded, root):
+def test_dialog_fits_any_window_width(crowded, root):
     page = crowded.page
     page.evaluate("root => document.documentElement.style.fontSize = root", root)
-    crowded.click("Edit scope", "Sees much")
+    crowded.click("Edit scope", "Many accounts")
     for width in range(320, 1401, 60):
         page.set_viewport_size({"width": width, "height": 900})
-        assert not [each for each in overflow(page) if "DIALOG" in each or "panel" in each], width
+        assert not [element for element in overflow(page) if "DIALOG" in element or "panel" in element], width
 
 
-def test_what_is_a_table_in_a_wide_column_is_cards_in_a_narrow_one(crowded):
-    row = crowded.row("Sees much")
+def test_narrow_column_shows_cards(crowded):
+    row = crowded.row("Many accounts")
     for width, display in ((1100, "table-row"), (560, "block")):
         crowded.page.evaluate(SQUEEZE, ["16px", [width]])
         expect(row).to_have_css("display", display)
 
 
-def test_a_host_whose_root_is_large_or_small_gets_the_same_sizes(crowded):
-    crowded.click("Edit scope", "Sees much")
+def test_sizes_do_not_depend_on_root_font_size(crowded):
+    crowded.click("Edit scope", "Many accounts")
     small, usual, large = (crowded.page.evaluate(MEASURES, root) for root in ROOTS)
     assert len(usual) > 100
-    # A browser lays out in 64ths of a pixel: sums of them differ by a few, on either side of a half.
+    # Browsers round to 1/64 of a pixel, so sums can differ a little.
     for other in (small, large):
         assert [name for name, *_ in other] == [name for name, *_ in usual]
         assert [size for _, *size in other] == [pytest.approx(size, abs=0.25) for _, *size in usual]
 
 
-def test_text_is_as_large_as_the_hosts_but_never_tiny(crowded):
+def test_text_size_follows_host_above_14_pixels(crowded):
     page = crowded.page
     for root, size in (("10px", "14px"), ("16px", "16px"), ("20px", "20px")):
         page.evaluate("root => document.documentElement.style.fontSize = root", root)
@@ -310,7 +313,7 @@ def test_text_is_as_large_as_the_hosts_but_never_tiny(crowded):
 
 
 @pytest.mark.parametrize("layout", ["flex", "grid", "inline-block"])
-def test_a_column_that_takes_its_width_from_its_content_is_not_narrower_than_a_phone(crowded, layout):
+def test_content_sized_column_is_at_least_300_pixels(crowded, layout):
     width = """display => {
         document.querySelector(".page").style.cssText = `display: ${display}; place-items: center; max-width: none`;
         return document.querySelector("[data-finta-keys-user]").clientWidth;
@@ -318,7 +321,7 @@ def test_a_column_that_takes_its_width_from_its_content_is_not_narrower_than_a_p
     assert crowded.page.evaluate(width, layout) >= 300
 
 
-def test_the_script_speaks_the_language_of_the_page(page, restricted, settings, tmp_path, monkeypatch):
+def test_scripts_use_page_language(page, restricted, settings, tmp_path, monkeypatch):
     folder = tmp_path / "de" / "LC_MESSAGES"
     folder.mkdir(parents=True)
     texts = {

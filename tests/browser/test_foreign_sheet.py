@@ -1,4 +1,4 @@
-"""API settings in a host whose sheet is Bootstrap: but for what we take over from its body, all looks the same."""
+"""Bootstrap does not change API settings, except for inherited styles of its body."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from finta_keys.testing import make_key
 from tests.browser.pages import PATH, ApiSettings
 
 FOLDER = Path(__file__).parent / "foreign"
-BOOTSTRAP = Path(finders.find("rest_framework/css/bootstrap.min.css"))  # Bootstrap 3, which REST framework brings along
-FONTS = re.compile(r"@font-face\s*{[^}]*}")  # which the Content-Security-Policy would refuse
+BOOTSTRAP = Path(finders.find("rest_framework/css/bootstrap.min.css"))  # Bootstrap 3, from REST framework
+FONTS = re.compile(r"@font-face\s*{[^}]*}")  # blocked by the Content-Security-Policy
 STATES = [(), ("hover",), ("focus", "focus-visible"), ("active",)]
-PRESSED = "a, button, input, label, select, summary"
-# What of ours looks different when a sheet of the host, which is before ours or after it, is there.
+INTERACTIVE = "a, button, input, label, select, summary"
+# Styles of our elements that change with the host's stylesheet, loaded before or after ours.
 DIFFERENCES = """selector => {
     const sheets = ["before", "after"].map(id => document.getElementById(id).sheet);
     const names = [...getComputedStyle(document.body)].filter(name => !name.startsWith("--"));
     const parts = [...document.querySelectorAll(`.finta-keys:is(${selector}), .finta-keys :is(${selector})`)]
-        .flatMap(each => ["", "::before", "::after", "::backdrop"].map(part => [each, part]))
-        .filter(([each, part]) => part !== "::backdrop" || each.localName === "dialog");
-    const looks = () => parts.map(([each, part]) => {
-        const styles = getComputedStyle(each, part);
+        .flatMap(element => ["", "::before", "::after", "::backdrop"].map(part => [element, part]))
+        .filter(([element, part]) => part !== "::backdrop" || element.localName === "dialog");
+    const looks = () => parts.map(([element, part]) => {
+        const styles = getComputedStyle(element, part);
         return styles.content === "none" ? [] : names.map(name => styles.getPropertyValue(name));
     });
     for (const sheet of sheets) sheet.disabled = true;
@@ -35,10 +35,10 @@ DIFFERENCES = """selector => {
         sheet.disabled = false;
         const within = looks();
         sheet.disabled = true;
-        return parts.flatMap(([each, part], index) => names
+        return parts.flatMap(([element, part], index) => names
             .map((name, at) => [name, alone[index][at], within[index][at]])
             .filter(([, before, after]) => before !== after)
-            .map(told => [sheet.ownerNode.id, `${each.tagName}.${each.className}${part}`, ...told].join(" | ")));
+            .map(change => [sheet.ownerNode.id, element.outerHTML.slice(0, 60), part, ...change].join(" | ")));
     });
 }"""
 
@@ -52,7 +52,7 @@ def _host(settings):
 
 @pytest.fixture
 def keys(page, alice, accounts, restricted) -> ApiSettings:
-    """API settings with all that a list can have."""
+    """API settings with keys of every kind."""
     sheet = FONTS.sub("", BOOTSTRAP.read_text())
     page.route("**/bootstrap.min.css", lambda route: route.fulfill(body=sheet, content_type="text/css"))
     page.emulate_media(reduced_motion="reduce")
@@ -101,13 +101,13 @@ def a_secret(keys: ApiSettings) -> None:
 @pytest.mark.parametrize(
     "scene", [the_list, edit_scope_as_a_dialog, edit_scope, create, delete, a_secret, a_form_with_errors]
 )
-def test_bootstrap_changes_no_look_of_ours(keys, scene):
+def test_bootstrap_does_not_change_pages(keys, scene):
     scene(keys)
     forced = Forced(keys.page)
     assert [(state, *forced.differences(state)) for state in STATES] == [(state,) for state in STATES]
 
 
-def test_a_picture_in_a_template_of_the_host_looks_as_its_attributes_say(keys):
+def test_images_of_host_keep_attributes(keys):
     picture = """document.querySelector(".finta-keys").insertAdjacentHTML("beforeend",
         '<svg role="img" width="20" height="10"><path fill="red" d="M0 0h9v9z"/></svg>')"""
     keys.page.evaluate(picture)
@@ -116,7 +116,7 @@ def test_a_picture_in_a_template_of_the_host_looks_as_its_attributes_say(keys):
 
 
 class Forced:
-    """Elements of ours that look as if they were hovered over, in focus or pressed, all at once."""
+    """Forces states such as hover and focus on all our elements at once."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -124,11 +124,11 @@ class Forced:
         for domain in ("DOM", "CSS"):
             self.devtools.send(f"{domain}.enable")
         root = self.devtools.send("DOM.getDocument")["root"]["nodeId"]
-        wanted = {"nodeId": root, "selector": f".finta-keys :is({PRESSED})"}
-        self.nodes = self.devtools.send("DOM.querySelectorAll", wanted)["nodeIds"]
+        query = {"nodeId": root, "selector": f".finta-keys :is({INTERACTIVE})"}
+        self.nodes = self.devtools.send("DOM.querySelectorAll", query)["nodeIds"]
 
     def differences(self, state: tuple[str, ...]) -> list[str]:
         for node in self.nodes if state else ():
             self.devtools.send("CSS.forcePseudoState", {"nodeId": node, "forcedPseudoClasses": list(state)})
-        found: list[str] = self.page.evaluate(DIFFERENCES, PRESSED if state else "*")
-        return found
+        changes: list[str] = self.page.evaluate(DIFFERENCES, INTERACTIVE if state else "*")
+        return changes

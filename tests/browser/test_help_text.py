@@ -1,4 +1,4 @@
-"""The help page, step by step and in its own words, with JavaScript and without; then what the API says of it."""
+"""The steps of the help page, with and without JavaScript, and their effect on the API."""
 
 import re
 
@@ -7,15 +7,15 @@ from playwright.sync_api import expect
 
 from finta_keys.models import ApiKey
 
-EVERYTHING = {"Checking", "Savings", "Cash"}
+ALL_ACCOUNTS = {"Checking", "Savings", "Cash"}
 
 
 @pytest.fixture(autouse=True)
 def _accounts(accounts):
-    """All stories begin with Alice's three accounts."""
+    """Every test starts with Alice's three accounts."""
 
 
-def test_creating_a_key_for_all_accounts(any_settings, api):
+def test_create_key_for_all_accounts(any_settings, api):
     any_settings.click("Create Key")
     any_settings.name.fill("Production")
     any_settings.submit("Create Key")
@@ -23,10 +23,11 @@ def test_creating_a_key_for_all_accounts(any_settings, api):
     any_settings.done()
     any_settings.lists("Production")
     expect(any_settings.row("Production")).to_contain_text("All accounts")
-    assert api.accounts(secret) == EVERYTHING
+    assert api.accounts(secret) == ALL_ACCOUNTS
 
 
-def test_creating_a_key_that_is_restricted(any_settings, api, accounts):
+@pytest.mark.rule("S3")
+def test_create_restricted_key(any_settings, api, accounts):
     any_settings.click("Create Key")
     any_settings.name.fill("Personal scripts")
     any_settings.choose("Savings")
@@ -38,7 +39,8 @@ def test_creating_a_key_that_is_restricted(any_settings, api, accounts):
     assert not api.hides(accounts.savings, secret)
 
 
-def test_creating_a_key_enables_storage_mode_and_says_so_before(any_settings, api, alice):
+@pytest.mark.rule("M2")
+def test_create_announces_and_enables_storage_mode(any_settings, api, alice):
     place = any_settings.click("Create Key")
     expect(place).to_contain_text("Storage Mode")
     any_settings.name.fill("First")
@@ -49,7 +51,7 @@ def test_creating_a_key_enables_storage_mode_and_says_so_before(any_settings, ap
     expect(any_settings.click("Create Key")).not_to_contain_text("Storage Mode")
 
 
-def test_an_error_is_shown_next_to_its_field_and_what_was_typed_stays(any_settings, unrestricted):
+def test_error_is_shown_at_field_and_input_kept(any_settings, unrestricted):
     any_settings.click("Create Key")
     any_settings.name.fill("ALL ACCOUNTS")
     any_settings.choose("Savings")
@@ -60,7 +62,7 @@ def test_an_error_is_shown_next_to_its_field_and_what_was_typed_stays(any_settin
     expect(any_settings.place.get_by_label("Share all accounts")).not_to_be_checked()
 
 
-def test_renaming_a_key(any_settings, api, unrestricted):
+def test_rename_key(any_settings, api, unrestricted):
     any_settings.open().click("Rename", "All accounts")
     any_settings.name.fill("Laptop")
     any_settings.submit("Rename")
@@ -70,7 +72,8 @@ def test_renaming_a_key(any_settings, api, unrestricted):
     assert api.accepts(unrestricted.secret)
 
 
-def test_editing_scope_after_creation(any_settings, api, restricted, accounts):
+@pytest.mark.rule("K4")
+def test_edit_scope_takes_effect_immediately(any_settings, api, restricted, accounts):
     any_settings.open().click("Edit scope", "Restricted")
     any_settings.choose("Savings")
     any_settings.submit("Save")
@@ -80,16 +83,17 @@ def test_editing_scope_after_creation(any_settings, api, restricted, accounts):
     assert api.accounts(restricted.secret) == {"Savings"}
 
 
-def test_toggling_share_all_accounts(any_settings, api, restricted):
+def test_share_all_accounts_can_be_switched_on(any_settings, api, restricted):
     any_settings.open().click("Edit scope", "Restricted")
     any_settings.share_all(True)
     any_settings.submit("Save")
     any_settings.is_list()
-    assert api.accounts(restricted.secret) == EVERYTHING
+    assert api.accounts(restricted.secret) == ALL_ACCOUNTS
     expect(any_settings.row("Restricted")).to_contain_text("All accounts")
 
 
-def test_a_scope_of_nothing_is_refused_with_both_ways_out(any_settings, api, restricted):
+@pytest.mark.rule("S2")
+def test_edit_scope_rejects_empty_selection(any_settings, api, restricted):
     any_settings.open().click("Edit scope", "Restricted")
     any_settings.choose()
     any_settings.submit("Save")
@@ -97,11 +101,12 @@ def test_a_scope_of_nothing_is_refused_with_both_ways_out(any_settings, api, res
     assert api.accounts(restricted.secret) == {"Checking"}
 
 
-def test_rotating_a_key(any_settings, api, restricted, accounts):
+@pytest.mark.rule("K3")
+def test_rotate_key(any_settings, api, restricted, accounts):
     any_settings.open().click("Rotate", "Restricted")
     any_settings.submit("Rotate")
     secret = any_settings.secret()
-    expect(any_settings.place).to_contain_text("before")  # update the applications before closing
+    expect(any_settings.place).to_contain_text("before")
     assert not api.accepts(restricted.secret)
     assert api.accepts(secret)
     any_settings.done()
@@ -110,7 +115,7 @@ def test_rotating_a_key(any_settings, api, restricted, accounts):
     assert api.hides(accounts.savings, secret)
 
 
-def test_deleting_a_key(any_settings, api, restricted):
+def test_delete_key(any_settings, api, restricted):
     any_settings.open().click("Delete", "Restricted")
     any_settings.submit("Delete")
     any_settings.says("Deleted “Restricted”.")
@@ -120,9 +125,9 @@ def test_deleting_a_key(any_settings, api, restricted):
     assert not ApiKey.objects.exists()
 
 
-@pytest.mark.parametrize("verb", ["Rename", "Edit scope", "Rotate", "Delete"])
-def test_cancel_changes_nothing(any_settings, api, restricted, verb):
-    place = any_settings.open().click(verb, "Restricted")
+@pytest.mark.parametrize("action", ["Rename", "Edit scope", "Rotate", "Delete"])
+def test_cancel_changes_nothing(any_settings, api, restricted, action):
+    place = any_settings.open().click(action, "Restricted")
     place.get_by_role("link", name="Cancel").or_(place.get_by_role("button", name="Cancel")).click()
     any_settings.is_list()
     any_settings.lists("Restricted")

@@ -1,4 +1,4 @@
-"""API settings with a keyboard alone."""
+"""API settings without a mouse."""
 
 import re
 
@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from tests.browser.pages import ApiSettings
 
 FOCUSED = "document.activeElement.outerHTML.slice(0, 120)"
-# The body stands for the browser's own buttons, to which Tab leads from the last thing in a dialog.
+# Tab can also leave a dialog for the browser's own buttons: the active element is the body then.
 IN_DIALOG = (
     "[document.querySelector('dialog[open]'), document.body].includes(document.activeElement.closest('dialog, body'))"
 )
@@ -25,10 +25,10 @@ class Keyboard:
     def type(self, text):
         self.page.keyboard.type(text)
 
-    def tab_to(self, target, *, key="Tab", most=60):
-        """Press Tab until the focus is on ``target``."""
-        for _ in range(most):
-            if target.evaluate("each => each === document.activeElement"):
+    def tab_to(self, target, *, key="Tab", limit=60):
+        """Press Tab until ``target`` has the focus."""
+        for _ in range(limit):
+            if target.evaluate("element => element === document.activeElement"):
                 return
             self.press(key)
         raise AssertionError(f"Tab does not reach {target}; it is at {self.page.evaluate(FOCUSED)}")
@@ -39,7 +39,7 @@ def keyboard(page):
     return Keyboard(page)
 
 
-def test_create_copy_and_close(api_settings, keyboard, accounts, api, page):
+def test_create_copy_and_close_by_keyboard(api_settings, keyboard, accounts, api, page):
     keyboard.tab_to(api_settings.link("Create Key"))
     keyboard.press("Enter")
     expect(api_settings.name).to_be_focused()
@@ -62,7 +62,7 @@ def test_create_copy_and_close(api_settings, keyboard, accounts, api, page):
     assert api.accounts(secret) == {"Savings"}
 
 
-def test_enter_in_the_name_field_creates_the_key(api_settings, keyboard, accounts, api):
+def test_enter_in_name_field_creates_key(api_settings, keyboard, accounts, api):
     api_settings.click("Create Key")
     keyboard.type("Entered")
     keyboard.press("Enter")
@@ -86,26 +86,26 @@ def test_edit_scope_with_tab_and_space(api_settings, keyboard, restricted, api):
     assert api.accounts(restricted.secret) == {"Cash"}
 
 
-@pytest.mark.parametrize("verb", ["Create Key", "Rename", "Edit scope", "Rotate", "Delete"])
-def test_focus_goes_into_the_dialog_and_escape_brings_it_back(api_settings, keyboard, restricted, page, verb):
-    name = "" if verb == "Create Key" else "Restricted"
+@pytest.mark.parametrize("action", ["Create Key", "Rename", "Edit scope", "Rotate", "Delete"])
+def test_dialog_takes_focus_and_escape_returns_it(api_settings, keyboard, restricted, page, action):
+    name = "" if action == "Create Key" else "Restricted"
     api_settings.open()
-    keyboard.tab_to(api_settings.link(verb, name))
+    keyboard.tab_to(api_settings.link(action, name))
     keyboard.press("Enter")
-    expect(api_settings.dialog).to_have_accessible_name(re.compile(verb))
+    expect(api_settings.dialog).to_have_accessible_name(re.compile(action))
     assert page.evaluate(IN_DIALOG)
     for _ in range(15):
         keyboard.press("Tab")
         assert page.evaluate(IN_DIALOG), "The focus leaves the dialog"
     keyboard.press("Escape")
     api_settings.is_list()
-    expect(api_settings.link(verb, name)).to_be_focused()
+    expect(api_settings.link(action, name)).to_be_focused()
 
 
-@pytest.mark.parametrize("verb", ["Rotate", "Delete"])
-def test_what_cannot_be_undone_does_not_have_the_focus_at_first(api_settings, restricted, verb):
-    api_settings.open().click(verb, "Restricted")
-    expect(api_settings.place.get_by_role("button", name=verb)).not_to_be_focused()
+@pytest.mark.parametrize("action", ["Rotate", "Delete"])
+def test_dangerous_button_has_no_initial_focus(api_settings, restricted, action):
+    api_settings.open().click(action, "Restricted")
+    expect(api_settings.place.get_by_role("button", name=action)).not_to_be_focused()
 
 
 def test_rotate_and_delete_by_keyboard(api_settings, keyboard, restricted, api):
@@ -125,7 +125,7 @@ def test_rotate_and_delete_by_keyboard(api_settings, keyboard, restricted, api):
     assert not api.accepts(secret)
 
 
-def test_the_first_tab_offers_to_skip_to_the_content(any_settings):
+def test_first_tab_offers_skip_link(any_settings):
     page = any_settings.page
     page.keyboard.press("Tab")
     skip = page.get_by_role("link", name="Skip to content")
@@ -135,7 +135,7 @@ def test_the_first_tab_offers_to_skip_to_the_content(any_settings):
     expect(page.get_by_role("main")).to_be_focused()
 
 
-def test_an_error_has_the_focus_at_its_field(any_settings: ApiSettings, unrestricted):
+def test_invalid_field_gets_focus(any_settings: ApiSettings, unrestricted):
     any_settings.click("Create Key")
     any_settings.name.fill("All accounts")
     any_settings.submit("Create Key")

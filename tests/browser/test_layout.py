@@ -1,4 +1,4 @@
-"""Nothing overflows, nothing shifts, and the page is light."""
+"""Overflow, layout shifts, page weight, forced colors and reduced motion."""
 
 import pytest
 from playwright.sync_api import expect
@@ -9,74 +9,75 @@ from tests.browser.scenes import SCENES
 
 PHONE = {"width": 320, "height": 700}
 ZOOMED = {"width": 640, "height": 400}  # a window of 1280 by 800 at 200 %
-MOST_BYTES = 40_000
+MAX_BYTES = 40_000
 
 PLACES = """() => Object.fromEntries([...document.querySelectorAll("body > :not(:has(dialog)), main > *, main tr")]
-    .map((each, i) => [i, JSON.stringify(each.getBoundingClientRect())]))"""
-# Of the focused element: whether something is drawn around it.
-RING = """() => {
+    .map((element, i) => [i, JSON.stringify(element.getBoundingClientRect())]))"""
+# True if the focused element has a visible outline.
+HAS_OUTLINE = """() => {
     const style = getComputedStyle(document.activeElement);
     return style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2;
 }"""
-MOVING = """() => [...document.querySelectorAll("*")].filter(each => {
-    const { transitionDuration, animationName } = getComputedStyle(each);
+MOVING = """() => [...document.querySelectorAll("*")].filter(element => {
+    const { transitionDuration, animationName } = getComputedStyle(element);
     return animationName !== "none" || transitionDuration.split(", ").some(time => parseFloat(time) > 0.01);
-}).map(each => each.tagName + "." + each.className)"""
+}).map(element => element.tagName + "." + element.className)"""
 
 
 @pytest.mark.parametrize("scene", SCENES, indirect=True)
-def test_nothing_overflows_on_a_phone_or_at_200_percent(scene):
+def test_pages_fit_phone_and_200_percent_zoom(scene):
     for size in (PHONE, ZOOMED):
         scene.set_viewport_size(size)
         assert not overflow(scene), size
 
 
 @pytest.mark.parametrize("count", [3, 40])
-@pytest.mark.parametrize("verb", ["Create Key", "Rotate"])
-def test_opening_a_dialog_shifts_nothing(api_settings, alice, accounts, count, verb):
+@pytest.mark.parametrize("action", ["Create Key", "Rotate"])
+def test_opening_dialog_shifts_no_content(api_settings, alice, accounts, count, action):
     for number in range(count):
         make_key(alice, f"Key {number}")
     page = api_settings.open().page
     page.evaluate(
         """() => {
             window.shifts = [];
-            const observer = new PerformanceObserver(list => shifts.push(...list.getEntries().map(each => each.value)));
+            const record = list => shifts.push(...list.getEntries().map(entry => entry.value));
+            const observer = new PerformanceObserver(record);
             observer.observe({ type: "layout-shift", buffered: false });
         }"""
     )
     before = page.evaluate(PLACES)
-    api_settings.click(verb, "" if verb == "Create Key" else "Key 0")
+    api_settings.click(action, "" if action == "Create Key" else "Key 0")
     expect(api_settings.dialog).to_be_visible()
-    if verb == "Create Key":
+    if action == "Create Key":
         assert page.evaluate(PLACES) == before
     page.wait_for_timeout(200)
     assert page.evaluate("shifts") == []
 
 
-def test_api_settings_with_three_keys_weighs_less_than_40_kilobytes(page, alice, accounts):
+def test_list_weighs_less_than_40_kilobytes(page, alice, accounts):
     for name in ("Production", "Laptop", "Spreadsheet"):
         make_key(alice, name, [accounts.checking, accounts.savings])
     sizes = {}
-    page.on("response", lambda answer: sizes.update({answer.url: len(answer.body())}))
+    page.on("response", lambda response: sizes.update({response.url: len(response.body())}))
     page.goto("/settings/api", wait_until="networkidle")
     assert len(sizes) >= 3
-    assert sum(sizes.values()) < MOST_BYTES, sizes
+    assert sum(sizes.values()) < MAX_BYTES, sizes
 
 
-def test_focus_can_be_seen_in_forced_colours(api_settings, restricted):
+def test_focus_is_visible_in_forced_colors(api_settings, restricted):
     page = api_settings.page
     page.emulate_media(forced_colors="active")
     api_settings.open()
     for _ in range(12):
         page.keyboard.press("Tab")
-        assert page.evaluate(RING), page.evaluate("document.activeElement.outerHTML")
+        assert page.evaluate(HAS_OUTLINE), page.evaluate("document.activeElement.outerHTML")
     api_settings.click("Edit scope", "Restricted")
     for _ in range(6):
         page.keyboard.press("Tab")
-        assert page.evaluate(RING), page.evaluate("document.activeElement.outerHTML")
+        assert page.evaluate(HAS_OUTLINE), page.evaluate("document.activeElement.outerHTML")
 
 
-def test_the_switch_and_its_state_can_be_seen_in_forced_colours(api_settings, accounts):
+def test_switch_state_is_visible_in_forced_colors(api_settings, accounts):
     page = api_settings.page
     page.emulate_media(forced_colors="active")
     switch = api_settings.click("Create Key").get_by_role("switch")
@@ -85,7 +86,7 @@ def test_the_switch_and_its_state_can_be_seen_in_forced_colours(api_settings, ac
     assert switch.screenshot() != on
 
 
-def test_nothing_moves_where_less_motion_is_wanted(api_settings, restricted):
+def test_reduced_motion_disables_animations(api_settings, restricted):
     page = api_settings.page
     page.emulate_media(reduced_motion="reduce")
     api_settings.open().click("Edit scope", "Restricted")

@@ -18,9 +18,9 @@ COUNT = 200
 
 @pytest.fixture
 def many(any_settings, alice, accounts):
-    """200 keys: Key 0 sees a travel card; Key 7 and Key 8 were used yesterday and 91 days ago, the others never."""
+    """200 keys. Key 0 can access a travel card. Key 7 was used yesterday, Key 8 91 days ago, the others never."""
     travel = AccountFactory(owner=alice, institution_name="Second Bank", name="Travel card")
-    Account.objects.update(mask="")  # no digits that a search for a number could find
+    Account.objects.update(mask="")  # no digits that a search could match
     with transaction.atomic():  # one commit, for speed
         for number in range(COUNT):
             make_key(alice, f"Key {number}", [travel] if number == 0 else [accounts.checking])
@@ -29,14 +29,14 @@ def many(any_settings, alice, accounts):
     return any_settings.open()
 
 
-def search(tab, words="", sort="Newest first"):
-    tab.page.get_by_label("Search keys").fill(words)
+def search(tab, text="", sort="Newest first"):
+    tab.page.get_by_label("Search keys").fill(text)
     tab.page.get_by_label("Sort by").select_option(sort)
     with tab.page.expect_navigation(url=re.compile(r"\?q=")):
         tab.page.get_by_role("button", name="Show").click()
 
 
-def test_two_hundred_keys_are_all_there_newest_first(many):
+def test_list_shows_200_keys_newest_first(many):
     assert len(many.names) == COUNT
     assert many.names[0] == f"Key {COUNT - 1}"
 
@@ -51,7 +51,7 @@ def test_search_by_account(many):
     many.lists("Key 0")
 
 
-def test_a_search_that_finds_nothing_says_so_and_leads_back(many):
+def test_empty_search_result_links_to_all_keys(many):
     search(many, "no such key")
     many.lists()
     with many.page.expect_navigation():
@@ -69,13 +69,13 @@ def test_sort_by_name(many):
     assert many.names[:2] == ["Key 0", "Key 1"]
 
 
-def test_keys_unused_for_long_and_never_used_say_so(many):
+def test_unused_keys_are_tagged(many):
     expect(many.row("Key 7 finta_")).not_to_contain_text("nused")
     expect(many.row("Key 8 finta_")).to_contain_text("Unused for 90 days")
     expect(many.row("Key 9 finta_")).to_contain_text("Never used")
 
 
-def test_a_time_tells_the_exact_one(many):
+def test_time_has_exact_title(many):
     used_at = ApiKey.objects.get(name="Key 8").last_used_at
     moment = many.row("Key 8 finta_").locator("time").last
     expect(moment).to_have_attribute("title", f"{used_at:%-d %B %Y, %H:%M} UTC")
@@ -84,7 +84,7 @@ def test_a_time_tells_the_exact_one(many):
     )
 
 
-def test_after_a_change_the_search_is_still_there(many):
+def test_search_survives_rename(many):
     search(many, "travel")
     many.click("Rename", "Key 0")
     many.name.fill("Holidays")
@@ -94,7 +94,7 @@ def test_after_a_change_the_search_is_still_there(many):
     expect(many.page.get_by_label("Search keys")).to_have_value("travel")
 
 
-def test_a_few_keys_have_no_search(any_settings, alice):
+def test_search_is_hidden_for_few_keys(any_settings, alice):
     for number in range(5):
         make_key(alice, f"Key {number}")
     expect(any_settings.open().page.get_by_label("Search keys")).to_have_count(0)
@@ -102,6 +102,6 @@ def test_a_few_keys_have_no_search(any_settings, alice):
     expect(any_settings.open().page.get_by_label("Search keys")).to_have_count(1)
 
 
-def test_no_keys_explains_what_a_key_is_and_offers_one(any_settings):
+def test_empty_list_offers_create_key(any_settings):
     expect(any_settings.page.get_by_role("main")).to_contain_text("You have no keys yet")
     expect(any_settings.link("Create Key")).to_be_visible()

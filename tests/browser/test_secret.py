@@ -1,4 +1,4 @@
-"""The secret is shown once: it can be copied, and after that it is nowhere."""
+"""The secret is shown once, can be copied, and is gone afterwards."""
 
 import contextlib
 from time import sleep
@@ -9,15 +9,15 @@ from playwright.sync_api import Error, expect
 from finta_keys.testing import make_key
 from tests.browser.pages import PATH, ApiSettings
 
-# Everything that a page could keep something in.
-KEPT = """() => JSON.stringify([location.href, history.state, document.cookie, { ...localStorage },
+# Everything that could hold a secret after the dialog has closed.
+STORED = """() => JSON.stringify([location.href, history.state, document.cookie, { ...localStorage },
     { ...sessionStorage }, document.title, window.name, document.documentElement.outerHTML,
-    [...document.querySelectorAll("input, textarea")].map(each => each.value)])"""
+    [...document.querySelectorAll("input, textarea")].map(input => input.value)])"""
 
 
 @pytest.fixture
 def shown(api_settings, accounts):
-    """API settings with the secret of a new key in the dialog."""
+    """API settings with the secret of a new key in a dialog."""
     api_settings.click("Create Key")
     api_settings.name.fill("Production")
     api_settings.submit("Create Key")
@@ -25,11 +25,12 @@ def shown(api_settings, accounts):
     return api_settings
 
 
-def test_a_script_that_keeps_pages_is_told_to_leave_the_dialogs_out(shown):
+@pytest.mark.rule("K2")
+def test_turbo_keeps_no_copy_of_dialog(shown):
     secret = shown.secret()
     assert shown.page.locator("dialog").locator("xpath=ancestor::*[@data-turbo='false']").count()
-    shown.page.evaluate("document.querySelectorAll('[data-turbo-temporary]').forEach(each => each.remove())")
-    assert secret not in shown.page.evaluate(KEPT)
+    shown.page.evaluate("document.querySelectorAll('[data-turbo-temporary]').forEach(element => element.remove())")
+    assert secret not in shown.page.evaluate(STORED)
 
 
 def clipboard(tab):
@@ -38,7 +39,7 @@ def clipboard(tab):
 
 @pytest.mark.parametrize("path", [None, f"{PATH}/keys/new"], ids=["dialog", "page"])
 @pytest.mark.parametrize(
-    ("what", "line"),
+    ("label", "line"),
     [
         ("the secret", "{secret}"),
         ("the curl line", 'curl -H "Authorization: Bearer {secret}" {site}/v2/accounts'),
@@ -46,23 +47,23 @@ def clipboard(tab):
     ],
     ids=["secret", "curl", "env"],
 )
-def test_copy_puts_it_into_the_clipboard_and_says_so(page, accounts, base_url, path, what, line):
+def test_copy_writes_clipboard_and_confirms(page, accounts, base_url, path, label, line):
     tab = ApiSettings(page, scripting=path is None).open()
     tab.click("Create Key") if path is None else page.goto(path)
     tab.name.fill("Production")
     tab.submit("Create Key")
     secret = tab.secret()
-    tab.copy(what)
+    tab.copy(label)
     expect(page.get_by_role("status").filter(has_text="Copied")).to_have_count(1)
     assert clipboard(tab) == line.format(secret=secret, site=base_url)
 
 
-def test_a_click_selects_the_whole_secret(shown):
+def test_click_selects_secret(shown):
     shown.place.locator(".finta-secret").click()
     assert shown.page.evaluate("getSelection().toString().trim()") == shown.secret()
 
 
-def test_on_a_page_of_its_own_copy_has_the_focus_however_late_the_script_comes(page, accounts):
+def test_copy_button_gets_focus_when_scripts_load_late(page, accounts):
     tab = ApiSettings(page, scripting=False)
     page.goto(f"{PATH}/keys/new")
     tab.name.fill("Production")
@@ -72,54 +73,54 @@ def test_on_a_page_of_its_own_copy_has_the_focus_however_late_the_script_comes(p
     expect(page.get_by_role("button", name="Copy the secret")).to_be_focused()
 
 
-@pytest.mark.parametrize("way", ["Done", "Escape", "Close"])
-def test_closing_asks_once_if_nothing_was_copied(shown, way):
-    close(shown, way)
+@pytest.mark.parametrize("close_by", ["Done", "Escape", "Close"])
+def test_closing_without_copy_asks_first(shown, close_by):
+    close(shown, close_by)
     expect(shown.place.get_by_role("alert")).to_contain_text("You won’t see it again")
     shown.place.get_by_role("link", name="Close without copying").click()
     shown.is_list()
 
 
-@pytest.mark.parametrize("way", ["Done", "Escape", "Close"])
-def test_closing_a_second_time_closes(shown, way):
-    close(shown, way)
+@pytest.mark.parametrize("close_by", ["Done", "Escape", "Close"])
+def test_second_attempt_closes(shown, close_by):
+    close(shown, close_by)
     expect(shown.place.get_by_role("alert")).to_be_visible()
-    close(shown, way)
+    close(shown, close_by)
     shown.is_list()
 
 
-@pytest.mark.parametrize("way", ["Done", "Escape", "Close"])
-@pytest.mark.parametrize("what", ["the secret", "the curl line", "the .env line"])
-def test_closing_does_not_ask_after_a_copy(shown, way, what):
-    shown.copy(what)
-    close(shown, way)
+@pytest.mark.parametrize("close_by", ["Done", "Escape", "Close"])
+@pytest.mark.parametrize("label", ["the secret", "the curl line", "the .env line"])
+def test_closing_after_copy_does_not_ask(shown, close_by, label):
+    shown.copy(label)
+    close(shown, close_by)
     shown.is_list()
 
 
-def test_closing_does_not_ask_after_a_copy_with_the_keyboard(shown):
+def test_closing_after_keyboard_copy_does_not_ask(shown):
     shown.place.locator(".finta-secret").click()
     shown.page.keyboard.press("Control+c")
     close(shown, "Done")
     shown.is_list()
 
 
-def close(tab, way):
-    if way == "Escape":
+def close(tab, close_by):
+    if close_by == "Escape":
         tab.page.keyboard.press("Escape")
-    elif way == "Close":
+    elif close_by == "Close":
         tab.place.get_by_role("button", name="Close", exact=True).click()
     else:
         tab.done_button.click()
 
 
-@pytest.mark.parametrize("verb", ["Create Key", "Rotate"])
-def test_the_page_asks_once_too_where_there_is_no_dialog(page, alice, verb):
+@pytest.mark.parametrize("action", ["Create Key", "Rotate"])
+def test_page_without_dialog_asks_too(page, alice, action):
     key, _ = make_key(alice)
     tab = ApiSettings(page, scripting=False)
-    page.goto(f"{PATH}/keys/new" if verb == "Create Key" else f"{PATH}/keys/{key.pk}/rotate")
-    if verb == "Create Key":
+    page.goto(f"{PATH}/keys/new" if action == "Create Key" else f"{PATH}/keys/{key.pk}/rotate")
+    if action == "Create Key":
         tab.name.fill("Laptop")
-    tab.submit(verb)
+    tab.submit(action)
     tab.secret()
     tab.done_button.click()
     expect(page.get_by_role("alert")).to_contain_text("You won’t see it again")
@@ -127,32 +128,35 @@ def test_the_page_asks_once_too_where_there_is_no_dialog(page, alice, verb):
     tab.is_list()
 
 
-@pytest.mark.parametrize("verb", ["Create Key", "Rotate"])
-def test_after_closing_the_secret_is_nowhere(any_settings, accounts, alice, verb):
+@pytest.mark.rule("K2")
+@pytest.mark.parametrize("action", ["Create Key", "Rotate"])
+def test_closed_dialog_leaves_no_secret(any_settings, accounts, alice, action):
     make_key(alice, "Production")
-    any_settings.open().click(verb, "" if verb == "Create Key" else "Production")
-    if verb == "Create Key":
+    any_settings.open().click(action, "" if action == "Create Key" else "Production")
+    if action == "Create Key":
         any_settings.name.fill("Laptop")
-    any_settings.submit(verb)
+    any_settings.submit(action)
     secret = any_settings.secret()
     assert secret not in any_settings.page.url
     any_settings.done()
     expect(any_settings.row("Production")).to_have_count(1)
     assert secret not in repr(any_settings.page.context.cookies())
-    assert secret not in (any_settings.page.evaluate(KEPT) if any_settings.scripting else any_settings.page.content())
+    assert secret not in (any_settings.page.evaluate(STORED) if any_settings.scripting else any_settings.page.content())
 
 
-def test_after_a_reload_the_secret_is_not_there(shown):
+@pytest.mark.rule("K2")
+def test_reload_shows_no_secret(shown):
     secret = shown.secret()
-    shown.page.on("dialog", lambda question: question.accept())  # It asks before the page is left, too.
+    shown.page.on("dialog", lambda question: question.accept())  # the browser asks before leaving
     shown.page.reload()
     shown.is_list()
-    assert secret not in shown.page.evaluate(KEPT)
+    assert secret not in shown.page.evaluate(STORED)
 
 
-def test_the_back_button_does_not_show_it_again(any_settings, accounts, expected):
+@pytest.mark.rule("K2")
+def test_back_button_shows_no_secret(any_settings, accounts, expected):
     if not any_settings.scripting:
-        expected("ERR_CACHE_MISS")  # The browser kept no answer to show, and does not send a form again unasked.
+        expected("ERR_CACHE_MISS")  # the browser does not send the form again
     any_settings.click("Create Key")
     any_settings.name.fill("Production")
     any_settings.submit("Create Key")
@@ -163,7 +167,8 @@ def test_the_back_button_does_not_show_it_again(any_settings, accounts, expected
     expect(any_settings.page.locator("body")).not_to_contain_text(secret)
 
 
-@pytest.mark.parametrize("verb", ["Rename", "Edit scope", "Delete"])
-def test_no_other_answer_shows_a_secret(any_settings, restricted, verb):
-    any_settings.open().click(verb, "Restricted")
+@pytest.mark.rule("K2")
+@pytest.mark.parametrize("action", ["Rename", "Edit scope", "Delete"])
+def test_other_pages_show_no_secret(any_settings, restricted, action):
+    any_settings.open().click(action, "Restricted")
     assert restricted.secret not in any_settings.page.content()

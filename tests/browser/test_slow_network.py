@@ -1,4 +1,4 @@
-"""What a slow network, a second person and a hurried hand can still do."""
+"""Late responses, another user in another tab, and impatient users."""
 
 import pytest
 from django.contrib.sessions.models import Session
@@ -10,23 +10,23 @@ from tests.browser.conftest import session_cookie
 from tests.browser.pages import PATH, ApiSettings
 from tests.factories import PASSWORD
 
-SETTLED = 800  # ms
+SETTLE_MS = 800
 
 
 @pytest.fixture
 def held(page):
-    """Hold the requests of a method to addresses that match, until they are let go."""
+    """Return a function that holds requests until the test continues them."""
 
     def hold(pattern, method="GET"):
         waiting = {}
 
-        def keep(route):
+        def hold_route(route):
             if route.request.method == method:
                 waiting[route.request.url.partition("/keys/")[2].partition("/")[0]] = route
             else:
                 route.fallback()
 
-        page.route(pattern, keep)
+        page.route(pattern, hold_route)
         return waiting
 
     return hold
@@ -42,7 +42,7 @@ def first(waiting):
 
 
 def settle(page):
-    page.wait_for_timeout(SETTLED)
+    page.wait_for_timeout(SETTLE_MS)
 
 
 def show_secret(tab, name="Fresh"):
@@ -52,21 +52,21 @@ def show_secret(tab, name="Fresh"):
     return tab.secret()
 
 
-def test_a_form_is_sent_to_the_key_that_it_names_whichever_dialog_answers_last(api_settings, three, held):
+def test_form_changes_key_named_in_dialog(api_settings, three, held):
     api_settings.open()
     waiting = held("**/delete")
     for name in ("A", "B"):
         api_settings.link("Delete", name).click()
     settle(api_settings.page)
-    for name in ("B", "A"):  # A was clicked first, and answers last
+    for name in ("B", "A"):  # A was clicked first and arrives last
         waiting[str(three[name][0].pk)].continue_()
         settle(api_settings.page)
-    named = (
+    name = (
         api_settings.dialog.get_by_role("heading", level=1).inner_text().strip("?").removeprefix("Delete ").strip("“”")
     )
     api_settings.submit("Delete")
     api_settings.says("Deleted")
-    assert not ApiKey.objects.filter(name=named).exists()
+    assert not ApiKey.objects.filter(name=name).exists()
     assert ApiKey.objects.count() == 2
 
 
@@ -80,7 +80,7 @@ def test_delete_never_rotates(api_settings, three, held):
     assert not ApiKey.objects.filter(rotation__gt=0).exists()
 
 
-def test_a_dialog_that_answers_late_does_not_replace_a_secret(api_settings, three, held):
+def test_late_dialog_does_not_replace_secret(api_settings, three, held):
     api_settings.open()
     waiting = held("**/rename")
     api_settings.link("Rename", "A").click()
@@ -90,7 +90,7 @@ def test_a_dialog_that_answers_late_does_not_replace_a_secret(api_settings, thre
     assert api_settings.secret() == secret
 
 
-def test_a_list_that_answers_late_does_not_close_the_dialog_over_it(api_settings, three, held):
+def test_late_list_does_not_close_dialog(api_settings, three, held):
     api_settings.open()
     show_secret(api_settings)
     waiting = held(f"**{PATH}")
@@ -102,7 +102,7 @@ def test_a_list_that_answers_late_does_not_close_the_dialog_over_it(api_settings
     assert api_settings.secret() == secret
 
 
-def test_a_dialog_that_was_closed_does_not_open_again(api_settings, three, held):
+def test_closed_dialog_does_not_reopen(api_settings, three, held):
     api_settings.open().click("Delete", "C")
     waiting = held("**/rotate")
     api_settings.dialog.get_by_role("link", name="rotate the key").click()
@@ -113,19 +113,17 @@ def test_a_dialog_that_was_closed_does_not_open_again(api_settings, three, held)
     api_settings.is_list()
 
 
-def test_no_dialog_shows_the_accounts_of_the_person_who_signed_in_in_another_tab(
-    api_settings, three, bob, bobs_account, base_url
-):
+def test_dialog_never_shows_another_users_accounts(api_settings, three, bob, bobs_account, base_url):
     api_settings.open()
     api_settings.page.context.add_cookies([{**session_cookie(bob), "url": base_url}])
     api_settings.link("Create Key").click()
     settle(api_settings.page)
-    shown = api_settings.page.locator(".finta-email").inner_text()
-    assert (api_settings.dialog.count(), shown) != (1, "alice@example.com")
+    email = api_settings.page.locator(".finta-email").inner_text()
+    assert (api_settings.dialog.count(), email) != (1, "alice@example.com")
 
 
-# Nothing is evaluated between the Escapes: that would count as the person's doing, and let the browser ask again.
-def test_escape_while_a_form_is_on_its_way_does_not_use_up_the_question(api_settings, three, held):
+# No evaluate() between the Escapes: it counts as user activation, which resets the browser's own check.
+def test_escape_while_sending_keeps_copy_question(api_settings, three, held):
     api_settings.open().click("Rotate", "A")
     waiting = held("**/rotate", "POST")
     api_settings.submit("Rotate")
@@ -133,13 +131,13 @@ def test_escape_while_a_form_is_on_its_way_does_not_use_up_the_question(api_sett
     api_settings.page.keyboard.press("Escape")
     settle(api_settings.page)
     first(waiting).continue_()
-    api_settings.page.wait_for_timeout(2 * SETTLED)
+    api_settings.page.wait_for_timeout(2 * SETTLE_MS)
     api_settings.page.keyboard.press("Escape")
     settle(api_settings.page)
     expect(api_settings.dialog.get_by_role("alert")).to_contain_text("You haven’t copied")
 
 
-def test_two_escapes_do_not_close_what_is_on_its_way(api_settings, three, held):
+def test_escape_does_not_close_while_sending(api_settings, three, held):
     api_settings.open().click("Rotate", "A")
     held("**/rotate", "POST")
     api_settings.submit("Rotate")
@@ -150,15 +148,15 @@ def test_two_escapes_do_not_close_what_is_on_its_way(api_settings, three, held):
     expect(api_settings.dialog).to_be_visible()
 
 
-def test_the_focus_stays_in_the_dialog_while_a_form_is_on_its_way(api_settings, three, held):
+def test_focus_stays_in_dialog_while_sending(api_settings, three, held):
     api_settings.open().click("Rotate", "A")
     held("**/rotate", "POST")
     api_settings.submit("Rotate")
     settle(api_settings.page)
-    assert api_settings.dialog.evaluate("each => each.contains(document.activeElement)")
+    assert api_settings.dialog.evaluate("element => element.contains(document.activeElement)")
 
 
-def test_closing_after_no_answer_shows_the_list_as_it_is(api_settings, accounts, expected):
+def test_closing_after_lost_response_refreshes_list(api_settings, accounts, expected):
     expected("ERR_CONNECTION_RESET")
     api_settings.click("Create Key")
     api_settings.name.fill("Lost")
@@ -174,7 +172,7 @@ def test_closing_after_no_answer_shows_the_list_as_it_is(api_settings, accounts,
     expect(api_settings.row("Lost")).to_be_visible()
 
 
-def test_after_copying_nothing_says_that_it_was_not_copied(api_settings, accounts):
+def test_copy_hides_copy_question(api_settings, accounts):
     show_secret(api_settings)
     api_settings.done_button.click()
     expect(api_settings.dialog.get_by_role("alert")).to_be_visible()
@@ -182,7 +180,7 @@ def test_after_copying_nothing_says_that_it_was_not_copied(api_settings, account
     expect(api_settings.dialog.get_by_text("You haven’t copied")).to_be_hidden()
 
 
-def test_an_expired_session_at_switch_on_leads_back_to_data_settings(any_settings, alice):
+def test_expired_session_returns_to_data_settings(any_settings, alice):
     page = any_settings.page
     page.goto("/settings/data")
     Session.objects.all().delete()
@@ -193,37 +191,37 @@ def test_an_expired_session_at_switch_on_leads_back_to_data_settings(any_setting
     expect(page.get_by_role("heading", name="Data settings", level=1)).to_be_visible()
 
 
-def test_a_page_whose_form_was_stopped_on_its_way_can_send_it_again(page, alice, accounts):
+def test_stopped_form_can_be_sent_again(page, alice, accounts):
     page.goto(f"{PATH}/keys/new")
     page.get_by_role("textbox", name="Name").fill("Stopped")
-    page.route("**/new", lambda route: route.abort("aborted"), times=1)  # as the Stop button does
+    page.route("**/new", lambda route: route.abort("aborted"), times=1)  # like the Stop button
     button = page.get_by_role("button", name="Create Key")
     button.click(no_wait_after=True)
     settle(page)
     expect(button).to_be_enabled()
 
 
-def test_an_error_of_the_whole_form_is_announced(api_settings, accounts):
+def test_form_error_is_announced(api_settings, accounts):
     api_settings.click("Create Key")
     api_settings.name.fill("Old form")
-    api_settings.page.locator("[name=nonce]").evaluate("each => { each.value = 'out of date' }")
+    api_settings.page.locator("[name=nonce]").evaluate("input => { input.value = 'out of date' }")
     api_settings.submit("Create Key")
     expect(api_settings.dialog.get_by_text("expired after an hour")).to_be_visible()
     expect(api_settings.dialog.get_by_role("alert")).to_contain_text("expired after an hour")
 
 
-def test_the_error_of_one_who_has_no_accounts_is_announced(api_settings):
+def test_error_without_accounts_is_announced(api_settings):
     api_settings.click("Create Key")
     api_settings.name.fill("None to choose")
     api_settings.share_all(False)
     api_settings.submit("Create Key")
     error = api_settings.dialog.get_by_text("Choose at least one account")
     expect(error).to_be_visible()
-    described = "each => document.activeElement.getAttribute('aria-describedby')?.includes(each.closest('ul').id)"
+    described = "error => document.activeElement.getAttribute('aria-describedby')?.includes(error.closest('ul').id)"
     assert api_settings.dialog.get_by_role("alert").count() or error.evaluate(described)
 
 
-def test_back_to_api_settings_leads_there_from_accounts_too(page, three, expected):
+def test_back_link_works_on_accounts_page(page, three, expected):
     expected(404)
     page.goto("/accounts")
     three["A"][0].delete()
@@ -232,14 +230,14 @@ def test_back_to_api_settings_leads_there_from_accounts_too(page, three, expecte
     expect(page.get_by_role("heading", name="API settings", level=1)).to_be_visible()
 
 
-def test_a_sort_that_there_is_not_is_left_out(page, alice):
+def test_unknown_sort_order_shows_no_error(page, alice):
     for number in range(6):
         make_key(alice, f"Key {number}")
     page.goto(f"{PATH}?sort=size")
     expect(page.get_by_text("Select a valid choice")).to_have_count(0)
 
 
-def test_all_and_none_are_named_after_their_group(page, alice, accounts):
+def test_group_buttons_are_named_after_group(page, alice, accounts):
     alice.accounts.update(institution_name="")
     tab = ApiSettings(page).open()
     tab.click("Create Key")

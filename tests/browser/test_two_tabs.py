@@ -1,4 +1,4 @@
-"""Two tabs of one person: what one does is told to the other."""
+"""One user with two tabs: each notices what happened in the other."""
 
 import pytest
 from playwright.sync_api import expect
@@ -15,7 +15,8 @@ def two_tabs(any_settings, restricted):
     ).open()
 
 
-def test_rotate_in_both_leaves_one_secret_and_tells_when(two_tabs, api, restricted, expected):
+@pytest.mark.rule("K5")
+def test_second_rotate_shows_when_first_happened(two_tabs, api, restricted, expected):
     expected(409)
     first, second = two_tabs
     for tab in two_tabs:
@@ -31,7 +32,8 @@ def test_rotate_in_both_leaves_one_secret_and_tells_when(two_tabs, api, restrict
     assert not api.accepts(restricted.secret)
 
 
-def test_the_tab_that_was_too_late_leads_to_rotate_anew(two_tabs, api, expected):
+@pytest.mark.rule("K5")
+def test_stale_tab_offers_rotate_again(two_tabs, api, expected):
     expected(409)
     first, second = two_tabs
     for tab in two_tabs:
@@ -46,7 +48,8 @@ def test_the_tab_that_was_too_late_leads_to_rotate_anew(two_tabs, api, expected)
     assert not api.accepts(lost)
 
 
-def test_delete_of_a_key_rotated_meanwhile_deletes_nothing(two_tabs, api, expected):
+@pytest.mark.rule("K5")
+def test_delete_after_rotate_deletes_nothing(two_tabs, api, expected):
     expected(409)
     first, second = two_tabs
     second.click("Delete", "Restricted")
@@ -58,7 +61,8 @@ def test_delete_of_a_key_rotated_meanwhile_deletes_nothing(two_tabs, api, expect
     assert api.accepts(secret)
 
 
-def test_rename_in_one_and_edit_scope_in_the_other_both_hold(two_tabs, api, restricted):
+@pytest.mark.rule("K3")
+def test_rename_and_edit_scope_both_apply(two_tabs, api, restricted):
     first, second = two_tabs
     first.click("Rename", "Restricted")
     first.name.fill("Laptop")

@@ -1,4 +1,4 @@
-"""What a browser complains of while a test runs."""
+"""Errors in the browser while a test runs."""
 
 from __future__ import annotations
 
@@ -7,49 +7,49 @@ from collections.abc import Iterable
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Request, Response, WebError
 
-WORTH_HEARING = ("error", "warning")
-BROKEN_OFF = "net::ERR_ABORTED"  # by the browser itself, because the page was left meanwhile
+RECORDED_TYPES = ("error", "warning")
+ABORTED = "net::ERR_ABORTED"  # by the browser, when it leaves the page
 
 
 class Watch:
-    """Hears the console, errors of scripts, requests that failed and answers of 400 and more."""
+    """Records console errors, script errors, failed requests and responses with a status of 400 or more."""
 
     def __init__(self) -> None:
-        self.heard: list[str] = []
-        self.announced: list[str] = []
+        self.errors: list[str] = []
+        self.expected: list[str] = []
 
     def listen(self, context: BrowserContext) -> None:
-        context.on("console", self._hear_console)
-        context.on("weberror", self._hear_error)
-        context.on("requestfailed", self._hear_failure)
-        context.on("response", self._hear_answer)
+        context.on("console", self._record_console)
+        context.on("weberror", self._record_error)
+        context.on("requestfailed", self._record_failure)
+        context.on("response", self._record_response)
 
-    def expect(self, *complaints: int | str) -> None:
-        """Announce complaints: the status of an answer, or words of the complaint. Each has to come."""
-        self.announced += [rf"\bstatus of {each}\b" if isinstance(each, int) else each for each in complaints]
+    def expect(self, *errors: int | str) -> None:
+        """Expect errors: the status of a response, or a part of the text. Each must occur."""
+        self.expected += [rf"\bstatus of {error}\b" if isinstance(error, int) else error for error in errors]
 
     def check(self) -> None:
-        """Raise ``AssertionError`` for what came unannounced, and for what was announced and did not come."""
-        surprises = [heard for heard in self.heard if not _matching(self.announced, heard)]
-        assert not surprises, f"The browser complains: {surprises}"
-        missing = [pattern for pattern in self.announced if not any(re.search(pattern, heard) for heard in self.heard)]
-        assert not missing, f"Announced, but it did not come: {missing}"
+        """Raise ``AssertionError`` for unexpected errors and for expected ones that did not occur."""
+        unexpected = [error for error in self.errors if not _matches_any(self.expected, error)]
+        assert not unexpected, f"Errors in the browser: {unexpected}"
+        missing = [pattern for pattern in self.expected if not any(re.search(pattern, error) for error in self.errors)]
+        assert not missing, f"Expected errors that did not occur: {missing}"
 
-    def _hear_console(self, message: ConsoleMessage) -> None:
-        if message.type in WORTH_HEARING:
-            self.heard.append(f"console: {message.text}")
+    def _record_console(self, message: ConsoleMessage) -> None:
+        if message.type in RECORDED_TYPES:
+            self.errors.append(f"console: {message.text}")
 
-    def _hear_error(self, error: WebError) -> None:
-        self.heard.append(f"script: {error.error}")
+    def _record_error(self, error: WebError) -> None:
+        self.errors.append(f"script: {error.error}")
 
-    def _hear_failure(self, request: Request) -> None:
-        if request.failure != BROKEN_OFF:
-            self.heard.append(f"request: {request.method} {request.url} {request.failure}")
+    def _record_failure(self, request: Request) -> None:
+        if request.failure != ABORTED:
+            self.errors.append(f"request: {request.method} {request.url} {request.failure}")
 
-    def _hear_answer(self, response: Response) -> None:
+    def _record_response(self, response: Response) -> None:
         if response.status >= 400:
-            self.heard.append(f"answer: {response.request.method} {response.url} with a status of {response.status}")
+            self.errors.append(f"response: {response.request.method} {response.url} with a status of {response.status}")
 
 
-def _matching(patterns: Iterable[str], heard: str) -> bool:
-    return any(re.search(pattern, heard) for pattern in patterns)
+def _matches_any(patterns: Iterable[str], error: str) -> bool:
+    return any(re.search(pattern, error) for pattern in patterns)
