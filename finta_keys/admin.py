@@ -93,7 +93,7 @@ class ApiKeyAdmin(admin.ModelAdmin):
     def scoped_accounts(self, key: ApiKey) -> str:
         accounts = key.scoped(conf.account_model()._default_manager.all())
         lines = [(str(account),) for account in accounts]
-        return format_html_join("\n", "<div>{}</div>", lines) or _("None at the moment.")
+        return format_html_join("\n", "<div><bdi>{}</bdi></div>", lines) or _("None at the moment.")
 
 
 def _count(accounts: QuerySet[Any]) -> Coalesce:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
 from django.utils.functional import lazy
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from finta_keys import conf
 
 Groups = list[tuple[str, list[Any]]]
+
+VISIBLE = "LNPS"  # Unicode categories: letters, numbers, punctuation, symbols
 
 
 def words() -> dict[str, str]:
@@ -30,9 +36,20 @@ worded = lazy(_worded, str)
 
 
 def label(account: Any) -> str:
-    """Return the text for an account: ``FINTA_KEYS_ACCOUNT_LABEL``, or its ``str()``."""
+    """Return the text for an account: ``FINTA_KEYS_ACCOUNT_LABEL``, or its ``str()``.
+
+    If it has no visible characters, the text is the account's primary key instead.
+    """
     attribute = conf.account_label_attribute()
-    return str(getattr(account, attribute)) if attribute else str(account)
+    text = str(getattr(account, attribute)) if attribute else str(account)
+    if any(unicodedata.category(character)[0] in VISIBLE for character in text):
+        return text
+    return f"{capfirst(conf.account_words()[0])} {account.pk}"
+
+
+def label_html(account: Any) -> SafeString:
+    """Return the label isolated from the text around it, whose order it could change otherwise."""
+    return format_html("<bdi>{}</bdi>", label(account))
 
 
 def grouped(accounts: Iterable[Any]) -> Groups:

@@ -15,6 +15,8 @@ from django.core import signing
 from django.core.exceptions import ValidationError
 from django.forms.boundfield import BoundWidget
 from django.utils.functional import cached_property
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -22,6 +24,8 @@ from django.utils.translation import gettext_lazy
 from finta_keys import conf, display, names, nonces
 from finta_keys.models import ApiKey, CreateNonce
 from finta_keys.secret import Secret, hint, pattern
+
+MAX_NAMES = 6  # names of accounts in a sentence
 
 
 class KeyForm(forms.Form):
@@ -83,7 +87,7 @@ class ScopeFields(KeyForm):
         groups = display.grouped(conf.accounts_of(owner.pk))
         unnamed = str(display.worded(_("Other %(account_words)s"))) if len(groups) > 1 else ""
         field.choices = [
-            (name or unnamed, [(str(account.pk), display.label(account)) for account in group])
+            (name or unnamed, [(str(account.pk), display.label_html(account)) for account in group])
             for name, group in groups
         ]
 
@@ -163,9 +167,9 @@ class EditScopeForm(ScopeFields):
         return [box for box in self.boxes if box.data["value"] not in self.accessible]
 
     @property
-    def inaccessible_names(self) -> str:
-        names = [str(box.choice_label) for box in self.inaccessible]
-        return ", ".join(names[:6] + ["…"] * (len(names) > 6))
+    def inaccessible_names(self) -> SafeString:
+        labels = [(box.choice_label,) for box in self.inaccessible[:MAX_NAMES]]
+        return format_html_join(", ", "{}", [*labels, ("…",)] if len(self.inaccessible) > MAX_NAMES else labels)
 
     def save(self, key: ApiKey) -> None:
         """Change the scope. Raises the errors of ``key.restrict_to()``."""

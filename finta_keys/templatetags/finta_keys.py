@@ -53,3 +53,4 @@ def page_url(context: template.Context, name: str, key_pk: Any = None) -> str:
 
 register.filter("grouped", display.grouped)
 register.filter("label", display.label)
+register.filter("label_html", display.label_html)

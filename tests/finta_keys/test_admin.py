@@ -67,7 +67,7 @@ def test_key_page_names_accounts_in_scope(superuser, restricted, accounts):
 
 @pytest.mark.parametrize("action", ["rotate", "delete"])
 def test_group_names_use_admin_css_class(superuser, restricted, action):
-    assert '<span class="quiet">First Bank</span>' in superuser.get(url(action, restricted.key.pk)).content.decode()
+    assert '<bdi class="quiet">First Bank</bdi>' in superuser.get(url(action, restricted.key.pk)).content.decode()
 
 
 @pytest.mark.parametrize(("term", "expected"), [("SHOP", ["Shop"]), ("bob@", ["Till"]), ("nothing", [])])

@@ -1,11 +1,14 @@
+import re
 from types import SimpleNamespace
 
 import pytest
 
+from accounts_app.models import Account
 from finta_keys import display
 from finta_keys.checks.project import check_account_names
 from finta_keys.testing import make_key
 from tests.factories import AccountFactory
+from tests.finta_keys import admin_pages
 from tests.finta_keys.pages import read, submit, url
 
 
@@ -111,3 +114,31 @@ def test_list_names_at_most_100_accounts(alice, alices_browser):
     response = alices_browser.get(url("list"))
     assert response.content.decode().count("··") == 100
     assert "and 3 more, listed in Edit scope" in read(response)
+
+
+@pytest.mark.parametrize("name", ["\u202esgnivaS", "Two\nlines", "مدخرات"])
+@pytest.mark.parametrize("view", ["list", "create", "edit_scope", "rotate", "delete"])
+def test_account_names_are_isolated(alices_browser, alice, restricted, accounts, name, view):
+    """A name cannot change the order of the text around it."""
+    Account.objects.filter(owner=alice).update(name=name, institution_name=name)
+    html = alices_browser.get(url(view, None if view in ("list", "create") else restricted.key)).content.decode()
+    visible = re.sub(r'<span class="finta-visually-hidden">.*?</span>|="[^"]*"', "", html, flags=re.DOTALL)
+    isolated = re.findall(rf"<bdi[^<]*>[^<]*{name}[^<]*</bdi>", visible)
+    assert len(isolated) >= 2
+    assert visible.count(name) == sum(text.count(name) for text in isolated)
+
+
+@pytest.mark.parametrize("view", ["create", "edit_scope", "change", "rotate", "delete"])
+def test_admin_isolates_account_names(alice, restricted, accounts, view):
+    name = "\u202esgnivaS"
+    Account.objects.filter(owner=alice).update(name=name)
+    address = admin_pages.url(view, alice.pk if view == "create" else restricted.key.pk)
+    html = admin_pages.operator().get(address).content.decode()
+    assert html.count(name) == len(re.findall(rf"<bdi>[^<]*{name}[^<]*</bdi>", html)) >= 1
+
+
+@pytest.mark.parametrize("name", ["", "\u200b", " \u2060\n"])
+def test_invisible_label_is_replaced(settings, name):
+    settings.FINTA_KEYS_ACCOUNT_LABEL = "name"
+    settings.FINTA_KEYS_ACCOUNT_WORDS = ("shop", "shops")
+    assert display.label(SimpleNamespace(name=name, pk=7)) == "Shop 7"

@@ -38,11 +38,16 @@
     return boxes.length ? interpolate(sentence, { number: boxes.length, names: names.join(", ") }) : "";
   }
 
+  // A name must not change the order of the text around it.
+  function isolate(name) {
+    return `\u2068${name.replace(/[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "")}\u2069`;
+  }
+
   // Include the group's name if there are several groups.
   function nameOf(box) {
     const group = box.closest("fieldset");
     const isOnlyGroup = group.parentElement.childElementCount === 1;
-    return (isOnlyGroup ? "" : `${textOf(group.querySelector("legend"))} `) + textOf(box.closest("label"));
+    return (isOnlyGroup ? "" : `${isolate(textOf(group.querySelector("legend")))} `) + isolate(textOf(box.closest("label")));
   }
 
   // Hide the accounts that do not match the search field.
