@@ -13,7 +13,7 @@ from django.db import transaction
 
 from accounts_app.models import Account, User
 from accounts_app.validators import MONEY_DECIMALS, validate_currency, validate_money, validate_single_line
-from finta_keys import conf
+from finta_keys.database import key_database
 
 # A single comma is rejected: 1,234 is one thousand in some countries and a little over one in
 # others.
@@ -169,10 +169,10 @@ class AddAccountForm(AccountForm):
         ``User.DoesNotExist`` if the owner has been deleted.
         """
         pk = uuid.uuid5(owner.pk, self.cleaned_data["nonce"].hex)
-        with transaction.atomic(using=conf.database()):
+        with transaction.atomic(using=key_database()):
             # Locks the owner first (T2). A second submission waits here, and then gets the account.
-            User.objects.using(conf.database()).select_for_update(no_key=True).get(pk=owner.pk)
-            accounts = Account.objects.using(conf.database())
+            User.objects.using(key_database()).select_for_update(no_key=True).get(pk=owner.pk)
+            accounts = Account.objects.using(key_database())
             existing = accounts.filter(pk=pk).first()
             if existing is None:
                 return accounts.create_manual(id=pk, owner_id=owner.pk, **self.values())

@@ -6,7 +6,7 @@ from typing import Any
 from django.db import transaction
 
 from accounts_app.models import Transaction, User
-from finta_keys import conf
+from finta_keys.database import key_database
 from finta_keys.models import ApiKey
 
 
@@ -19,7 +19,7 @@ def switch_off(owner: User) -> int:
 
     Accounts and keys stay.
     """
-    with transaction.atomic(using=conf.database()):
+    with transaction.atomic(using=key_database()):
         # Locks the owner first (T2), so a key created at the same time comes before or after all of
         # this. If the owner has been deleted, there is nothing to lock or delete.
         User.objects.select_for_update(no_key=True).filter(pk=owner.pk).first()

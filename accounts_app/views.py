@@ -21,7 +21,8 @@ from django.views.generic import FormView, TemplateView, View
 from accounts_app import storage_mode
 from accounts_app.forms import AccountForm, AddAccountForm, EditAccountForm
 from accounts_app.models import Account, NotWritable, Transaction, User
-from finta_keys import conf, display
+from finta_keys import display
+from finta_keys.database import key_database
 from finta_keys.models import ApiKey
 
 MAX_NAMED_KEYS = 5  # in a message
@@ -38,10 +39,10 @@ class OwnerMixin(LoginRequiredMixin):
         return cast(User, self.request.user)
 
     def own_accounts(self) -> QuerySet[Account]:
-        return Account.objects.using(conf.database()).filter(owner=self.owner.pk)
+        return Account.objects.using(key_database()).filter(owner=self.owner.pk)
 
     def own_keys(self) -> QuerySet[ApiKey]:
-        keys: QuerySet[ApiKey] = ApiKey.objects.using(conf.database()).filter(owner=self.owner.pk)
+        keys: QuerySet[ApiKey] = ApiKey.objects.filter(owner=self.owner.pk)
         return keys
 
 
@@ -133,7 +134,7 @@ class OneAccountView(OwnerMixin, FormView):
 
         It may have been closed or transferred since it was loaded.
         """
-        with transaction.atomic(using=conf.database()):
+        with transaction.atomic(using=key_database()):
             account = self._find(self.own_accounts().select_for_update(of=("self",), no_key=True))
             change(account, **values)
         return account
@@ -187,7 +188,7 @@ class DataSettingsView(OwnerMixin, TemplateView):
     template_name = "data_settings.html"
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        transactions = Transaction.objects.using(conf.database()).filter(account__owner=self.owner.pk)
+        transactions = Transaction.objects.using(key_database()).filter(account__owner=self.owner.pk)
         return super().get_context_data(transaction_count=transactions.count(), keys=self.own_keys(), **kwargs)
 
 
@@ -214,8 +215,8 @@ class SwitchOffView(DataSettingsView):
 
 def _switch_off(owner: User) -> str:
     """Switch Storage Mode off. Return a message with the number of transactions that were deleted."""
-    with transaction.atomic(using=conf.database()):
-        owners = User.objects.using(conf.database()).select_for_update(no_key=True)
+    with transaction.atomic(using=key_database()):
+        owners = User.objects.using(key_database()).select_for_update(no_key=True)
         if not owners.filter(pk=owner.pk, storage_mode=True):
             return "Storage Mode was already off. Nothing was deleted."
         count = storage_mode.switch_off(owner)

@@ -22,7 +22,7 @@ from django.utils.functional import LazyObject, empty
 
 import finta_keys
 from config import log_formatters
-from finta_keys import conf
+from finta_keys.database import key_database
 from finta_keys.models import ApiKey
 
 HEADER = "X-Request-Id"
@@ -91,7 +91,7 @@ def _loaded_user_id(request: HttpRequest) -> str | None:
 
 def log_start() -> None:
     """Log the versions and settings that this process runs with, without passwords."""
-    database = connections[conf.database()]
+    database = connections[key_database()]
     start.info(
         "Finta keys %s on Django %s, Python %s; database %s %s; rate limits in %s; DEBUG %s; peppers: %d",
         finta_keys.__version__,

@@ -76,7 +76,7 @@ class ApiKeyAdmin(admin.ModelAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiKey]:
         """Return the keys with the number of the owner's accounts, and of those in the scope."""
         owned = conf.account_model()._base_manager.filter(**{conf.owner_field(): OuterRef("owner")})
-        keys: QuerySet[ApiKey] = super().get_queryset(request).using(conf.database())
+        keys: QuerySet[ApiKey] = super().get_queryset(request)
         scoped = owned.filter(key_scopes__key=OuterRef("pk"))
         return keys.annotate(account_count=_count(owned), scoped_count=_count(scoped))
 

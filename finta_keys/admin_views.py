@@ -29,9 +29,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.generic import FormView
 
-from finta_keys import conf, display, views
+from finta_keys import display, owners, views
+from finta_keys.database import key_database
 from finta_keys.models import ApiKey
-from finta_keys.models import owner as owners
 
 
 class OwnerForm(forms.Form):
@@ -48,7 +48,7 @@ class OwnerForm(forms.Form):
     def clean_owner(self) -> Any:
         name = self.cleaned_data["owner"]
         try:
-            return owners.named(name)
+            return owners.get_by_username(name)
         except ObjectDoesNotExist:
             message = _("No user has the %(field)s “%(name)s”. Check it, or add the user first.")
             raise ValidationError(message % {"field": self.field_name, "name": name}) from None
@@ -116,7 +116,7 @@ class KeyPage(AdminPage, views.KeyFormView):
 
     def change(self, form: Any) -> HttpResponse:
         # Save the change and its log entry together. Both are committed before a secret is shown.
-        with transaction.atomic(using=conf.database()):
+        with transaction.atomic(using=key_database()):
             return super().change(form)
 
 
@@ -141,7 +141,7 @@ class CreateKeyView(KeyPage, views.CreateKeyView):
     def owner(self) -> Any:
         """The user in the URL. Raises ``Http404``."""
         try:
-            return get_user_model()._base_manager.using(conf.database()).get(pk=unquote(self.kwargs["owner"]))
+            return get_user_model()._base_manager.using(key_database()).get(pk=unquote(self.kwargs["owner"]))
         except (ObjectDoesNotExist, ValidationError, ValueError, DataError):  # or a malformed id
             raise Http404 from None
 

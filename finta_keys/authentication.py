@@ -40,7 +40,7 @@ class ApiKeyAuthentication(BaseAuthentication):
         key = ApiKey.objects.authenticate(presented)
         if key is None:
             raise AuthenticationFailed
-        usage.note(key, request._request)
+        usage.record_after_response(key, request._request)
         _vary(view)
         request.key_found_by = self  # type: ignore[attr-defined]  # A subclass may hand on something else.
         return key.owner, key

@@ -9,7 +9,7 @@ from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
-from django.db import models, router
+from django.db import models
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 from django.utils.module_loading import import_string
@@ -147,21 +147,3 @@ def fresh_sign_in() -> Callable[[HttpRequest], HttpResponse | None] | None:
     """
     path = str(getattr(settings, "FINTA_KEYS_FRESH_SIGN_IN", None) or "")
     return cast(Callable[[HttpRequest], HttpResponse | None], import_string(path)) if path else None
-
-
-def accounts_of(owner_pk: Any) -> models.QuerySet[Any]:
-    """Return the accounts of a user."""
-    return account_model()._default_manager.using(database()).filter(**{owner_field(): owner_pk})
-
-
-def database() -> str:
-    """Return the alias of the one database that keys, scope rows and accounts are written to.
-
-    Keys and what they see are read from it too, never from a replica that may lag behind a change (rule K4).
-    """
-    return router.db_for_write(_key_model())
-
-
-@cache
-def _key_model() -> type[models.Model]:
-    return apps.get_model("finta_keys", "ApiKey")  # its module imports this one

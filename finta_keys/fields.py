@@ -13,6 +13,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.relations import MANY_RELATION_KWARGS, ManyRelatedField, PrimaryKeyRelatedField
 
 from finta_keys import conf
+from finta_keys.database import key_database
 from finta_keys.models import ApiKey
 from finta_keys.scoping import _limited, scoped
 
@@ -34,7 +35,7 @@ class _Several(ManyRelatedField):
         if not isinstance(key, ApiKey) or not isinstance(related, BaseManager):
             return ()
         seen = key.scoped(related.model._base_manager.all(), self.child_relation.account_path)
-        return related.get_queryset().using(conf.database()).exclude(pk__in=seen.values("pk"))
+        return related.get_queryset().using(key_database()).exclude(pk__in=seen.values("pk"))
 
 
 class AccountRelatedField(PrimaryKeyRelatedField[Any]):

@@ -21,7 +21,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from finta_keys import conf, display, names, nonces
+from finta_keys import conf, display, names, nonces, owners
 from finta_keys.models import ApiKey, CreateNonce
 from finta_keys.secret import Secret, hint, pattern
 
@@ -84,7 +84,7 @@ class ScopeFields(KeyForm):
         super().__init__(*args, **kwargs)
         self.owner = owner
         field = cast(AccountChoice, self.fields["accounts"])
-        groups = display.grouped(conf.accounts_of(owner.pk))
+        groups = display.grouped(owners.accounts_of(owner.pk))
         unnamed = str(display.worded(_("Other %(account_words)s"))) if len(groups) > 1 else ""
         field.choices = [
             (name or unnamed, [(str(account.pk), display.label_html(account)) for account in group])

@@ -93,7 +93,7 @@ def keys_of(secrets: Iterable[secret.Secret]) -> Iterator[tuple[secret.Secret, A
     peppers = conf.peppers()
     secrets = list(secrets)
     size = max(1, DIGESTS_PER_QUERY // len(peppers))
-    keys = ApiKey.objects.using(conf.database()).select_related("owner").order_by()
+    keys = ApiKey.objects.select_related("owner").order_by()
     for start in range(0, len(secrets), size):
         digests = {secret.digest(each, pepper): each for each in secrets[start : start + size] for pepper in peppers}
         for key in keys.filter(digest__in=list(digests)):

@@ -1,12 +1,23 @@
-"""The nonce of a create form: signed, bound to the owner, valid for an hour, spent once (rule K5)."""
+"""One-use nonces for the form that creates a key, so that submitting it twice creates one key (rule K5)."""
+
+from __future__ import annotations
 
 import secrets
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core import signing
+from django.db import IntegrityError, models, transaction
+from django.utils import timezone
 
-MAX_AGE = timedelta(hours=1)
+from finta_keys.database import KeyDatabaseManager, key_database
+from finta_keys.exceptions import AlreadyDone
+
+if TYPE_CHECKING:
+    from finta_keys.models.key import ApiKey
+
+MAX_AGE = timedelta(hours=1)  # of a form
+NONCE_KEPT = timedelta(days=1)  # Spent nonces are kept much longer than a form is valid.
 SALT = "finta_keys.nonces"
 
 
@@ -16,12 +27,43 @@ def make(owner_pk: Any) -> str:
 
 
 def read(signed: str, owner_pk: Any, *, max_age: timedelta | None = MAX_AGE) -> str:
-    """Return the nonce in ``signed``, 43 characters, for ``ApiKey.objects.create_key()``.
+    """Return the nonce in ``signed``: 43 characters, for ``ApiKey.objects.create_key()``.
 
-    Raises ``signing.BadSignature`` where it is not ours or made for somebody else, and ``signing.SignatureExpired``,
-    which is one, where it is older than ``max_age``.
+    Raise ``signing.BadSignature`` if the signature is wrong or the nonce was made for another owner. Raise its
+    subclass ``signing.SignatureExpired`` if the nonce is older than ``max_age``.
     """
     owner, nonce = signing.loads(signed, salt=SALT, max_age=max_age)
     if owner != str(owner_pk):
-        raise signing.BadSignature("This nonce was made for somebody else.")
+        raise signing.BadSignature("This nonce was made for another user.")
     return str(nonce)
+
+
+class CreateNonce(models.Model):
+    """A spent nonce. It has no foreign key, because it outlives its key: a reload must not create the key again."""
+
+    value = models.CharField(max_length=43, primary_key=True)
+    key_id = models.UUIDField()
+    spent_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    objects = KeyDatabaseManager()
+
+    def __str__(self) -> str:
+        return self.value
+
+    @classmethod
+    def is_spent(cls, value: str) -> bool:
+        """Return True if the nonce is spent and will not be purged within the next hour."""
+        since = timezone.now() - NONCE_KEPT + timedelta(hours=1)
+        return cls.objects.filter(value=value, spent_at__gt=since).exists()
+
+    @classmethod
+    def spend(cls, value: str, key: ApiKey) -> None:
+        """Spend a nonce for this key and purge old nonces. Raise ``AlreadyDone`` if the nonce is spent."""
+        cls.objects.filter(spent_at__lt=timezone.now() - NONCE_KEPT).delete()
+        try:
+            with transaction.atomic(using=key_database()):
+                cls.objects.create(value=value, key_id=key.pk)
+        except IntegrityError:
+            spent = cls.objects.get(value=value)
+            keys = type(key).objects.filter(pk=spent.key_id, owner_id=key.owner_id)
+            raise AlreadyDone(key=keys.first(), at=spent.spent_at) from None

@@ -12,6 +12,7 @@ from django.db import DataError, models
 from django.http import Http404
 
 from finta_keys import conf, paths
+from finta_keys.database import key_database
 from finta_keys.deprecation import warn_renamed
 from finta_keys.models import ApiKey
 
@@ -129,7 +130,7 @@ def _narrowed_within(view: Any, queryset: models.QuerySet[Any]) -> models.QueryS
         return _limited(view.request, queryset)
     paths.lookups(queryset.model, view.account_path)
     seen = _limited(view.request, conf.account_model()._base_manager.all())
-    return queryset.using(conf.database()).filter(**{f"{view.account_path or 'pk'}__in": seen})
+    return queryset.using(key_database()).filter(**{f"{view.account_path or 'pk'}__in": seen})
 
 
 def _not_counted(method: Callable[..., Any]) -> Callable[..., Any]:

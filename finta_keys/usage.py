@@ -17,6 +17,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from finta_keys import conf, secret
+from finta_keys.database import key_database
 from finta_keys.models import ApiKey
 
 AHEAD = timedelta(days=1)  # A last use that is further in the future was written by a clock that was wrong.
@@ -25,7 +26,7 @@ logger = logging.getLogger(__name__)
 failures = 0  # How often, in this process, the write was given up.
 
 
-def note(key: ApiKey, request: HttpRequest) -> None:
+def record_after_response(key: ApiKey, request: HttpRequest) -> None:
     """Let this use of a key be written once the response to the request has gone out.
 
     By what closes the request, which every server calls then. A context variable for ``request_finished`` would be lost
@@ -68,10 +69,10 @@ def _touch(key: ApiKey) -> None:
 
 def _update_unlocked(keys: models.QuerySet[ApiKey], **columns: Any) -> None:
     """Update those of ``keys`` that nobody else has locked."""
-    alias = conf.database()
+    alias = key_database()
     with _no_waiting(alias), transaction.atomic(using=alias):
-        free = keys.using(alias).select_for_update(skip_locked=True, no_key=True)
-        ApiKey.objects.using(alias).filter(pk__in=list(free.values_list("pk", flat=True))).update(**columns)
+        free = keys.select_for_update(skip_locked=True, no_key=True)
+        ApiKey.objects.filter(pk__in=list(free.values_list("pk", flat=True))).update(**columns)
 
 
 @contextmanager

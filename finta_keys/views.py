@@ -23,7 +23,7 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.generic import FormView, ListView
 from django.views.generic.base import ContextMixin
 
-from finta_keys import conf, display, leaks
+from finta_keys import conf, display, leaks, owners
 from finta_keys.forms import ConfirmForm, CreateKeyForm, EditScopeForm, KeyForm, ListForm, RenameForm
 from finta_keys.models import AlreadyDone, ApiKey, KeyAccountScope
 
@@ -95,7 +95,7 @@ class OwnKeysMixin(LoginRequiredMixin, ContextMixin):
         return redirect_to_login(path + self.list_form.query, self.get_login_url())
 
     def get_queryset(self) -> QuerySet[ApiKey]:
-        keys: QuerySet[ApiKey] = ApiKey.objects.using(conf.database()).filter(owner=self.request.user.pk)
+        keys: QuerySet[ApiKey] = ApiKey.objects.filter(owner=self.request.user.pk)
         return keys
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -121,11 +121,11 @@ class KeyListView(OwnKeysMixin, ListView):
 
     def get_queryset(self) -> QuerySet[ApiKey]:
         # Only the owner's accounts: a scope may still name one that now belongs to another user.
-        scope = Prefetch("accounts", conf.accounts_of(self.request.user.pk), to_attr="scoped_accounts")
+        scope = Prefetch("accounts", owners.accounts_of(self.request.user.pk), to_attr="scoped_accounts")
         return super().get_queryset().prefetch_related(scope)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        accounts = list(conf.accounts_of(self.request.user.pk))
+        accounts = list(owners.accounts_of(self.request.user.pk))
         for key in self.object_list:
             if key.share_all_accounts:
                 key.scoped_accounts = accounts
@@ -246,7 +246,7 @@ class EditScopeView(OneKeyView):
 
         ``key.scope_rows`` could read an old scope from a replica, and Save would restore it.
         """
-        return KeyAccountScope.objects.using(conf.database()).filter(key=self.key)
+        return KeyAccountScope.objects.filter(key=self.key)
 
     def get_form_kwargs(self) -> dict[str, Any]:
         return {**super().get_form_kwargs(), "owner": self.key.owner}
@@ -269,7 +269,7 @@ class ConfirmView(OneKeyView):
         return {"rotation": self.key.rotation}
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        accounts = conf.accounts_of(self.key.owner_id)
+        accounts = owners.accounts_of(self.key.owner_id)
         scoped = list(self.key.scoped(accounts))
         return super().get_context_data(scoped_accounts=scoped, account_count=accounts.count(), **kwargs)
 

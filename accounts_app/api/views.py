@@ -18,7 +18,7 @@ from accounts_app.api import pagination, serializers
 from accounts_app.api.base import JsonView, KeyView
 from accounts_app.api.schema import ACCOUNT_ID, WITH_BODY, error_response, responses
 from accounts_app.models import Account, Transaction
-from finta_keys import conf
+from finta_keys.database import key_database
 from finta_keys.models import ApiKey
 from finta_keys.scoping import AccountScopeMixin, unscoped
 
@@ -32,7 +32,7 @@ class HealthView(JsonView):
         responses={200: serializers.HealthResponse, **{status: error_response(status) for status in (405, 503)}},
     )
     def get(self, request: Request) -> Response:
-        with connections[conf.database()].cursor() as cursor:
+        with connections[key_database()].cursor() as cursor:
             cursor.execute("SELECT 1")
         return Response({"status": "ok"})
 
@@ -135,7 +135,7 @@ class AccountView(AccountScopeMixin, KeyView):
 
     def _change(self, change: Any, **values: Any) -> Account:
         """Change the account under a lock. It may have left the scope since it was loaded."""
-        with transaction.atomic(using=conf.database()):
+        with transaction.atomic(using=key_database()):
             rows = self.get_queryset().select_for_update(of=("self",), no_key=True)
             account: Account = self.find(rows, self.kwargs["accountId"])
             change(account, **values)

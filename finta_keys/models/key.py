@@ -25,12 +25,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.debug import sensitive_variables
 
-from finta_keys import conf, names, paths, secret, signals
+from finta_keys import conf, names, owners, paths, secret, signals
 from finta_keys.compiled import CompiledQuery
+from finta_keys.database import KeyDatabaseManager, key_database
 from finta_keys.deprecation import warn_renamed
-from finta_keys.models import owner as owners
-from finta_keys.models.once import AlreadyDone, CreateNonce
+from finta_keys.exceptions import AlreadyDone
 from finta_keys.models.scope import KeyAccountScope
+from finta_keys.nonces import CreateNonce
 
 
 @cache
@@ -43,7 +44,7 @@ def _by_digest(alias: str, number: int) -> CompiledQuery[ApiKey]:
     return CompiledQuery(keys.filter(digest__in=example), ApiKey._meta.get_field("digest"))
 
 
-class ApiKeyManager(models.Manager["ApiKey"]):
+class ApiKeyManager(KeyDatabaseManager["ApiKey"]):
     @sensitive_variables()
     def authenticate(self, presented: str) -> ApiKey | None:
         """Return the key that this secret authenticates now, with its owner fetched, or None.
@@ -54,9 +55,9 @@ class ApiKeyManager(models.Manager["ApiKey"]):
         if not secret.is_wellformed(presented, conf.prefix()):
             return None
         digests = [secret.digest(presented, pepper) for pepper in conf.peppers()]
-        keys = _by_digest(conf.database(), len(digests)).execute(digests)
+        keys = _by_digest(key_database(), len(digests)).execute(digests)
         # A related manager is an instance of a subclass.
-        if not keys or (type(self) is not ApiKeyManager and not self.db_manager(conf.database()).contains(keys[0])):
+        if not keys or (type(self) is not ApiKeyManager and not self.using(key_database()).contains(keys[0])):
             return None
         key = keys[0]
         key.found_digest, key.first_digest = bytes(key.digest), digests[0]
@@ -90,8 +91,8 @@ class ApiKeyManager(models.Manager["ApiKey"]):
 
         Raises ``ValidationError`` under ``owner``, ``name`` or ``accounts``, and ``AlreadyDone`` for a spent nonce.
         """
-        with transaction.atomic(using=conf.database()):
-            key = ApiKey(owner=owners.active(owners.lock(owner.pk)), share_all_accounts=accounts is None)
+        with transaction.atomic(using=key_database()):
+            key = ApiKey(owner=owners.require_active(owners.lock_owner(owner.pk)), share_all_accounts=accounts is None)
             if nonce is not None:
                 CreateNonce.spend(nonce, key)
             key.name = names.clean(name)
@@ -100,7 +101,7 @@ class ApiKeyManager(models.Manager["ApiKey"]):
             for column, value in columns.items():
                 setattr(key, column, value)
             with key._refusing_taken_name(key.name_key):
-                key.save(force_insert=True, using=conf.database())
+                key.save(force_insert=True, using=key_database())
             if accounts is not None:
                 key._replace_scope(accounts)
             signals.key_created.send(sender=ApiKey, key=key)
@@ -141,6 +142,7 @@ class ApiKey(models.Model):
         verbose_name = gettext_lazy("API key")
         verbose_name_plural = gettext_lazy("API keys")
         ordering = ["-created_at", "pk"]
+        base_manager_name = "objects"  # Foreign keys to a key and refresh_from_db() read by it.
         constraints = [
             models.UniqueConstraint(fields=["owner", "name_key"], name="finta_keys_name_unique_per_owner"),
             models.CheckConstraint(condition=~models.Q(name_key=""), name="finta_keys_name_not_empty"),
@@ -179,9 +181,9 @@ class ApiKey(models.Model):
         """
         before = self.__dict__.copy()
         try:
-            with transaction.atomic(using=conf.database()):
-                owners.lock(self.owner_id)
-                yield ApiKey.objects.using(conf.database()).select_for_update(no_key=True).get(pk=self.pk)
+            with transaction.atomic(using=key_database()):
+                owners.lock_owner(self.owner_id)
+                yield ApiKey.objects.select_for_update(no_key=True).get(pk=self.pk)
         except BaseException:
             self.__dict__.update(before)
             raise
@@ -197,7 +199,7 @@ class ApiKey(models.Model):
     def share_all(self) -> None:
         """Let the key see all of the owner's accounts, future ones included."""
         with self.locked():
-            KeyAccountScope.objects.using(conf.database()).filter(key=self).delete()
+            KeyAccountScope.objects.filter(key=self).delete()
             self._write(share_all_accounts=True)
             signals.key_scope_edited.send(sender=ApiKey, key=self)
 
@@ -218,7 +220,7 @@ class ApiKey(models.Model):
         was there before would come into the scope as well, whoever hid it.
         """
         if not self.share_all_accounts:
-            KeyAccountScope.objects.using(conf.database()).create(key=self, account_id=account.pk)
+            KeyAccountScope.objects.create(key=self, account_id=account.pk)
             signals.key_scope_edited.send(sender=ApiKey, key=self)
 
     @sensitive_variables()
@@ -246,7 +248,7 @@ class ApiKey(models.Model):
         with self.locked() as current:
             if expected is not None and expected != current.rotation:
                 raise AlreadyDone(key=current, at=current.secret_made_at)
-            return super().delete(using=using or conf.database(), keep_parents=keep_parents)
+            return super().delete(using=using or key_database(), keep_parents=keep_parents)
 
     def scoped(self, queryset: models.QuerySet[Any], account_path: str = "") -> models.QuerySet[Any]:
         """Return ``queryset`` without what this key may not see, to be read from the database that is written to.
@@ -268,7 +270,7 @@ class ApiKey(models.Model):
         conditions: dict[str, Any] = {to_owner: self.owner_id}
         if not self.share_all_accounts:
             conditions[to_key] = self.pk
-        return queryset.using(conf.database()).filter(**conditions)
+        return queryset.using(key_database()).filter(**conditions)
 
     def narrow(self, queryset: models.QuerySet[Any], path: str = "") -> models.QuerySet[Any]:
         """Deprecated: use ``scoped()``."""
@@ -283,10 +285,10 @@ class ApiKey(models.Model):
     @contextmanager
     def _refusing_taken_name(self, name_key: str) -> Iterator[None]:
         try:
-            with transaction.atomic(using=conf.database()):
+            with transaction.atomic(using=key_database()):
                 yield
         except IntegrityError:
-            others = ApiKey.objects.using(conf.database()).filter(owner_id=self.owner_id).exclude(pk=self.pk)
+            others = ApiKey.objects.filter(owner_id=self.owner_id).exclude(pk=self.pk)
             if not others.filter(name_key=name_key).exists():
                 raise
             message = _("You already have a key of this name. Choose another, or rename the other key first.")
@@ -294,13 +296,13 @@ class ApiKey(models.Model):
 
     def _write(self, *, where: dict[str, Any] | None = None, **columns: Any) -> bool:
         """Save exactly these columns, and show them on this instance once they are. False where nothing matched."""
-        rows = ApiKey.objects.using(conf.database()).filter(pk=self.pk, **(where or {})).update(**columns)
+        rows = ApiKey.objects.filter(pk=self.pk, **(where or {})).update(**columns)
         self.__dict__.update(columns if rows else {})
         return bool(rows)
 
     def _replace_scope(self, accounts: Iterable[Any]) -> None:
         chosen = owners.lock_accounts(self.owner_id, accounts)
-        rows = KeyAccountScope.objects.using(conf.database()).filter(key=self)
+        rows = KeyAccountScope.objects.filter(key=self)
         kept = set(rows.values_list("account_id", flat=True))
         rows.exclude(account_id__in=chosen).delete()
         rows.bulk_create(KeyAccountScope(key=self, account_id=pk) for pk in chosen if pk not in kept)

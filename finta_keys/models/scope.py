@@ -4,6 +4,7 @@ from django.conf import settings
 from django.db import models
 
 from finta_keys import conf
+from finta_keys.database import KeyDatabaseManager
 
 # Raises where the setting is missing or no label. This module is imported first of those whose relations read it, which
 # would say less.
@@ -16,7 +17,10 @@ class KeyAccountScope(models.Model):
     key = models.ForeignKey("finta_keys.ApiKey", on_delete=models.CASCADE, related_name="scope_rows")
     account = models.ForeignKey(settings.FINTA_KEYS_ACCOUNT_MODEL, on_delete=models.CASCADE, related_name="key_scopes")
 
+    objects = KeyDatabaseManager()
+
     class Meta:
+        base_manager_name = "objects"  # refresh_from_db() reads by it.
         constraints = [models.UniqueConstraint(fields=["key", "account"], name="finta_keys_scope_row_unique")]
 
     def __str__(self) -> str:

@@ -15,7 +15,7 @@ from accounts_app.models import Account, User
 from finta_keys import nonces, secret, signals
 from finta_keys.models import AlreadyDone, ApiKey, CreateNonce, KeyAccountScope
 from finta_keys.models.key import ApiKeyManager
-from finta_keys.models.once import NONCE_KEPT
+from finta_keys.nonces import NONCE_KEPT
 from finta_keys.testing import make_key
 from tests.factories import AccountFactory, TransactionFactory, UserFactory
 from tests.finta_keys.snapshots import columns, everything, scope

@@ -8,8 +8,8 @@ from django.db import connection, models
 from django.test.utils import CaptureQueriesContext, isolate_apps
 
 from accounts_app.models import Account, User
+from finta_keys import owners
 from finta_keys.models import ApiKey, KeyAccountScope
-from finta_keys.models import owner as owners
 from finta_keys.testing import make_key
 from tests.factories import AccountFactory
 from tests.finta_keys.snapshots import attributes, changed, columns, everything, scope

@@ -19,7 +19,7 @@ from accounts_app.models import Account
 from finta_keys import nonces, secret
 from finta_keys.authentication import ApiKeyAuthentication
 from finta_keys.models import AlreadyDone, ApiKey, CreateNonce
-from finta_keys.models.once import NONCE_KEPT
+from finta_keys.nonces import NONCE_KEPT
 from finta_keys.scoping import AccountScopeMixin
 from finta_keys.testing import make_key
 from tests.finta_keys import urls_made_up

@@ -15,7 +15,7 @@ from django.test import Client, RequestFactory
 from django.utils.datastructures import MultiValueDict
 
 from accounts_app.models import Account, User
-from finta_keys import conf, secret, usage
+from finta_keys import secret, usage
 from finta_keys.models import ApiKey, CreateNonce, KeyAccountScope
 from finta_keys.testing import make_key
 from tests.factories import UserFactory
@@ -178,7 +178,7 @@ def test_T3_a_use_is_written_when_the_request_is_closed_with_what_was_sent_to_it
     upload = SimpleUploadedFile("statement.csv", b"1")
     request = RequestFactory().get("/")
     request._files = MultiValueDict({"file": [upload]})
-    usage.note(restricted.key, request)
+    usage.record_after_response(restricted.key, request)
     assert last_used(restricted.key) is None
     request.close()
     assert last_used(restricted.key) == NOON
@@ -191,7 +191,7 @@ def test_T3_a_use_is_written_when_the_request_is_closed_with_what_was_sent_to_it
 def test_T3_a_request_that_is_closed_is_gone_at_once(restricted):
     request = RequestFactory().get("/")
     gone = weakref.ref(request)
-    usage.note(restricted.key, request)
+    usage.record_after_response(restricted.key, request)
     gc.disable()
     try:
         request.close()
@@ -222,7 +222,7 @@ def test_T3_an_error_that_is_not_the_databases_is_not_hidden(restricted):
 
 
 @pytest.fixture
-def file_database(django_db_blocker, tmp_path, monkeypatch):
+def file_database(django_db_blocker, tmp_path, settings):
     """A database file of its own, with a key in it; yields its connection, its path, the key and its secret.
 
     Without the ``db`` fixture: that allows the databases of the settings only.
@@ -230,7 +230,7 @@ def file_database(django_db_blocker, tmp_path, monkeypatch):
     path = tmp_path / "keys.sqlite3"
     sqlite = {"ENGINE": "django.db.backends.sqlite3", "NAME": path, "OPTIONS": {}}
     connections.settings["file"] = {**connections.settings["default"], **sqlite}
-    monkeypatch.setattr(conf, "database", lambda: "file")
+    settings.DATABASE_ROUTERS = ["tests.finta_keys.routers.WritesToFile"]
     connection = connections["file"]
     with django_db_blocker.unblock():
         presented = fill(connection)

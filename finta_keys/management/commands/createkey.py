@@ -16,10 +16,9 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import OperationalError, ProgrammingError
 from django.views.decorators.debug import sensitive_variables
 
-from finta_keys import conf, names
-from finta_keys.management.failures import database_answers
+from finta_keys import conf, names, owners
+from finta_keys.management.errors import explain_database_errors
 from finta_keys.models import ApiKey
-from finta_keys.models import owner as owners
 
 NOTHING_MADE = "there is no secret to hand over"
 AWAY = (OperationalError, ProgrammingError)  # or without our tables. What it refuses otherwise keeps its own words.
@@ -60,11 +59,11 @@ class Command(BaseCommand):
     @sensitive_variables()  # It hides the variables of all that is called from here, too.
     def handle(self, *args: Any, **options: Any) -> None:
         name = options["name"]
-        with database_answers(NOTHING_MADE, errors=AWAY, returncode=1):
+        with explain_database_errors(NOTHING_MADE, errors=AWAY, returncode=1):
             owner = _find_owner(options["user"])
         try:
             # Standard error has what a receiver of the host prints, too, such as a mail on the console.
-            with database_answers(NOTHING_MADE, errors=AWAY, returncode=1), redirect_stdout(sys.stderr):
+            with explain_database_errors(NOTHING_MADE, errors=AWAY, returncode=1), redirect_stdout(sys.stderr):
                 key, secret = ApiKey.objects.create_key(owner=owner, name=name, accounts=options["accounts"])
         except ValidationError as refusal:
             # The look-up comes after the refusal, so that of two commands at once one makes the key and both succeed.
@@ -118,7 +117,7 @@ def _text(argument: str) -> str:
 def _find_owner(username: str) -> AbstractBaseUser:
     model = get_user_model()
     try:
-        owner: AbstractBaseUser = owners.named(username)
+        owner: AbstractBaseUser = owners.get_by_username(username)
     except model.DoesNotExist:
         field: Any = model._meta.get_field(model.USERNAME_FIELD)
         raise CommandError(f"No user has {field.verbose_name} {username!r}. Check it, or add the user first.") from None
@@ -126,7 +125,7 @@ def _find_owner(username: str) -> AbstractBaseUser:
 
 
 def _namesake(owner: AbstractBaseUser, name: str) -> ApiKey | None:
-    keys = ApiKey.objects.using(conf.database()).select_related("owner")
+    keys = ApiKey.objects.select_related("owner")
     key: ApiKey | None = keys.filter(owner=owner.pk, name_key=names.normalize(names.clean(name))).first()
     return key
 

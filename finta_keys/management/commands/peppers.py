@@ -14,7 +14,7 @@ from django.template.defaultfilters import pluralize
 from django.utils import timezone
 
 from finta_keys import conf, secret
-from finta_keys.management.failures import database_answers, handed_over
+from finta_keys.management.errors import explain_database_errors, explain_output_errors
 from finta_keys.models import ApiKey
 
 FIRST, OLD, NOT_CONFIGURED = "first", "old", "notConfigured"
@@ -55,9 +55,9 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        with database_answers("nothing is known of the keys"):
+        with explain_database_errors("nothing is known of the keys"):
             rows = count_keys()
-        with handed_over(self.stdout):
+        with explain_output_errors(self.stdout):
             if options["json"]:
                 self.stdout.write(json.dumps({"peppers": [_as_json(row) for row in rows]}, cls=DjangoJSONEncoder))
             else:
@@ -85,7 +85,7 @@ def count_keys() -> list[Row]:
     """Return a row for each pepper that is configured, in their order, then for those that only keys know."""
     places = {secret.pepper_id(pepper): OLD for pepper in conf.peppers()}
     places[next(iter(places))] = FIRST
-    keys = ApiKey.objects.using(conf.database()).order_by().values("pepper_id")
+    keys = ApiKey.objects.order_by().values("pepper_id")
     counted = {
         row["pepper_id"]: Row(
             row["pepper_id"],

@@ -20,7 +20,7 @@ from django.template.defaultfilters import pluralize
 from django.views.decorators.debug import sensitive_variables
 
 from finta_keys import conf, leaks
-from finta_keys.management.failures import FAILED, database_answers, handed_over
+from finta_keys.management.errors import FAILED, explain_database_errors, explain_output_errors
 from finta_keys.models import AlreadyDone, ApiKey
 from finta_keys.secret import Secret, hint, is_wellformed
 
@@ -109,7 +109,7 @@ all the same; 2 wrong use, or something could not be read and nothing was found 
         self.problems: list[tuple[str, str]] = []
         self.files = self.lookalikes = 0
         try:
-            with database_answers("nothing is known of the keys"), handed_over(self.stdout):
+            with explain_database_errors("nothing is known of the keys"), explain_output_errors(self.stdout):
                 status = self._run(options)
         except KeyboardInterrupt:
             sys.exit(INTERRUPTED)

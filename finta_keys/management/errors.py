@@ -1,4 +1,4 @@
-"""How commands end where the database does not answer, or their output goes nowhere."""
+"""Errors of the database and of the output, reported by commands in one sentence and with an exit status."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FAILED, CLOSED = 2, 141  # The last is what a shell says of SIGPIPE.
 
 
 @contextmanager
-def database_answers(
+def explain_database_errors(
     consequence: str, *, errors: tuple[type[AnyDatabaseError], ...] = (AnyDatabaseError,), returncode: int = FAILED
 ) -> Iterator[None]:
     """Tell in one sentence that it did not, and what that means: ``consequence``."""
@@ -29,7 +29,7 @@ def database_answers(
 
 
 @contextmanager
-def handed_over(stdout: OutputWrapper) -> Iterator[None]:
+def explain_output_errors(stdout: OutputWrapper) -> Iterator[None]:
     """Let what is printed inside arrive. Where it cannot, the status is one of its own: 1 says something of keys."""
     try:
         yield

@@ -13,31 +13,37 @@ from django.db import DataError, models
 from django.utils.translation import gettext as _
 
 from finta_keys import conf, display
+from finta_keys.database import key_database
 
 
-def named(username: str) -> Any:
+def get_by_username(username: str) -> Any:
     """Return the user who signs in by this name. Raises the ``DoesNotExist`` of the user model, also for what can be no
     name, such as a word where names are numbers."""
     model = get_user_model()
-    users: Any = model._default_manager.db_manager(conf.database())
+    users: Any = model._default_manager.db_manager(key_database())
     try:
         return users.get_by_natural_key(username)
     except (ValueError, ValidationError, OverflowError, DataError):
         raise model.DoesNotExist from None
 
 
-def lock(pk: Any) -> AbstractBaseUser | None:
+def accounts_of(owner_pk: Any) -> models.QuerySet[Any]:
+    """Return the accounts of a user."""
+    return conf.account_model()._default_manager.using(key_database()).filter(**{conf.owner_field(): owner_pk})
+
+
+def lock_owner(pk: Any) -> AbstractBaseUser | None:
     return _lockable(get_user_model()).filter(pk=pk).first()
 
 
 def _lockable(model: type[models.Model]) -> models.QuerySet[Any]:
     """Return the rows of a model, to be locked. The model's own order may join other tables, as may what its manager
     fetches: PostgreSQL refuses to lock where such a join is an outer one."""
-    rows = model._base_manager.using(conf.database()).select_related(None).order_by("pk")
+    rows = model._base_manager.using(key_database()).select_related(None).order_by("pk")
     return rows.select_for_update(no_key=True)
 
 
-def active(owner: AbstractBaseUser | None) -> Any:
+def require_active(owner: AbstractBaseUser | None) -> Any:
     if owner is None:
         _refuse("owner", _("This user no longer exists. Nothing was changed."))
     if not owner.is_active:
