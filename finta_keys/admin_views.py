@@ -15,7 +15,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.mixins import PermissionRequiredMixin
 from django.contrib.messages import get_messages
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
-from django.db import DataError, transaction
+from django.db import DataError
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -29,7 +29,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.generic import FormView
 
-from finta_keys import display, owners, views
+from finta_keys import display, owners, transactions, views
 from finta_keys.database import key_database
 from finta_keys.models import ApiKey
 
@@ -116,7 +116,7 @@ class KeyPage(AdminPage, views.KeyFormView):
 
     def change(self, form: Any) -> HttpResponse:
         # Save the change and its log entry together. Both are committed before a secret is shown.
-        with transaction.atomic(using=key_database()):
+        with transactions.atomic():
             return super().change(form)
 
 

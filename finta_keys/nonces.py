@@ -7,10 +7,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.core import signing
-from django.db import IntegrityError, models, transaction
+from django.db import IntegrityError, models
 from django.utils import timezone
 
-from finta_keys.database import KeyDatabaseManager, key_database
+from finta_keys import transactions
+from finta_keys.database import KeyDatabaseManager
 from finta_keys.exceptions import AlreadyDone
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class CreateNonce(models.Model):
         """Spend a nonce for this key and purge old nonces. Raise ``AlreadyDone`` if the nonce is spent."""
         cls.objects.filter(spent_at__lt=timezone.now() - NONCE_KEPT).delete()
         try:
-            with transaction.atomic(using=key_database()):
+            with transactions.atomic():
                 cls.objects.create(value=value, key_id=key.pk)
         except IntegrityError:
             spent = cls.objects.get(value=value)

@@ -12,11 +12,11 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import Error as AnyDatabaseError
-from django.db import connections, models, transaction
+from django.db import connections, models
 from django.http import HttpRequest
 from django.utils import timezone
 
-from finta_keys import conf, secret
+from finta_keys import conf, secret, transactions
 from finta_keys.database import key_database
 from finta_keys.models import ApiKey
 
@@ -70,7 +70,7 @@ def _touch(key: ApiKey) -> None:
 def _update_unlocked(keys: models.QuerySet[ApiKey], **columns: Any) -> None:
     """Update those of ``keys`` that nobody else has locked."""
     alias = key_database()
-    with _no_waiting(alias), transaction.atomic(using=alias):
+    with _no_waiting(alias), transactions.atomic():
         free = keys.select_for_update(skip_locked=True, no_key=True)
         ApiKey.objects.filter(pk__in=list(free.values_list("pk", flat=True))).update(**columns)
 

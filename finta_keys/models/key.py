@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ImproperlyConfigured, ValidationError
-from django.db import IntegrityError, models, transaction
+from django.db import IntegrityError, models
 from django.db.models.functions import Length
 from django.db.models.lookups import Exact, IntegerLessThanOrEqual
 from django.dispatch import receiver
@@ -25,7 +25,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.debug import sensitive_variables
 
-from finta_keys import conf, names, owners, paths, secret, signals
+from finta_keys import conf, names, owners, paths, secret, signals, transactions
 from finta_keys.compiled import CompiledQuery
 from finta_keys.database import KeyDatabaseManager, key_database
 from finta_keys.deprecation import warn_renamed
@@ -91,7 +91,7 @@ class ApiKeyManager(KeyDatabaseManager["ApiKey"]):
 
         Raises ``ValidationError`` under ``owner``, ``name`` or ``accounts``, and ``AlreadyDone`` for a spent nonce.
         """
-        with transaction.atomic(using=key_database()):
+        with transactions.atomic():
             key = ApiKey(owner=owners.require_active(owners.lock_owner(owner.pk)), share_all_accounts=accounts is None)
             if nonce is not None:
                 CreateNonce.spend(nonce, key)
@@ -181,7 +181,7 @@ class ApiKey(models.Model):
         """
         before = self.__dict__.copy()
         try:
-            with transaction.atomic(using=key_database()):
+            with transactions.atomic():
                 owners.lock_owner(self.owner_id)
                 yield ApiKey.objects.select_for_update(no_key=True).get(pk=self.pk)
         except BaseException:
@@ -285,7 +285,7 @@ class ApiKey(models.Model):
     @contextmanager
     def _refusing_taken_name(self, name_key: str) -> Iterator[None]:
         try:
-            with transaction.atomic(using=key_database()):
+            with transactions.atomic():
                 yield
         except IntegrityError:
             others = ApiKey.objects.filter(owner_id=self.owner_id).exclude(pk=self.pk)
