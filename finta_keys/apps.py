@@ -11,10 +11,11 @@ class FintaKeysConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from finta_keys import checks, conf  # noqa: F401  # importing the checks registers them
+        from finta_keys import checks, conf  # noqa: F401  # importing registers the checks
 
-        # A hook's module may note sign-ins, of which some come before it is first asked.
-        with suppress(ImportError):  # A check tells.
+        # Import the hook's module now: it may connect receivers that must not miss the first sign-ins. A check reports
+        # a module that does not exist.
+        with suppress(ImportError):
             conf.fresh_sign_in()
 
         if find_spec("drf_spectacular"):

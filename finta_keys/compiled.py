@@ -1,7 +1,7 @@
-"""Queries that the ORM builds once in a process, and that are then only executed.
+"""Queries that the ORM compiles once per process.
 
-To build a query costs the ORM many times what the database needs to answer it by an index (docs/benchmarks.md). What is
-kept is the text of the query and how its rows become objects; nothing that was read is.
+For a look-up by an index, compiling takes the ORM many times longer than the database takes to run the query (see
+docs/benchmarks.md). Only the SQL and the mapping of rows to instances are kept, never data.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ M = TypeVar("M", bound=models.Model)
 
 
 class CompiledQuery(Generic[M]):
-    """The query of a queryset whose parameters are all of ``field``, to be executed with other values.
+    """The compiled query of a queryset, executed with other values for its parameters.
 
-    The queryset may have ``select_related()`` of foreign keys of its own model. Executed through a cursor of Django, so
-    wrappers, counted queries and a connection that was lost are as with any other query.
+    All parameters must be values of ``field``. The queryset may use ``select_related()`` for foreign keys of its own
+    model. The query runs through a Django cursor, so execute wrappers, query counts and reconnecting work as usual.
     """
 
     def __init__(self, queryset: models.QuerySet[M], field: models.Field[Any, Any]) -> None:
@@ -26,40 +26,43 @@ class CompiledQuery(Generic[M]):
         self.alias = queryset.db
         self.sql, self._examples = compiler.as_sql()
         self._field = field
-        # Without the compiler, which holds the connection of this thread.
+        # Do not keep the compiler: it holds the connection of this thread.
         converters = compiler.get_converters([column for column, _, _ in compiler.select])
         self._converters = [
-            (place, convert, column) for place, (all_, column) in converters.items() for convert in all_
+            (position, convert, column) for position, (converts, column) in converters.items() for convert in converts
         ]
         self._parts = [self._part(compiler, compiler.klass_info)]
         self._parts += [self._part(compiler, info) for info in compiler.klass_info["related_klass_infos"]]
 
     def execute(self, values: Sequence[Any]) -> list[M]:
-        """Return the objects, read from the database now."""
+        """Run the query with these values and return the instances.
+
+        Raise ``ValueError`` if the number of values differs from that of the compiled queryset.
+        """
         connection = connections[self.alias]
         if len(values) != len(self._examples):
             raise ValueError(f"This query takes {len(self._examples)} values, not {len(values)}.")
         with connection.cursor() as cursor:
             cursor.execute(self.sql, [self._field.get_db_prep_value(value, connection) for value in values])
             rows = cursor.fetchall()
-        return [self._object(self._converted(row, connection)) for row in rows]
+        return [self._instance(self._converted(row, connection)) for row in rows]
 
     def _converted(self, row: Sequence[Any], connection: Any) -> list[Any]:
         values = list(row)
-        for place, convert, column in self._converters:
-            values[place] = convert(values[place], column, connection)
+        for position, convert, column in self._converters:
+            values[position] = convert(values[position], column, connection)
         return values
 
     @staticmethod
     def _part(compiler: Any, info: dict[str, Any]) -> Any:
-        """Return the model of a part of the row, its columns, where they stand, and the foreign key to it."""
+        """Return a model of the query, the names of its columns, their slice of the row, and the foreign key to it."""
         positions = info["select_fields"]
         names = [compiler.select[position][0].target.attname for position in positions]
         return info["model"], names, slice(positions[0], positions[-1] + 1), info.get("field")
 
-    def _object(self, row: list[Any]) -> M:
-        (model, names, place, _), *related = self._parts
-        found: M = model.from_db(self.alias, names, row[place])
-        for model, names, place, foreign_key in related:
-            foreign_key.set_cached_value(found, model.from_db(self.alias, names, row[place]))
-        return found
+    def _instance(self, row: list[Any]) -> M:
+        (model, names, columns, _), *related = self._parts
+        instance: M = model.from_db(self.alias, names, row[columns])
+        for model, names, columns, foreign_key in related:
+            foreign_key.set_cached_value(instance, model.from_db(self.alias, names, row[columns]))
+        return instance

@@ -1,4 +1,4 @@
-"""The settings of this app, read when they are used. ``checks`` refuses bad ones at the start."""
+"""The settings of this app. They are read when they are used; the system checks reject bad values."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -28,13 +28,13 @@ SETTINGS = (
     "FINTA_KEYS_LAST_USED_INTERVAL",
     "FINTA_KEYS_FRESH_SIGN_IN",
 )
-PEPPER_LENGTH = 32  # bytes; 64 hex digits
+PEPPER_LENGTH = 32  # bytes, which are 64 hex digits
 
 
 def peppers() -> tuple[bytes, ...]:
-    """Return the peppers of ``FINTA_KEYS_PEPPERS``, each 64 hex digits: the first makes new digests.
+    """Return ``FINTA_KEYS_PEPPERS``, decoded from 64 hex digits each. The first pepper creates new digests.
 
-    Raises ``ImproperlyConfigured`` where there is none or one is not of that form.
+    Raise ``ImproperlyConfigured`` if there is none, or if one has another form.
     """
     return _decoded(tuple(getattr(settings, "FINTA_KEYS_PEPPERS", None) or ()))
 
@@ -44,8 +44,7 @@ def _decoded(configured: tuple[str, ...]) -> tuple[bytes, ...]:
     try:
         decoded = tuple(bytes.fromhex(pepper) for pepper in configured)
     except (TypeError, ValueError):
-        # Not chained: the message of the original quotes the pepper.
-        decoded = ()
+        decoded = ()  # Raised below without this error, whose message quotes the pepper.
     if not decoded or any(len(pepper) != PEPPER_LENGTH for pepper in decoded):
         raise ImproperlyConfigured(
             "FINTA_KEYS_PEPPERS must be a list of peppers of 64 hex digits each. "
@@ -54,53 +53,52 @@ def _decoded(configured: tuple[str, ...]) -> tuple[bytes, ...]:
     return decoded
 
 
-@cache  # Each call of a key asks, and a setting that is not set costs an exception.
+@cache  # read on every request, and an unset setting is slow
 def prefix() -> str:
-    """Return what secrets start with: ``FINTA_KEYS_PREFIX``, such as ``"shop_"``."""
+    """Return the prefix of secrets, such as ``"shop_"``: ``FINTA_KEYS_PREFIX``."""
     return str(getattr(settings, "FINTA_KEYS_PREFIX", secret.PREFIX))
 
 
 @receiver(setting_changed)
-def _forget(**kwargs: object) -> None:
-    """Settings change in tests only, which say so by this signal."""
+def _clear_prefix(**kwargs: object) -> None:
+    """Clear the cache when a test changes settings."""
     prefix.cache_clear()
 
 
 def last_used_interval() -> timedelta:
-    """Return how long the time at which a key was last used is not written again: ``FINTA_KEYS_LAST_USED_INTERVAL``, in
-    seconds."""
+    """Return the minimum interval between updates of ``last_used_at``: ``FINTA_KEYS_LAST_USED_INTERVAL``."""
     return timedelta(seconds=last_used_seconds())
 
 
 def last_used_seconds() -> Any:
-    """Return that setting as it is written down, or its default."""
+    """Return ``FINTA_KEYS_LAST_USED_INTERVAL`` as it is configured, in seconds, or its default."""
     return getattr(settings, "FINTA_KEYS_LAST_USED_INTERVAL", 60)
 
 
 def account_label() -> str:
-    """Return the label of the host's account model, such as ``"accounts_app.Account"``: ``FINTA_KEYS_ACCOUNT_MODEL``.
+    """Return the label of the account model, such as ``"shops.Shop"``: ``FINTA_KEYS_ACCOUNT_MODEL``.
 
-    Raises ``ImproperlyConfigured`` where it is not set, or no label.
+    Raise ``ImproperlyConfigured`` if the setting is missing or is not a label.
     """
     label = getattr(settings, "FINTA_KEYS_ACCOUNT_MODEL", None)
     if isinstance(label, str) and label.count(".") == 1:
         return label
     value = repr(label) if hasattr(settings, "FINTA_KEYS_ACCOUNT_MODEL") else "not set"
     raise ImproperlyConfigured(
-        f"FINTA_KEYS_ACCOUNT_MODEL is {value}. Set it to the labels of an app and of a model of it, such as "
-        '"shops.Shop": the model that keys are limited to.'
+        f"FINTA_KEYS_ACCOUNT_MODEL is {value}. Set it to the app label and the name of the model that keys are "
+        'limited to, such as "shops.Shop".'
     )
 
 
 def account_model() -> type[models.Model]:
-    """Return the host's account model. Raises ``ImproperlyConfigured`` where the setting names none."""
+    """Return the account model. Raise ``ImproperlyConfigured`` if there is no such model."""
     label = account_label()
     try:
         return apps.get_model(label)
     except LookupError:
         raise ImproperlyConfigured(
-            f"FINTA_KEYS_ACCOUNT_MODEL is {label!r}, which is no model of an installed app. "
-            'Set it to one, such as "shops.Shop".'
+            f"FINTA_KEYS_ACCOUNT_MODEL is {label!r}, but no installed app has this model. "
+            'Set it to the label of a model, such as "shops.Shop".'
         ) from None
 
 
@@ -110,40 +108,44 @@ def owner_field() -> str:
 
 
 def account_group_attribute() -> str:
-    """Return the name of the account's attribute by which pages group accounts, such as ``"institution_name"``:
-    ``FINTA_KEYS_ACCOUNT_GROUP``. Empty where they are not grouped."""
+    """Return the account's attribute that pages group by, such as ``"institution_name"``: ``FINTA_KEYS_ACCOUNT_GROUP``.
+
+    Empty if accounts are not grouped.
+    """
     return str(getattr(settings, "FINTA_KEYS_ACCOUNT_GROUP", ""))
 
 
 def account_label_attribute() -> str:
-    """Return the name of the account's attribute that names it within its group: ``FINTA_KEYS_ACCOUNT_LABEL``. Empty
-    where ``str()`` does."""
+    """Return the account's attribute that pages show as its name: ``FINTA_KEYS_ACCOUNT_LABEL``. Empty for ``str()``."""
     return str(getattr(settings, "FINTA_KEYS_ACCOUNT_LABEL", ""))
 
 
 def account_words() -> tuple[str, str]:
-    """Return what pages call one account and several, such as ``("store", "stores")``: ``FINTA_KEYS_ACCOUNT_WORDS``,
-    else the verbose names of the account model."""
+    """Return the words for one account and for several, such as ``("store", "stores")``: ``FINTA_KEYS_ACCOUNT_WORDS``.
+
+    The default is the verbose names of the account model.
+    """
     options = account_model()._meta
-    one, several = getattr(settings, "FINTA_KEYS_ACCOUNT_WORDS", None) or (
+    singular, plural = getattr(settings, "FINTA_KEYS_ACCOUNT_WORDS", None) or (
         options.verbose_name,
         options.verbose_name_plural,
     )
-    return str(one), str(several)
+    return str(singular), str(plural)
 
 
 def base_template() -> str:
-    """Return the name of the template that all pages extend, which has the blocks ``title`` and ``content``:
-    ``FINTA_KEYS_BASE_TEMPLATE``."""
+    """Return the template that all pages extend: ``FINTA_KEYS_BASE_TEMPLATE``. It has the blocks ``title`` and
+    ``content``."""
     return str(getattr(settings, "FINTA_KEYS_BASE_TEMPLATE", "finta_keys/base.html"))
 
 
 def fresh_sign_in() -> Callable[[HttpRequest], HttpResponse | None] | None:
-    """Return what is asked before a page that shows a secret is shown or acts: the callable whose dotted path is
-    ``FINTA_KEYS_FRESH_SIGN_IN``. It takes the request of a signed-in person, and returns None to let it go on, else the
-    answer, such as a page that asks for the password. None where the setting is not set.
+    """Return the function at the dotted path ``FINTA_KEYS_FRESH_SIGN_IN``, or None if the setting is not set.
 
-    Raises ``ImportError`` where there is nothing of that path.
+    It is called before a page that shows a secret is displayed or submitted, with the request of a signed-in user. It
+    returns None to continue, or a response, such as a page that asks for the password.
+
+    Raise ``ImportError`` if the path does not exist.
     """
     path = str(getattr(settings, "FINTA_KEYS_FRESH_SIGN_IN", None) or "")
     return cast(Callable[[HttpRequest], HttpResponse | None], import_string(path)) if path else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.apps import apps
 from django.db import models, router
@@ -14,21 +14,22 @@ M = TypeVar("M", bound=models.Model)
 def key_database() -> str:
     """Return the alias of the database that keys are written to.
 
-    Keys and the rows they can access are read from it too. A replica may lag behind a change (rule K4).
+    Keys and the rows they can access are read from it too, because a replica may lag behind a change (rule K4).
     """
-    return router.db_for_write(_key_model())
+    return router.db_for_write(key_model())
 
 
 @cache
-def _key_model() -> type[models.Model]:
-    return apps.get_model("finta_keys", "ApiKey")  # The module of ApiKey imports this one.
+def key_model() -> Any:
+    """Return the class ``ApiKey``, for modules that ``ApiKey`` itself imports."""
+    return apps.get_model("finta_keys", "ApiKey")
 
 
 class KeyDatabaseManager(models.Manager[M]):
-    """Read from the database that keys are written to, whatever the router says about reads.
+    """Reads from the database that keys are written to, even if the router sends reads elsewhere.
 
-    Related managers and prefetches are built on this class, so they do the same. Only an explicit
-    ``using()`` or ``db_manager()`` chooses another database.
+    Related managers and prefetches are built on this class, so they do the same. Only an explicit ``using()`` or
+    ``db_manager()`` selects another database.
     """
 
     def get_queryset(self) -> models.QuerySet[M]:

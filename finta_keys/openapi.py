@@ -1,4 +1,4 @@
-"""The security scheme for drf-spectacular, where that is installed."""
+"""The security scheme for drf-spectacular, if it is installed."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The owner of keys and the accounts that they may choose, read and locked within a change (rule T2)."""
+"""The owners of keys and their accounts: find, lock and validate them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ from finta_keys.database import key_database
 
 
 def get_by_username(username: str) -> Any:
-    """Return the user who signs in by this name. Raises the ``DoesNotExist`` of the user model, also for what can be no
-    name, such as a word where names are numbers."""
+    """Return the user who signs in with this name.
+
+    Raise the user model's ``DoesNotExist`` if there is none, and for text that is no valid name, such as letters if
+    names are numbers.
+    """
     model = get_user_model()
     users: Any = model._default_manager.db_manager(key_database())
     try:
@@ -28,56 +31,66 @@ def get_by_username(username: str) -> Any:
 
 
 def accounts_of(owner_pk: Any) -> models.QuerySet[Any]:
-    """Return the accounts of a user."""
+    """Return the accounts of the user with this primary key."""
     return conf.account_model()._default_manager.using(key_database()).filter(**{conf.owner_field(): owner_pk})
 
 
 def lock_owner(pk: Any) -> AbstractBaseUser | None:
+    """Lock the row of a user until the transaction ends. Return None if there is no such user."""
     return _lockable(get_user_model()).filter(pk=pk).first()
 
 
 def _lockable(model: type[models.Model]) -> models.QuerySet[Any]:
-    """Return the rows of a model, to be locked. The model's own order may join other tables, as may what its manager
-    fetches: PostgreSQL refuses to lock where such a join is an outer one."""
+    """Return all rows, to be locked in the order of their primary keys.
+
+    Without the joins of the model's own ordering and manager: PostgreSQL cannot lock rows of an outer join.
+    """
     rows = model._base_manager.using(key_database()).select_related(None).order_by("pk")
     return rows.select_for_update(no_key=True)
 
 
 def require_active(owner: AbstractBaseUser | None) -> Any:
+    """Return the owner. Raise ``ValidationError`` for ``owner`` if it is None or inactive."""
     if owner is None:
         _refuse("owner", _("This user no longer exists. Nothing was changed."))
     if not owner.is_active:
-        _refuse("owner", _("This user is deactivated, so their keys cannot be used. Activate the user first."))
+        _refuse("owner", _("This user is inactive, so the key would not work. Activate the user first."))
     return owner
 
 
 def lock_accounts(owner_pk: Any, accounts: Iterable[Any]) -> list[Any]:
-    """Lock the chosen accounts and return their primary keys. Raises ``ValidationError`` under ``accounts``."""
+    """Lock these accounts and return their primary keys. ``accounts`` are instances or primary keys.
+
+    Raise ``ValidationError`` for ``accounts`` if there are none, or if one does not belong to the owner.
+    """
     model = conf.account_model()
     try:
-        chosen = {_primary_key(model, account) for account in accounts}
+        selected = {_primary_key(model, account) for account in accounts}
     except (ValidationError, UnicodeEncodeError):
-        chosen = {None}
-    if not chosen:
-        none = _("Choose at least one %(account_word)s, or turn on “Share all %(account_words)s”.")
-        _refuse("accounts", none % display.words())
-    found = _lockable(model).filter(**{conf.owner_field(): owner_pk}).in_bulk(chosen)
-    if len(found) != len(chosen):
-        gone = _("One of these %(account_words)s is not there any more, or is not this owner's. Choose again.")
-        _refuse("accounts", gone % display.words())
-    return list(found)
+        selected = {None}
+    if not selected:
+        message = _("Select at least one %(account_word)s, or turn on “Share all %(account_words)s”.")
+        _refuse("accounts", message % display.words())
+    locked = _lockable(model).filter(**{conf.owner_field(): owner_pk}).in_bulk(selected)
+    if len(locked) != len(selected):
+        message = _("At least one of these %(account_words)s is gone or belongs to another user. Select again.")
+        _refuse("accounts", message % display.words())
+    return list(locked)
 
 
 def _primary_key(model: type[models.Model], account: Any) -> Any:
-    """Return the primary key of an account, or what is given as one. Raises ``ValidationError`` and
-    ``UnicodeEncodeError`` for what can be none."""
+    """Return the primary key of an account, or a value that was passed as one.
+
+    Raise ``ValidationError`` or ``UnicodeEncodeError`` for anything that cannot be one.
+    """
+    # An instance of another model may have the primary key of an account.
     if isinstance(account, models.Model) and not isinstance(account, model._meta.concrete_model or model):
-        raise ValidationError(f"A {type(account).__name__} is no account.")  # though one may have the same key
+        raise ValidationError(f"A {type(account).__name__} is no account.")
     field: Any = model._meta.pk
-    while field.remote_field:  # Where it is the key of another row, what that one allows.
+    while field.remote_field:  # A foreign key as primary key is validated by the field it points to.
         field = field.target_field
     pk = field.clean(getattr(account, "pk", account), None)
-    # A text key may have what PostgreSQL fails on instead of finding nothing.
+    # PostgreSQL raises an error for text with a NUL or a lone surrogate.
     ProhibitNullCharactersValidator()(str(pk).encode().decode())
     return pk
 

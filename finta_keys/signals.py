@@ -1,18 +1,18 @@
-"""What happens to a key, told to the project.
+"""Signals that are sent when a key changes.
 
-All are sent by ``ApiKey``, with ``key`` and what stands beside each, inside the transaction of the change, which is
-done but not committed: a receiver that raises undoes it, and the caller gets the exception. What must not undo it, or
-must see it committed, such as a mail, belongs in ``transaction.on_commit(..., using=key._state.db)``. No signal carries
-a secret.
+``ApiKey`` is the sender. Receivers get ``key`` and the arguments listed below. Signals are sent inside the transaction
+of the change, before it commits: a receiver that raises undoes the change, and the caller gets its exception. Use
+``transaction.on_commit(..., using=key._state.db)`` for work that must not undo the change or must see it committed,
+such as sending e-mail. No signal carries a secret.
 """
 
 from django.dispatch import Signal
 
 key_created = Signal()
 key_renamed = Signal()  # old_name: str
-# Also where an account that was made with a restricted key joins its scope, and not where accounts are deleted.
+# Also sent when an account that a restricted key created joins its scope. Not sent when accounts are deleted.
 key_scope_edited = Signal()
 key_rotated = Signal()  # old_hint: str
-# However it was deleted: by itself, with others in bulk, or with its owner. The key still has its attributes, and its
-# scope is empty.
+# Sent for every deletion: of one key, of several in bulk, and with the owner. The key still has its attributes; its
+# scope rows are gone.
 key_deleted = Signal()

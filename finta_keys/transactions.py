@@ -15,9 +15,9 @@ from finta_keys.database import key_database
 def atomic() -> Iterator[None]:
     """Run the block in a transaction of the key database, or in a savepoint if one is open.
 
-    On SQLite the transaction begins IMMEDIATE, whatever the project's ``transaction_mode`` (rule T1a). A deferred
-    transaction that reads before it writes fails with "database is locked" if another one has written meanwhile,
-    without waiting for the timeout.
+    On SQLite the transaction begins IMMEDIATE, even if the project's ``transaction_mode`` is another (rule T1a). A
+    deferred transaction that reads before it writes fails with "database is locked" if another connection has written
+    in between; SQLite does not wait then.
     """
     with ExitStack() as stack:
         with _begin_immediate(key_database()):

@@ -1,6 +1,6 @@
-"""What is written about a key after it was used: when, and its digest under the first pepper.
+"""Updates of a key after it was used: the time of last use, and the digest under the first pepper.
 
-Both wait until the response has gone out, wait for no lock, and never fail a request (rules X3 and T3).
+They run after the response, wait for no lock, and never fail a request (rules X3 and T3).
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from finta_keys import conf, secret, transactions
 from finta_keys.database import key_database
 from finta_keys.models import ApiKey
 
-AHEAD = timedelta(days=1)  # A last use that is further in the future was written by a clock that was wrong.
+CLOCK_TOLERANCE = timedelta(days=1)  # A last use further in the future was written with a wrong clock.
 
 logger = logging.getLogger(__name__)
-failures = 0  # How often, in this process, the write was given up.
+failures = 0  # the number of failed updates in this process
 
 
 def record_after_response(key: ApiKey, request: HttpRequest) -> None:
-    """Let this use of a key be written once the response to the request has gone out.
+    """Call ``record(key)`` when the server closes the request, after the response.
 
-    By what closes the request, which every server calls then. A context variable for ``request_finished`` would be lost
-    under ASGI: Django answers in a task of its own, and sends that signal from another.
+    Hooks ``request.close()``, because ``request_finished`` is sent in another context under ASGI, so a context
+    variable would be lost.
     """
 
     def close_and_record() -> None:
-        del request.close  # Its own is there again, and nothing goes round in a circle that would keep the request.
+        del request.close  # Uncover the method of the class, and break the reference cycle.
         request.close()
         record(key)
 
@@ -42,42 +42,41 @@ def record_after_response(key: ApiKey, request: HttpRequest) -> None:
 
 
 def record(key: ApiKey) -> None:
-    """Write what is due for a key that was found by ``authenticate()``. Fails silently and counts it."""
+    """Save the pending updates of a key that ``authenticate()`` returned. Database errors are only counted."""
     global failures
     try:
         if key.first_digest != key.found_digest:
             _move_to_first_pepper(key)
         now = timezone.now()
-        if key.last_used_at is None or not now - conf.last_used_interval() <= key.last_used_at <= now + AHEAD:
-            _touch(key)
+        if key.last_used_at is None or not now - conf.last_used_interval() <= key.last_used_at <= now + CLOCK_TOLERANCE:
+            _update_last_used(key)
     except AnyDatabaseError as error:
         failures += 1
-        logger.debug("Gave up writing the use of key %s, failure %d of this process: %s", key.pk, failures, error)
+        logger.debug("Could not record the use of key %s (failure %d of this process): %s", key.pk, failures, error)
 
 
 def _move_to_first_pepper(key: ApiKey) -> None:
-    # Compare and swap: a key that was rotated in the meantime keeps its new digest.
-    found = ApiKey.objects.filter(pk=key.pk, digest=key.found_digest)
-    _update_unlocked(found, digest=key.first_digest, pepper_id=secret.pepper_id(conf.peppers()[0]))
+    # Compare and swap: a key that was rotated since keeps its new digest.
+    unchanged = ApiKey.objects.filter(pk=key.pk, digest=key.found_digest)
+    _update_unlocked(unchanged, digest=key.first_digest, pepper_id=secret.pepper_id(conf.peppers()[0]))
 
 
-def _touch(key: ApiKey) -> None:
+def _update_last_used(key: ApiKey) -> None:
     now = timezone.now()
-    due = ~models.Q(last_used_at__range=(now - conf.last_used_interval(), now + AHEAD)) | models.Q(last_used_at=None)
-    _update_unlocked(ApiKey.objects.filter(due, pk=key.pk), last_used_at=now)
+    recent = models.Q(last_used_at__range=(now - conf.last_used_interval(), now + CLOCK_TOLERANCE))
+    _update_unlocked(ApiKey.objects.filter(~recent | models.Q(last_used_at=None), pk=key.pk), last_used_at=now)
 
 
 def _update_unlocked(keys: models.QuerySet[ApiKey], **columns: Any) -> None:
-    """Update those of ``keys`` that nobody else has locked."""
-    alias = key_database()
-    with _no_waiting(alias), transactions.atomic():
-        free = keys.select_for_update(skip_locked=True, no_key=True)
-        ApiKey.objects.filter(pk__in=list(free.values_list("pk", flat=True))).update(**columns)
+    """Update the keys that no other transaction has locked."""
+    with _no_waiting(key_database()), transactions.atomic():
+        unlocked = keys.select_for_update(skip_locked=True, no_key=True)
+        ApiKey.objects.filter(pk__in=list(unlocked.values_list("pk", flat=True))).update(**columns)
 
 
 @contextmanager
 def _no_waiting(alias: str) -> Iterator[None]:
-    """SQLite locks the whole database and knows no SKIP LOCKED: let it give up at once instead of waiting."""
+    """On SQLite, which ignores SKIP LOCKED and locks the whole database, fail at once instead of waiting."""
     connection = connections[alias]
     if connection.vendor != "sqlite":
         yield

@@ -1,4 +1,4 @@
-"""System checks: what would fail late, or not be noticed at all, is refused at the start."""
+"""System checks: report mistakes at startup that would fail later, or would never be noticed."""
 
 from finta_keys.checks import project, relations, settings, views
 

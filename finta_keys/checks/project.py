@@ -1,4 +1,4 @@
-"""System checks of the project around: its account model, databases, migrations and URLs."""
+"""System checks of the project: its account model, databases, migrations and URLs."""
 
 from __future__ import annotations
 
@@ -26,53 +26,41 @@ def check_account_model(app_configs: Sequence[AppConfig] | None, **kwargs: Any) 
     except ImproperlyConfigured as error:
         return [checks.Error(str(error), id="finta_keys.E003")]
     try:
-        field = model._meta.get_field(name)
+        field: Any = model._meta.get_field(name)
     except FieldDoesNotExist:
         field = None
-    if isinstance(field, models.ForeignKey) and field.related_model is get_user_model():
-        return _owner_column_errors(model, field)
-    return [
-        checks.Error(
-            f"{model._meta.label} has no foreign key {name!r} to {settings.AUTH_USER_MODEL}.",
-            hint="Set FINTA_KEYS_OWNER_FIELD to the name of the account's own foreign key to its owner.",
-            obj=model,
-            id="finta_keys.E003",
+    if not isinstance(field, models.ForeignKey) or field.related_model is not get_user_model():
+        problem = f"{model._meta.label} has no foreign key {name!r} to {settings.AUTH_USER_MODEL}."
+        hint = "Set FINTA_KEYS_OWNER_FIELD to the name of the account's own foreign key to its owner."
+    elif not field.target_field.primary_key:
+        # Scopes compare this column with the owner's primary key, which may be another user's value of the field.
+        problem = (
+            f"{model._meta.label}.{name} points to the field {field.target_field.name!r} of "
+            f"{settings.AUTH_USER_MODEL}, not to its primary key. Keys could access accounts of other users."
         )
-    ]
-
-
-def _owner_column_errors(model: type[models.Model], field: Any) -> Messages:
-    """A key has the primary key of its owner, which another field of a user may happen to equal."""
-    if field.target_field.primary_key:
+        hint = "Remove to_field from the foreign key, and migrate its values."
+    else:
         return []
-    return [
-        checks.Error(
-            f"{model._meta.label}.{field.name} leads to the field {field.target_field.name!r} of "
-            f"{settings.AUTH_USER_MODEL}, not to its primary key: keys would see what is somebody else's.",
-            hint="Remove to_field from the foreign key, and make a migration that moves its values.",
-            obj=model,
-            id="finta_keys.E003",
-        )
-    ]
+    return [checks.Error(problem, hint=hint, obj=model, id="finta_keys.E003")]
 
 
 @checks.register(checks.Tags.models)
 def check_account_names(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
     if check_account_model(None):
-        return []  # That is to be put right first.
+        return []  # Reported by that check.
     model = conf.account_model()
-    named = {
+    attributes = {
         "FINTA_KEYS_ACCOUNT_GROUP": conf.account_group_attribute(),
         "FINTA_KEYS_ACCOUNT_LABEL": conf.account_label_attribute(),
     }
     return [
         checks.Error(
-            f"{setting} is {name!r}, which {model._meta.label} does not have.",
-            hint="Set it to the name of a field or property of the account, or leave it out.",
+            f"{setting} is {name!r}, but {model._meta.label} has no such attribute.",
+            hint="Set it to the name of a field or property of the account, or remove it.",
             obj=model,
             id="finta_keys.E007",
         )
-        for setting, name in named.items()
+        for setting, name in attributes.items()
         if name and not hasattr(model, name)
     ]
 
@@ -80,16 +68,16 @@ def check_account_names(app_configs: Sequence[AppConfig] | None, **kwargs: Any) 
 @checks.register(checks.Tags.models)
 def check_one_database(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
     if check_account_model(None):
-        return []  # That is to be put right first.
-    together = (*apps.get_app_config("finta_keys").get_models(), conf.account_model(), get_user_model())
-    aliases = {model._meta.label: router.db_for_write(model) for model in together}
+        return []  # Reported by that check.
+    related = (*apps.get_app_config("finta_keys").get_models(), conf.account_model(), get_user_model())
+    aliases = {model._meta.label: router.db_for_write(model) for model in related}
     if len(set(aliases.values())) == 1:
         return []
     listing = ", ".join(f"{label} in {alias!r}" for label, alias in sorted(aliases.items()))
     return [
         checks.Error(
             f"Keys, scope rows, accounts and owners are written to different databases: {listing}.",
-            hint="Let the database router send all of them to one: scope is a join, and a change is one transaction.",
+            hint="Let the database router send all of them to one: a scope is a join, and a change is one transaction.",
             id="finta_keys.E004",
         )
     ]
@@ -97,49 +85,54 @@ def check_one_database(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -
 
 @checks.register(checks.Tags.models)
 def check_migration_order(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
-    """The migration of this app can name only the *first* one of the account's app. A model made later needs
-    ``run_before`` in the migration that makes it."""
+    """Report an account model that may be created after the tables of this app.
+
+    The migration of this app can depend only on the *first* migration of the account's app. If a later one creates the
+    model, it needs ``run_before``.
+    """
     if check_account_model(None):
-        return []  # That is to be put right first.
-    ours, label = ("finta_keys", "0001_initial"), conf.account_model()._meta.app_label
+        return []  # Reported by that check.
+    first, app_label = ("finta_keys", "0001_initial"), conf.account_model()._meta.app_label
     try:
         loader = MigrationLoader(None)
-        plan = loader.graph.forwards_plan(ours)
+        plan = loader.graph.forwards_plan(first)
     except (ValueError, NodeNotFoundError, CircularDependencyError):
-        return []  # For migrate and makemigrations to tell; or the host has switched the migrations of this app off.
-    maker = _maker(loader, label, conf.account_model()._meta.model_name)
-    if maker is None or maker in plan:
+        return []  # Reported by migrate and makemigrations; or the project has disabled the migrations of this app.
+    creator = _creating_migration(loader, app_label, conf.account_model()._meta.model_name)
+    if creator is None or creator in plan:
         return []
     return [
         checks.Error(
-            f"Migration {maker[1]} of {label!r} makes the account model, but nothing says that it comes before "
-            "those of finta_keys.",
-            hint=f"Add to its class: run_before = [{ours!r}]",
+            f"Migration {creator[1]} of {app_label!r} creates the account model, but is not ordered before the "
+            "migrations of finta_keys.",
+            hint=f"Add to its class: run_before = [{first!r}]",
             id="finta_keys.E005",
         )
     ]
 
 
-def _maker(loader: MigrationLoader, label: str, model_name: str | None) -> tuple[str, str] | None:
+def _creating_migration(loader: MigrationLoader, app_label: str, model_name: str | None) -> tuple[str, str] | None:
     for key, migration in (loader.disk_migrations or {}).items():
-        made = (getattr(operation, "name_lower", None) for operation in migration.operations if _creates(operation))
-        if key[0] == label and model_name in made:
+        created = (
+            getattr(operation, "name_lower", None) for operation in migration.operations if _creates_model(operation)
+        )
+        if key[0] == app_label and model_name in created:
             return key
     return None
 
 
-def _creates(operation: Any) -> bool:
+def _creates_model(operation: Any) -> bool:
     return type(operation).__name__ == "CreateModel"
 
 
 @checks.register(checks.Tags.urls)
 def check_slashes(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
-    """Find pages that are included where their paths get two slashes, or none."""
+    """Report an ``include()`` of the pages that gives paths with two slashes, or without a slash."""
     if not getattr(settings, "ROOT_URLCONF", None):
         return []
     return [
         checks.Error(
-            f"{module} is included below {route!r}, so that the paths of its pages have "
+            f"{module} is included below {route!r}, so the paths of its pages have "
             f"{'two slashes in a row' if module == _PLAIN else 'no slash after that'}.",
             hint=f'Use path("settings/api", include("{_PLAIN}")), or path("settings/api/", include("{_SLASH}")).',
             id="finta_keys.E018",
@@ -153,7 +146,7 @@ _PLAIN, _SLASH = "finta_keys.urls", "finta_keys.slash_urls"
 
 
 def _includes(resolver: URLResolver, prefix: str = "/") -> Iterator[tuple[str, str]]:
-    """Yield the path below which each of the two modules is included, and its name."""
+    """Yield the path and the name of each of the two modules that is included."""
     for entry in resolver.url_patterns:
         if not isinstance(entry, URLResolver):
             continue

@@ -10,32 +10,35 @@ from contextlib import contextmanager
 from django.core.management.base import CommandError, OutputWrapper
 from django.db import Error as AnyDatabaseError
 
-FAILED, CLOSED = 2, 141  # The last is what a shell says of SIGPIPE.
+FAILED, CLOSED = 2, 141  # 141 is a shell's status for SIGPIPE.
 
 
 @contextmanager
 def explain_database_errors(
     consequence: str, *, errors: tuple[type[AnyDatabaseError], ...] = (AnyDatabaseError,), returncode: int = FAILED
 ) -> Iterator[None]:
-    """Tell in one sentence that it did not, and what that means: ``consequence``."""
+    """Raise ``CommandError`` for a database error: what failed, its ``consequence``, and what to do."""
     try:
         yield
     except errors as error:
         raise CommandError(
-            f"The database did not answer ({type(error).__name__}), so {consequence}. "
-            "See that it can be reached and that migrate has run, then repeat the command.",
+            f"The database did not respond ({type(error).__name__}), so {consequence}. "
+            "Check that it can be reached and that migrate has run, then repeat the command.",
             returncode=returncode,
         ) from error  # for --traceback
 
 
 @contextmanager
 def explain_output_errors(stdout: OutputWrapper) -> Iterator[None]:
-    """Let what is printed inside arrive. Where it cannot, the status is one of its own: 1 says something of keys."""
+    """Flush ``stdout`` after the block. Exit with ``CLOSED`` if its reader has gone.
+
+    Raise ``CommandError`` with ``FAILED`` for other errors. Status 1 would be a statement about keys.
+    """
     try:
         yield
         stdout.flush()
     except OSError as error:
-        # Nothing is left in the buffer to fail once more when Python ends.
+        # Discard the rest of the buffer, or Python fails again when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
         if isinstance(error, BrokenPipeError):
             sys.exit(CLOSED)

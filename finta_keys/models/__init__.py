@@ -1,4 +1,4 @@
-"""What a key is and all that can happen to it."""
+"""The models: keys, the accounts in their scopes, and spent nonces."""
 
 from finta_keys.exceptions import AlreadyDone
 from finta_keys.models.key import ApiKey

@@ -1,3 +1,5 @@
+"""The accounts that a restricted key can access, one row per key and account."""
+
 from __future__ import annotations
 
 from django.conf import settings
@@ -6,8 +8,7 @@ from django.db import models
 from finta_keys import conf
 from finta_keys.database import KeyDatabaseManager
 
-# Raises where the setting is missing or no label. This module is imported first of those whose relations read it, which
-# would say less.
+# Raise a clear error for a missing setting. The foreign key below would fail first, with an obscure one.
 conf.account_label()
 
 
@@ -20,8 +21,8 @@ class KeyAccountScope(models.Model):
     objects = KeyDatabaseManager()
 
     class Meta:
-        base_manager_name = "objects"  # refresh_from_db() reads by it.
+        base_manager_name = "objects"  # for refresh_from_db()
         constraints = [models.UniqueConstraint(fields=["key", "account"], name="finta_keys_scope_row_unique")]
 
     def __str__(self) -> str:
-        return f"{self.key_id} sees {self.account_id}"
+        return f"{self.key_id} can access {self.account_id}"

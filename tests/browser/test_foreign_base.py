@@ -122,7 +122,7 @@ def test_all_actions_work_in_hosts_page(any_shop, api, accounts):
     any_shop.click("Rename", "Laptop")
     any_shop.name.fill("")
     any_shop.submit("Rename")
-    expect(any_shop.place).to_contain_text("Give the key a name")
+    expect(any_shop.place).to_contain_text("Enter a name")
     any_shop.name.fill("Phone")
     any_shop.submit("Rename")
     any_shop.says("Renamed to “Phone”.")

@@ -56,7 +56,7 @@ def test_error_is_shown_at_field_and_input_kept(any_settings, unrestricted):
     any_settings.name.fill("ALL ACCOUNTS")
     any_settings.choose("Savings")
     any_settings.submit("Create Key")
-    expect(any_settings.name).to_have_accessible_description(re.compile("You already have a key of this name"))
+    expect(any_settings.name).to_have_accessible_description(re.compile("You already have a key with this name"))
     expect(any_settings.name).to_have_value("ALL ACCOUNTS")
     expect(any_settings.place.get_by_label("Savings")).to_be_checked()
     expect(any_settings.place.get_by_label("Share all accounts")).not_to_be_checked()

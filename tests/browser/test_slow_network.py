@@ -215,7 +215,7 @@ def test_error_without_accounts_is_announced(api_settings):
     api_settings.name.fill("None to choose")
     api_settings.share_all(False)
     api_settings.submit("Create Key")
-    error = api_settings.dialog.get_by_text("Choose at least one account")
+    error = api_settings.dialog.get_by_text("Select at least one account")
     expect(error).to_be_visible()
     described = "error => document.activeElement.getAttribute('aria-describedby')?.includes(error.closest('ul').id)"
     assert api_settings.dialog.get_by_role("alert").count() or error.evaluate(described)

@@ -153,7 +153,7 @@ def test_nonce_is_bound_to_owner(superuser, alice, bob):
 @pytest.mark.rule("S6")
 def test_create_rejects_account_of_another_user(superuser, alice, accounts, bobs_account):
     response = create(superuser, alice, accounts=[accounts.cash.pk, bobs_account.pk])
-    assert "not this owner" in response.context["form"].errors["accounts"][0]
+    assert "is gone or belongs to another user" in response.context["form"].errors["accounts"][0]
     assert not ApiKey.objects.exists()
 
 
@@ -168,7 +168,7 @@ def test_create_rejects_missing_account(superuser, alice, accounts, account):
 @pytest.mark.rule("S2")
 def test_create_rejects_empty_selection(superuser, alice, accounts):
     page = create(superuser, alice).content.decode()
-    assert "Choose at least one account, or turn on “Share all accounts”." in page
+    assert "Select at least one account, or turn on “Share all accounts”." in page
     assert not ApiKey.objects.exists()
 
 
@@ -243,7 +243,7 @@ def test_rename_keeps_concurrent_rotation(superuser, restricted, monkeypatch):
 def test_rejected_rename_is_not_logged(superuser, alice, restricted):
     make_key(alice, "Laptop")
     response = submit(superuser, url("rename", restricted.key.pk), name="LAPTOP")
-    assert "You already have a key of this name." in response.content.decode()
+    assert "You already have a key with this name." in response.content.decode()
     assert columns(restricted.key)["name"] == "Restricted"
     assert logged(restricted.key.pk) == []
 
@@ -276,7 +276,7 @@ def test_edit_scope_shows_current_scope(superuser, restricted, accounts):
 @pytest.mark.rule("S6")
 def test_edit_scope_rejects_account_of_another_user(superuser, restricted, accounts, bobs_account):
     response = submit(superuser, url("edit_scope", restricted.key.pk), accounts=[accounts.cash.pk, bobs_account.pk])
-    assert "not this owner" in response.context["form"].errors["accounts"][0]
+    assert "is gone or belongs to another user" in response.context["form"].errors["accounts"][0]
     assert set(restricted.key.accounts.all()) == {accounts.checking}
     assert logged(restricted.key.pk) == []
 
@@ -284,7 +284,7 @@ def test_edit_scope_rejects_account_of_another_user(superuser, restricted, accou
 @pytest.mark.rule("S2")
 def test_edit_scope_rejects_empty_selection(superuser, restricted, accounts):
     page = submit(superuser, url("edit_scope", restricted.key.pk)).content.decode()
-    assert "Choose at least one account, or turn on “Share all accounts”." in page
+    assert "Select at least one account, or turn on “Share all accounts”." in page
     assert set(restricted.key.accounts.all()) == {accounts.checking}
 
 

@@ -1,6 +1,6 @@
-"""What authentication may cost. Calls are counted, not seconds: the count is the same on every machine.
+"""The cost of authentication in function calls, which are the same on every machine.
 
-Budgets are in calls of the same view without authentication, and about a tenth above what is needed today.
+A budget is a multiple of the calls of the same view without authentication, about 10 % above the current cost.
 """
 
 import sys
@@ -38,13 +38,13 @@ class WithKey(AccountScopeMixin, GenericAPIView):
 
 
 def calls(view, pk, presented=None, status=200):
-    """Return how many calls, of Python and of C, the view makes for an answer once everything is warm."""
+    """Return the number of Python and C calls for one response, after warming up."""
     headers = {"HTTP_AUTHORIZATION": f"Bearer {presented}"} if presented else {}
     request = APIRequestFactory().get("/", **headers)
     respond = view.as_view()
     for _ in range(3):
         assert respond(request, pk=pk).status_code == status
-    # The least of several: what the collector of garbage calls on the way belongs to others.
+    # The minimum, because the garbage collector may add calls.
     return min(counted(respond, request, pk) for _ in range(5))
 
 
@@ -69,11 +69,11 @@ def counted(respond, request, pk):
     [("all", 200, 1.60), ("restricted", 200, 1.87), ("unknown", 401, 0.31), ("malformed", 401, 0.235)],
 )
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="The budgets are those on SQLite.")
-def test_a_request_with_a_key_stays_within_its_budget(presented, status, budget, restricted, unrestricted, accounts):
-    good = {"all": unrestricted.secret, "restricted": restricted.secret}
+def test_request_with_key_stays_within_budget(presented, status, budget, restricted, unrestricted, accounts):
+    valid = {"all": unrestricted.secret, "restricted": restricted.secret}
     unknown = secret.generate()
-    presented = {**good, "unknown": unknown, "malformed": unknown[:-1] + "!"}[presented]
+    presented = {**valid, "unknown": unknown, "malformed": unknown[:-1] + "!"}[presented]
     floor = calls(Floor, accounts.checking.pk)
     needed = calls(WithKey, accounts.checking.pk, presented, status) / floor
     assert needed < budget
-    assert needed > budget / 1.2, "Much cheaper than its budget: lower that, or it guards nothing."
+    assert needed > budget / 1.2, "Much cheaper than its budget: lower the budget, or it guards nothing."

@@ -1,4 +1,4 @@
-"""``key.delete()`` removes the key for good."""
+"""``ApiKey.delete()`` removes the key for good."""
 
 import pytest
 
@@ -8,7 +8,8 @@ from finta_keys.testing import make_key
 from tests.finta_keys.snapshots import columns, everything
 
 
-def test_K3_delete_removes_the_key_and_its_scope_and_nothing_else(restricted, unrestricted, accounts):
+@pytest.mark.rule("K3")
+def test_delete_removes_the_key_and_its_scope(restricted, unrestricted, accounts):
     pk, before = restricted.key.pk, columns(unrestricted.key)
     assert restricted.key.delete() == (2, {"finta_keys.ApiKey": 1, "finta_keys.KeyAccountScope": 1})
     assert not ApiKey.objects.filter(pk=pk).exists()
@@ -17,12 +18,14 @@ def test_K3_delete_removes_the_key_and_its_scope_and_nothing_else(restricted, un
     assert Account.objects.count() == 3
 
 
-def test_K4_its_secret_is_dead_at_once(restricted):
+@pytest.mark.rule("K4")
+def test_delete_invalidates_the_secret(restricted):
     restricted.key.delete()
     assert ApiKey.objects.authenticate(restricted.secret) is None
 
 
-def test_K3_a_delete_loaded_before_a_rotation_deletes(restricted):
+@pytest.mark.rule("K3")
+def test_stale_instance_can_be_deleted(restricted):
     stale = ApiKey.objects.get(pk=restricted.key.pk)
     fresh = restricted.key.rotate()
     stale.delete()
@@ -30,7 +33,8 @@ def test_K3_a_delete_loaded_before_a_rotation_deletes(restricted):
     assert not ApiKey.objects.exists()
 
 
-def test_K5_a_delete_form_that_saw_another_rotation_is_refused(restricted):
+@pytest.mark.rule("K5")
+def test_stale_form_is_rejected(restricted):
     stale = ApiKey.objects.get(pk=restricted.key.pk)
     restricted.key.rotate()
     before = everything()
@@ -41,37 +45,31 @@ def test_K5_a_delete_form_that_saw_another_rotation_is_refused(restricted):
     assert stale.pk == restricted.key.pk
 
 
-def test_K5_a_delete_form_that_saw_this_rotation_deletes(restricted):
+@pytest.mark.rule("K5")
+def test_current_rotation_is_accepted(restricted):
     restricted.key.rotate()
     restricted.key.delete(expected=1)
     assert not ApiKey.objects.exists()
 
 
+@pytest.mark.rule("K3")
 @pytest.mark.parametrize("expected", [None, 0])
-def test_K3_a_key_can_be_deleted_once(restricted, expected):
+def test_key_can_be_deleted_once(restricted, expected):
     stale = ApiKey.objects.get(pk=restricted.key.pk)
     restricted.key.delete()
     with pytest.raises(ApiKey.DoesNotExist):
         stale.delete(expected=expected)
 
 
-def test_keys_of_a_deactivated_owner_can_be_deleted(restricted):
+def test_key_of_inactive_owner_can_be_deleted(restricted):
     User.objects.update(is_active=False)
     restricted.key.delete()
     assert not ApiKey.objects.exists()
 
 
-def test_keys_of_a_deleted_owner_are_gone_and_others_stay(alice, bob, restricted, unrestricted):
+def test_deleting_the_owner_deletes_their_keys(alice, bob, restricted, unrestricted):
     bobs, secret = make_key(bob)
     alice.delete()
     assert list(ApiKey.objects.all()) == [bobs]
     assert ApiKey.objects.authenticate(restricted.secret) is None
     assert ApiKey.objects.authenticate(secret) == bobs
-
-
-def test_T2_deleting_locks_the_owner_before_the_key(restricted, django_assert_num_queries):
-    with django_assert_num_queries(6) as queries:
-        restricted.key.delete()
-    tables = [query["sql"] for query in queries if query["sql"].startswith("SELECT")]
-    assert "accounts_app_user" in tables[0]
-    assert "finta_keys_apikey" in tables[1]

@@ -142,7 +142,7 @@ def test_restrict_to_rejects_empty_scope(request, kind, nothing):
     before, before_attributes = everything(), attributes(key)
     with pytest.raises(ValidationError) as refusal:
         key.restrict_to(nothing)
-    message = "Choose at least one account, or turn on “Share all accounts”."
+    message = "Select at least one account, or turn on “Share all accounts”."
     assert refusal.value.message_dict == {"accounts": [message]}
     assert everything() == before
     assert attributes(key) == before_attributes
@@ -166,7 +166,7 @@ def test_foreign_missing_and_malformed_accounts_are_rejected(restricted, unrestr
             for selected in ([other], [accounts.cash, other], iter([other, accounts.cash])):
                 with pytest.raises(ValidationError) as refusal:
                     key.restrict_to(selected)
-                message = "One of these accounts is not there any more, or is not this owner's. Choose again."
+                message = "At least one of these accounts is gone or belongs to another user. Select again."
                 assert refusal.value.message_dict == {"accounts": [message]}
         assert attributes(key) == before_attributes
     assert everything() == before
@@ -331,4 +331,4 @@ def test_add_to_scope_reads_current_scope(restricted, accounts):
 
 
 def test_scope_row_has_readable_str(restricted, accounts):
-    assert str(KeyAccountScope.objects.get()) == f"{restricted.key.pk} sees {accounts.checking.pk}"
+    assert str(KeyAccountScope.objects.get()) == f"{restricted.key.pk} can access {accounts.checking.pk}"

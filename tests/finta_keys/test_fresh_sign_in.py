@@ -122,7 +122,7 @@ def test_check_rejects_path_to_no_function(settings, path):
     (message,) = checks.check_fresh_sign_in(None)
     assert message.id == "finta_keys.E008"
     assert repr(path) in message.msg
-    assert "or leave it out" in message.hint
+    assert "or remove it" in message.hint
 
 
 @pytest.mark.parametrize("path", [None, "", f"{THIS_MODULE}.redirect_elsewhere"])

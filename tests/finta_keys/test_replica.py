@@ -38,10 +38,11 @@ def test_reading_from_the_replica_fails(replica):
 
 
 @pytest.mark.rule("K4")
-def test_authenticate_reads_from_the_primary(replica, alice, restricted):
+def test_authenticate_reads_from_the_primary(replica, alice, bob, restricted):
     assert ApiKey.objects.authenticate(restricted.secret) == restricted.key
     assert ApiKey.objects.db_manager("replica").authenticate(restricted.secret) == restricted.key
     assert alice.api_keys.authenticate(restricted.secret) == restricted.key
+    assert bob.api_keys.authenticate(restricted.secret) is None
     assert alice.api_keys.db_manager("replica").authenticate(restricted.secret) == restricted.key
 
 

@@ -411,7 +411,7 @@ def test_S3_super_on_another_model_needs_the_path(restricted, transactions):
 def test_S3_an_annotation_cannot_take_the_place_of_what_is_narrowed_by(restricted, accounts, bobs_account, name):
     shadow = {name: Value(restricted.key.owner_id)}
     rows = Account.objects.values(called=F("name")).annotate(**shadow)
-    with pytest.raises(ImproperlyConfigured, match=f"annotation '{name}', which is a name on the way"):
+    with pytest.raises(ImproperlyConfigured, match=f"annotation '{name}', which is also a field on the path"):
         restricted.key.scoped(rows)
     assert restricted.key.scoped(Account.objects.annotate(owner_email=F("owner__email"))).count() == 1
 
@@ -1065,3 +1065,29 @@ def test_an_answer_to_a_key_tells_caches_that_it_is_for_this_key(restricted, vie
 def test_a_view_that_renders_in_one_way_tells_so_too(restricted):
     assert ask(Narrows, restricted.secret, renderer_classes=[JSONRenderer])["Vary"] == "Authorization"
     assert not ask(Narrows, renderer_classes=[JSONRenderer]).has_header("Vary")
+
+
+class Labelled:
+    """A base class of the project that takes a keyword argument when it is subclassed."""
+
+    def __init_subclass__(cls, *, label: str = "", **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.label = label
+
+
+def test_mixin_calls_init_subclass_of_other_bases():
+    class View(AccountScopeMixin, Labelled, label="project"):
+        pass
+
+    assert View.label == "project"
+
+
+@pytest.mark.rule("S3")
+def test_scoped_method_is_inherited_unchanged():
+    class View(AccountScopeMixin, GenericAPIView):
+        queryset = Account.objects.all()
+
+    class Inherited(View):
+        pass
+
+    assert Inherited.get_queryset is View.get_queryset

@@ -1,4 +1,4 @@
-"""The format of a secret (rules X1 and X2), without a database."""
+"""The format of a secret. These tests need no database."""
 
 import hashlib
 import inspect
@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finta_keys import secret
-from finta_keys.models import key as models
+from finta_keys.models import ApiKey
+from finta_keys.models.manager import ApiKeyManager
 from finta_keys.secret import Secret
 
 PEPPER = bytes.fromhex("22" * 32)
@@ -32,34 +33,40 @@ def base62(number: int) -> str:
     return digits.rjust(6, "0")
 
 
-def test_X1_a_secret_has_the_shape_that_clients_check():
-    made = secret.generate()
-    assert re.fullmatch(r"finta_[A-Za-z0-9]+", made)
-    assert len(made) == len("finta_") + 48 + 6
-    assert isinstance(made, Secret)
-    assert secret.is_wellformed(made)
+@pytest.mark.rule("X1")
+def test_secret_has_the_documented_shape():
+    generated = secret.generate()
+    assert re.fullmatch(r"finta_[A-Za-z0-9]+", generated)
+    assert len(generated) == len("finta_") + 48 + 6
+    assert isinstance(generated, Secret)
+    assert secret.is_wellformed(generated)
 
 
-def test_X1_the_alphabet_is_all_62_letters_and_digits():
+@pytest.mark.rule("X1")
+def test_alphabet_has_62_letters_and_digits():
     assert Counter(secret.ALPHABET) == Counter(string.ascii_letters + string.digits)
 
 
-def test_X1_the_random_characters_come_from_the_operating_systems_generator():
+@pytest.mark.rule("X1")
+def test_characters_come_from_the_system_generator():
     with mock.patch("secrets.choice", side_effect=lambda alphabet: alphabet[-1]) as choice:
         assert secret.generate().startswith("finta_" + "z" * 48)
     assert choice.call_count == 48
 
 
-def test_X1_all_characters_occur_at_every_place():
-    made = [secret.generate() for _ in range(1_500)]
-    for place in range(6, 54):
-        assert len({each[place] for each in made}) == 62
+@pytest.mark.rule("X1")
+def test_every_character_occurs_at_every_position():
+    generated = [secret.generate() for _ in range(1_500)]
+    for position in range(6, 54):
+        assert len({text[position] for text in generated}) == 62
 
 
-def test_X1_ten_thousand_secrets_are_distinct():
+@pytest.mark.rule("X1")
+def test_secrets_are_distinct():
     assert len({secret.generate() for _ in range(10_000)}) == 10_000
 
 
+@pytest.mark.rule("X1")
 @pytest.mark.parametrize(
     ("body", "checksum"),
     [
@@ -70,164 +77,192 @@ def test_X1_ten_thousand_secrets_are_distinct():
         ("finta_" + "AbCdEfGhIjKlMnOpQrStUvWxYz0123456789aBcDeFgHiJkL", "3nLmNe"),
     ],
 )
-def test_X1_the_checksum_is_the_one_that_the_docs_describe(body, checksum):
+def test_checksum_is_the_documented_one(body, checksum):
     assert secret.checksum(body) == checksum
     assert secret.is_wellformed(body + checksum)
 
 
-def test_X1_the_largest_checksum_fits_six_characters():
+@pytest.mark.rule("X1")
+def test_largest_checksum_fits_six_characters():
     with mock.patch("zlib.crc32", return_value=2**32 - 1):
         assert secret.checksum("finta_") == base62(2**32 - 1)
     assert len(base62(2**32 - 1)) == 6
 
 
-def test_X1_a_small_checksum_is_padded():
+@pytest.mark.rule("X1")
+def test_small_checksum_is_padded():
     with mock.patch("zlib.crc32", return_value=61):
         assert secret.checksum("finta_") == "00000z"
 
 
+@pytest.mark.rule("X1")
 @given(secrets_, st.integers(0, 59), st.sampled_from(secret.ALPHABET))
-def test_X1_every_change_of_one_character_is_refused(good, place, character):
-    changed = good[:place] + character + good[place + 1 :]
-    assert secret.is_wellformed(changed) == (changed == good)
+def test_changed_character_is_rejected(valid, position, character):
+    changed = valid[:position] + character + valid[position + 1 :]
+    assert secret.is_wellformed(changed) == (changed == valid)
 
 
-def test_X1_every_change_of_one_character_of_one_secret_is_refused():
-    good = secret.generate()
-    changed = {good[:i] + c + good[i + 1 :] for i in range(len(good)) for c in secret.ALPHABET + "_-é\n"} - {good}
+@pytest.mark.rule("X1")
+def test_every_changed_character_is_rejected():
+    valid = secret.generate()
+    changed = {valid[:i] + c + valid[i + 1 :] for i in range(len(valid)) for c in secret.ALPHABET + "_-é\n"} - {valid}
     assert not [each for each in changed if secret.is_wellformed(each)]
 
 
+@pytest.mark.rule("X1")
 @given(secrets_, st.integers(0, 58))
-def test_X1_two_neighbours_that_changed_places_are_refused(good, place):
-    swapped = good[:place] + good[place + 1] + good[place] + good[place + 2 :]
-    assert secret.is_wellformed(swapped) == (swapped == good)
+def test_swapped_neighbors_are_rejected(valid, position):
+    swapped = valid[:position] + valid[position + 1] + valid[position] + valid[position + 2 :]
+    assert secret.is_wellformed(swapped) == (swapped == valid)
 
 
+@pytest.mark.rule("X1")
 @given(secrets_, st.integers(0, 59))
-def test_X1_a_change_of_case_is_refused(good, place):
-    changed = good[:place] + good[place].swapcase() + good[place + 1 :]
-    assert secret.is_wellformed(changed) == (changed == good)
+def test_changed_case_is_rejected(valid, position):
+    changed = valid[:position] + valid[position].swapcase() + valid[position + 1 :]
+    assert secret.is_wellformed(changed) == (changed == valid)
 
 
+@pytest.mark.rule("X1")
 @given(secrets_, st.integers(0, 59))
-def test_X1_a_truncated_secret_is_refused(good, length):
-    assert not secret.is_wellformed(good[:length])
-    assert not secret.is_wellformed(good[60 - length :])
+def test_truncated_secret_is_rejected(valid, length):
+    assert not secret.is_wellformed(valid[:length])
+    assert not secret.is_wellformed(valid[60 - length :])
 
 
+@pytest.mark.rule("X1")
 @given(secrets_, st.text(min_size=1))
-def test_X1_an_extended_secret_is_refused(good, more):
-    assert not secret.is_wellformed(good + more)
-    assert not secret.is_wellformed(more + good)
+def test_extended_secret_is_rejected(valid, more):
+    assert not secret.is_wellformed(valid + more)
+    assert not secret.is_wellformed(more + valid)
 
 
+@pytest.mark.rule("X1")
 @pytest.mark.parametrize("end", ["\n", "\r\n", " ", "\0", "\u2028"])
-def test_X1_whitespace_at_the_end_is_refused(end):
+def test_trailing_whitespace_is_rejected(end):
     assert not secret.is_wellformed(secret.generate() + end)
 
 
+@pytest.mark.rule("X1")
 @given(st.text())
-def test_X1_whatever_else_is_presented_is_refused_without_an_error(text):
+def test_any_other_text_is_rejected(text):
     assert not secret.is_wellformed(text)
     assert not secret.is_wellformed("finta_" + text)
 
 
+@pytest.mark.rule("X1")
 @given(bodies, st.sampled_from("٠۱߂०１Ａа"))
-def test_X1_digits_and_letters_of_other_alphabets_are_refused(body, character):
+def test_characters_of_other_alphabets_are_rejected(body, character):
     assert not secret.is_wellformed(f"{body[:-1]}{character}{secret.checksum(body)}")
 
 
-def test_X1_the_published_pattern_finds_a_secret_in_text_and_is_anchored_by_its_users():
-    good = secret.generate()
-    assert re.fullmatch(secret.pattern(), good)
-    assert re.search(secret.pattern(), f"curl -H 'Authorization: Bearer {good}' https://example.com").group() == good
+@pytest.mark.rule("X1")
+def test_pattern_finds_secrets_in_text():
+    valid = secret.generate()
+    assert re.fullmatch(secret.pattern(), valid)
+    assert re.search(secret.pattern(), f"curl -H 'Authorization: Bearer {valid}' https://example.com").group() == valid
     anchored = re.compile(f"^{secret.pattern()}$")
-    assert anchored.match(good)
-    assert not anchored.match(good + "A")
-    assert not anchored.match(" " + good)
-    assert not re.fullmatch(secret.pattern(), good + "\n")
-    assert not re.fullmatch(secret.pattern(), good[:-1])
+    assert anchored.match(valid)
+    assert not anchored.match(valid + "A")
+    assert not anchored.match(" " + valid)
+    assert not re.fullmatch(secret.pattern(), valid + "\n")
+    assert not re.fullmatch(secret.pattern(), valid[:-1])
 
 
-def test_X1_the_pattern_needs_no_flags_and_no_python():
+@pytest.mark.rule("X1")
+def test_pattern_is_the_documented_one():
     assert secret.pattern() == "finta_[0-9A-Za-z]{54}"
 
 
-def test_X1_the_hint_is_the_prefix_the_first_4_and_the_last_4():
+@pytest.mark.rule("X1")
+def test_hint_has_the_first_and_last_4():
     assert secret.hint("finta_abcd" + "x" * 46 + "wxyz") == "finta_abcd…wxyz"
 
 
+@pytest.mark.rule("X1")
 @given(secrets_)
-def test_X1_the_hint_tells_8_characters_only(good):
-    hint = secret.hint(good)
+def test_hint_reveals_8_characters_only(valid):
+    hint = secret.hint(valid)
     assert len(hint) == len("finta_") + 4 + 1 + 4
-    assert good[10:-4] not in hint
+    assert valid[10:-4] not in hint
 
 
-def shown(value):
-    """Every form in which debuggers and error reports show a value."""
+def dumps(value):
+    """Return a value as debuggers and error reports format it."""
     return [repr(value), f"{value!r}", ascii(value), pprint.pformat(value), pprint.pformat({"a": [value]})]
 
 
-def test_K2_a_secret_shows_only_its_hint_where_objects_are_dumped():
-    made = secret.generate()
-    for text in [*shown(made), *shown([made]), *shown((made,)), *shown({"secret": made})]:
-        assert made not in text
-        assert made[10:-4] not in text
-        assert ascii(secret.hint(made))[1:-1] in ascii(text).replace("\\\\", "\\")
+@pytest.mark.rule("K2")
+def test_repr_shows_only_the_hint():
+    generated = secret.generate()
+    assert repr(generated) == f"<Secret {secret.hint(generated)}>"
+    for text in [*dumps(generated), *dumps([generated]), *dumps((generated,)), *dumps({"secret": generated})]:
+        assert generated not in text
+        assert generated[10:-4] not in text
+        assert ascii(secret.hint(generated))[1:-1] in ascii(text).replace("\\\\", "\\")
 
 
-def test_K2_a_secret_is_still_a_string_where_it_is_meant_to_be_shown():
-    made = secret.generate()
-    assert str(made) == f"{made}" == "".join(made)
-    assert json.dumps(made) == f'"{made}"'
-    assert not hasattr(made, "__dict__")
+def test_secret_prints_like_a_string():
+    generated = secret.generate()
+    assert str(generated) == f"{generated}" == "".join(generated)
+    assert json.dumps(generated) == f'"{generated}"'
+    assert not hasattr(generated, "__dict__")
 
 
-def failing(made):
-    held = made  # noqa: F841  # the error report looks at it
+def failing(generated):
+    local = generated  # noqa: F841  # a local variable for the error report
     raise RuntimeError("for the report")
 
 
-def test_K2_the_error_report_of_a_frame_that_holds_a_secret_does_not_show_it():
-    made = secret.generate()
+@pytest.mark.rule("K2")
+def test_error_report_hides_local_secret():
+    generated = secret.generate()
     try:
-        failing(made)
+        failing(generated)
     except RuntimeError as error:
         reporter = ExceptionReporter(None, type(error), error, error.__traceback__)
     for text in (reporter.get_traceback_text(), reporter.get_traceback_html()):
-        assert made not in text
-        assert made[10:-4] not in text
+        assert generated not in text
+        assert generated[10:-4] not in text
 
 
-@pytest.mark.parametrize("function", [models._new_secret, models.ApiKeyManager.create_key, models.ApiKey.rotate])
-def test_K2_functions_that_hold_a_secret_hide_their_variables(function):
+@pytest.mark.rule("K2")
+@pytest.mark.parametrize("function", [ApiKey._new_secret, ApiKeyManager.create_key, ApiKey.rotate])
+def test_functions_hide_their_variables(function):
     assert inspect.unwrap(function) is not function
     assert function.__wrapped__ is inspect.unwrap(function)
 
 
-def test_K2_the_presented_header_is_hidden_in_error_reports():
+@pytest.mark.rule("K2")
+def test_error_report_hides_the_header():
     meta = SafeExceptionReporterFilter().cleanse_setting("HTTP_AUTHORIZATION", f"Bearer {secret.generate()}")
     assert meta == SafeExceptionReporterFilter.cleansed_substitute
 
 
+@pytest.mark.rule("X2")
 @given(secrets_, st.binary(min_size=32, max_size=32))
-def test_X2_a_digest_is_32_bytes_and_depends_on_the_pepper(good, pepper):
-    digest = secret.digest(good, pepper)
+def test_digest_depends_on_the_pepper(valid, pepper):
+    digest = secret.digest(valid, pepper)
     assert len(digest) == 32 == secret.DIGEST_LENGTH
-    assert digest == secret.digest(good, pepper)
-    assert (digest == secret.digest(good, PEPPER)) == (pepper == PEPPER)
+    assert digest == secret.digest(valid, pepper)
+    assert (digest == secret.digest(valid, PEPPER)) == (pepper == PEPPER)
 
 
-def test_X2_the_digest_is_an_hmac_sha256_of_the_whole_secret():
-    good = secret.generate()
-    inner = hashlib.sha256(bytes(x ^ 0x36 for x in PEPPER.ljust(64, b"\0")) + good.encode()).digest()
+@pytest.mark.rule("X2")
+def test_digest_is_an_hmac_sha256():
+    valid = secret.generate()
+    inner = hashlib.sha256(bytes(x ^ 0x36 for x in PEPPER.ljust(64, b"\0")) + valid.encode()).digest()
     outer = hashlib.sha256(bytes(x ^ 0x5C for x in PEPPER.ljust(64, b"\0")) + inner).digest()
-    assert secret.digest(good, PEPPER) == outer
+    assert secret.digest(valid, PEPPER) == outer
 
 
-def test_X3_a_pepper_id_is_8_hex_digits_that_depend_on_the_pepper_and_are_none_of_it():
+@pytest.mark.rule("X3")
+def test_pepper_id_reveals_nothing():
     assert re.fullmatch(r"[0-9a-f]{8}", secret.pepper_id(PEPPER))
     assert secret.pepper_id(PEPPER) != secret.pepper_id(PEPPER[::-1].replace(b"\x22", b"\x23"))
     assert secret.pepper_id(PEPPER) not in PEPPER.hex()
+
+
+@pytest.mark.rule("X3")
+def test_pepper_id_of_stored_keys_is_stable():
+    assert secret.pepper_id(b"\x11" * 32) == "58e5c814"

@@ -1,4 +1,4 @@
-"""What a project is told of: all that happens to a key, in the transaction in which it happens."""
+"""Signals for each change of a key, sent in its transaction."""
 
 from __future__ import annotations
 
@@ -17,42 +17,42 @@ NAMES = ["key_created", "key_renamed", "key_scope_edited", "key_rotated", "key_d
 
 
 @pytest.fixture
-def told():
-    """Each signal that was sent: its name, the key's name at that time, and what came beside it."""
-    seen, receivers = [], []
+def sent():
+    """The signals that were sent: the name of each, the key's name at that time, and the other arguments."""
+    calls, receivers = [], []
     for name in NAMES:
 
-        def receive(sender, signal, key, _name=name, **more):
+        def receive(sender, signal, key, _name=name, **arguments):
             assert sender is ApiKey
             assert connection.in_atomic_block
-            seen.append((_name, key.name, more))
+            calls.append((_name, key.name, arguments))
 
         receivers.append(receive)
         getattr(signals, name).connect(receive)
-    yield seen
+    yield calls
     for name, receive in zip(NAMES, receivers, strict=True):
         getattr(signals, name).disconnect(receive)
 
 
-class Refused(Exception):
+class Failure(Exception):
     pass
 
 
 @pytest.fixture
-def refusing():
-    """Let a receiver of one signal raise."""
+def fail_on():
+    """Connect a receiver that raises: ``fail_on("key_renamed")``."""
     connected = []
 
     def connect(name):
-        def refuse(**kwargs):
-            raise Refused
+        def fail(**kwargs):
+            raise Failure
 
-        connected.append((getattr(signals, name), refuse))
-        getattr(signals, name).connect(refuse)
+        connected.append((getattr(signals, name), fail))
+        getattr(signals, name).connect(fail)
 
     yield connect
-    for signal, refuse in connected:
-        signal.disconnect(refuse)
+    for signal, fail in connected:
+        signal.disconnect(fail)
 
 
 def rows():
@@ -61,7 +61,7 @@ def rows():
     )
 
 
-def test_the_whole_life_of_a_key(told, alice, accounts):
+def test_every_change_sends_a_signal(sent, alice, accounts):
     key, first = make_key(alice, "Laptop")
     key.rename("Desktop")
     key.restrict_to([accounts.checking])
@@ -69,7 +69,7 @@ def test_the_whole_life_of_a_key(told, alice, accounts):
     hint = key.hint
     key.rotate()
     key.delete()
-    assert told == [
+    assert sent == [
         ("key_created", "Laptop", {}),
         ("key_renamed", "Desktop", {"old_name": "Laptop"}),
         ("key_scope_edited", "Desktop", {}),
@@ -77,15 +77,15 @@ def test_the_whole_life_of_a_key(told, alice, accounts):
         ("key_rotated", "Desktop", {"old_hint": hint}),
         ("key_deleted", "Desktop", {}),
     ]
-    assert first not in str(told)
+    assert first not in str(sent)
 
 
-def test_a_receiver_of_a_scope_reads_the_new_one(alice, accounts):
+def test_receivers_see_the_new_scope(alice, accounts):
     key, _ = make_key(alice, "Laptop", [accounts.checking])
-    seen = []
+    received = []
 
     def receive(key, **kwargs):
-        seen.append(None if key.share_all_accounts else {row.account_id for row in key.scope_rows.all()})
+        received.append(None if key.share_all_accounts else {row.account_id for row in key.scope_rows.all()})
 
     signals.key_scope_edited.connect(receive)
     try:
@@ -93,81 +93,81 @@ def test_a_receiver_of_a_scope_reads_the_new_one(alice, accounts):
         key.share_all()
         key.restrict_to([accounts.checking])
         with key.locked() as current:
-            made = AccountFactory(owner=alice)
-            current.add_to_scope(made)
+            account = AccountFactory(owner=alice)
+            current.add_to_scope(account)
     finally:
         signals.key_scope_edited.disconnect(receive)
-    assert seen == [{accounts.savings.pk}, None, {accounts.checking.pk}, {accounts.checking.pk, made.pk}]
+    assert received == [{accounts.savings.pk}, None, {accounts.checking.pk}, {accounts.checking.pk, account.pk}]
 
 
-def test_an_account_that_joins_no_scope_is_no_edit(told, alice, unrestricted):
-    told.clear()
+def test_adding_to_unrestricted_key_sends_nothing(sent, alice, unrestricted):
+    sent.clear()
     with unrestricted.key.locked() as current:
         current.add_to_scope(AccountFactory(owner=alice))
-    assert told == []
+    assert sent == []
 
 
 @pytest.mark.parametrize(
     "remove", [lambda alice: alice.delete(), lambda alice: User.objects.filter(pk=alice.pk).delete()]
 )
-def test_a_key_that_goes_with_its_owner_is_told_of(told, alice, accounts, bob, remove):
+def test_deleting_the_owner_sends_key_deleted(sent, alice, accounts, bob, remove):
     make_key(alice, "One")
     make_key(alice, "Two", [accounts.checking])
     make_key(bob, "His")
-    told.clear()
+    sent.clear()
     remove(alice)
-    assert sorted(told) == [("key_deleted", "One", {}), ("key_deleted", "Two", {})]
+    assert sorted(sent) == [("key_deleted", "One", {}), ("key_deleted", "Two", {})]
 
 
-def test_keys_that_are_deleted_in_bulk_are_told_of_with_all_they_had(alice, accounts):
-    made = {make_key(alice, f"Key {number}")[0].pk for number in range(3)}
-    seen = []
+def test_bulk_deletion_sends_key_deleted(alice, accounts):
+    keys = {make_key(alice, f"Key {number}")[0].pk for number in range(3)}
+    received = []
 
     def receive(key, **kwargs):
         assert not key.get_deferred_fields()
-        seen.append(key.pk)
+        received.append(key.pk)
 
     signals.key_deleted.connect(receive)
     try:
         ApiKey.objects.all().delete()
     finally:
         signals.key_deleted.disconnect(receive)
-    assert len(seen) == 3
-    assert set(seen) == made
+    assert len(received) == 3
+    assert set(received) == keys
 
 
-def test_keys_that_are_deleted_by_a_proxy_of_a_project_are_told_of(told, alice):
+def test_deletion_by_proxy_sends_key_deleted(sent, alice):
     with isolate_apps("finta_keys"):
 
-        class HostKey(ApiKey):
+        class ProjectKey(ApiKey):
             class Meta:
                 app_label = "finta_keys"
                 proxy = True
 
     for name in ("First", "Second"):
         make_key(alice, name)
-    told.clear()
-    HostKey.objects.get(name="First").delete()
-    HostKey.objects.all().delete()
-    assert told == [("key_deleted", "First", {}), ("key_deleted", "Second", {})]
+    sent.clear()
+    ProjectKey.objects.get(name="First").delete()
+    ProjectKey.objects.all().delete()
+    assert sent == [("key_deleted", "First", {}), ("key_deleted", "Second", {})]
 
 
-def test_keys_that_were_fetched_in_part_are_told_of_with_all_they_had(alice):
-    seen = []
+def test_deferred_fields_are_loaded_before_deletion(alice):
+    received = []
 
     def receive(key, **kwargs):
-        seen.append((key.name, key.hint, key.owner_id))
+        received.append((key.name, key.hint, key.owner_id))
 
     signals.key_deleted.connect(receive)
     for delete in (lambda: ApiKey.objects.only("pk").delete(), lambda: ApiKey.objects.defer("hint").get().delete()):
-        key, _ = make_key(alice, "Fetched in part")
+        key, _ = make_key(alice, "Deferred")
         delete()
-        assert seen.pop() == ("Fetched in part", key.hint, alice.pk)
+        assert received.pop() == ("Deferred", key.hint, alice.pk)
 
 
-def test_what_is_refused_is_not_told_of(told, alice, bob, restricted, bobs_account):
+def test_rejected_changes_send_nothing(sent, alice, bob, restricted, bobs_account):
     key = restricted.key
-    told.clear()
+    sent.clear()
     with pytest.raises(ValidationError):
         key.rename("")
     with pytest.raises(ValidationError):
@@ -176,7 +176,7 @@ def test_what_is_refused_is_not_told_of(told, alice, bob, restricted, bobs_accou
         key.rotate(expected=7)
     with pytest.raises(AlreadyDone):
         key.delete(expected=7)
-    assert told == []
+    assert sent == []
 
 
 CHANGES = {
@@ -187,36 +187,39 @@ CHANGES = {
 }
 
 
+@pytest.mark.rule("T1")
 @pytest.mark.parametrize("name", CHANGES)
-def test_T1_a_receiver_that_raises_undoes_the_change_on_the_instance_too(refusing, restricted, accounts, name):
+def test_failing_receiver_undoes_the_change(fail_on, restricted, accounts, name):
     key, before = restricted.key, rows()
-    shown = {**vars(key)}
-    refusing(name)
-    with pytest.raises(Refused):
+    attributes = {**vars(key)}
+    fail_on(name)
+    with pytest.raises(Failure):
         CHANGES[name](key, accounts.savings)
     assert rows() == before
-    assert vars(key) == shown
+    assert vars(key) == attributes
     assert ApiKey.objects.authenticate(restricted.secret) == key
 
 
-def test_T1_a_receiver_that_raises_keeps_the_owner_and_all_that_would_have_gone_along(refusing, alice, restricted):
+@pytest.mark.rule("T1")
+def test_failing_receiver_keeps_the_owner(fail_on, alice, restricted):
     before = rows()
-    refusing("key_deleted")
+    fail_on("key_deleted")
     for remove in (alice.delete, ApiKey.objects.all().delete):
-        with pytest.raises(Refused), transaction.atomic():
+        with pytest.raises(Failure), transaction.atomic():
             remove()
     assert rows() == before
     assert User.objects.filter(email=alice.email).exists()
 
 
-def test_T1_after_a_refusal_the_same_instance_can_be_rotated(refusing, restricted):
-    refusing("key_rotated")
-    with pytest.raises(Refused):
+@pytest.mark.rule("T1")
+def test_instance_can_be_rotated_after_failure(fail_on, restricted):
+    fail_on("key_rotated")
+    with pytest.raises(Failure):
         restricted.key.rotate()
-    signals.key_rotated.receivers, kept = [], signals.key_rotated.receivers
+    signals.key_rotated.receivers, connected = [], signals.key_rotated.receivers
     signals.key_rotated.sender_receivers_cache.clear()
     try:
         fresh = restricted.key.rotate()
     finally:
-        signals.key_rotated.receivers = kept
+        signals.key_rotated.receivers = connected
     assert ApiKey.objects.authenticate(fresh) == restricted.key

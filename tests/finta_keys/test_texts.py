@@ -80,8 +80,8 @@ def test_pages_use_hosts_word_for_accounts(settings, owner, owners_browser):
         "list of none": f"You have no keys yet A key lets a script or integration access your {several}: all of them",
         "create without accounts": f"You have no {several} to select yet.",
         "list of one": f"1 of 3 {several}",
-        "no account": f"Choose at least one {one}, or turn on “Share all {several}”.",
-        "account of another user": f"One of these {several} is not there any more, or is not this owner's.",
+        "no account": f"Select at least one {one}, or turn on “Share all {several}”.",
+        "account of another user": f"At least one of these {several} is gone or belongs to another user.",
         "create with many accounts": f"Find a {one}",
         "list without matches": f"can access a {one} with this name",
         "list of many": f"All {several}, including future ones",
@@ -130,7 +130,7 @@ GERMAN = {
         "%(number)s von %(total)s %(account_word)s\0%(number)s von %(total)s %(account_words)s"
     ),
     "format of a day\4j F Y": "j. F Y",
-    "Give the key a name, such as where it is used.": "Geben Sie dem Schlüssel einen Namen.",
+    "Enter a name, such as where the key is used.": "Geben Sie dem Schlüssel einen Namen.",
 }
 GERMAN_JS = {"Close": "Schließen"}
 

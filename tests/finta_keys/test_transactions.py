@@ -1,4 +1,4 @@
-"""Transactions of the model begin IMMEDIATE on SQLite, whatever the project's settings."""
+"""Transactions of the model begin IMMEDIATE on SQLite with any settings."""
 
 import sqlite3
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""When a key was last used (rule T3)."""
+"""Recording the last use of a key."""
 
 import datetime as dt
 import gc
@@ -26,7 +26,7 @@ MINUTE = dt.timedelta(minutes=1)
 
 
 @pytest.fixture(autouse=True)
-def _counted_from_zero(monkeypatch):
+def _reset_failures(monkeypatch):
     monkeypatch.setattr(usage, "failures", 0)
 
 
@@ -44,11 +44,12 @@ def last_used(key):
     return columns(key)["last_used_at"]
 
 
-def test_T3_a_key_that_was_never_used_says_so(restricted):
+def test_unused_key_has_no_last_use(restricted):
     assert last_used(restricted.key) is None
 
 
-def test_T3_a_use_is_written_and_nothing_else(restricted, unrestricted, clock):
+@pytest.mark.rule("T3")
+def test_use_changes_last_used_at_only(restricted, unrestricted, clock):
     before, other = columns(restricted.key), columns(unrestricted.key)
     assert get("/v2/accounts", restricted.secret).status_code == 200
     assert changed(before, columns(restricted.key)) == {"last_used_at"}
@@ -56,24 +57,26 @@ def test_T3_a_use_is_written_and_nothing_else(restricted, unrestricted, clock):
     assert columns(unrestricted.key) == other
 
 
-def test_T3_it_is_written_after_the_response(restricted, clock):
-    """The response is there, and the key is written when the server closes it."""
-    seen = []
+@pytest.mark.rule("T3")
+def test_use_is_recorded_after_the_response(restricted, clock):
+    """Recorded when the server closes the response."""
+    events = []
 
     def watch(**kwargs):
-        seen.append(last_used(restricted.key))
+        events.append(last_used(restricted.key))
 
-    with mock.patch.object(usage, "record", side_effect=lambda key: seen.append("record")) as record:
+    with mock.patch.object(usage, "record", side_effect=lambda key: events.append("record")) as record:
         request_finished.connect(watch)
         try:
             get("/v2/accounts", restricted.secret)
         finally:
             request_finished.disconnect(watch)
     assert record.call_count == 1
-    assert seen == ["record", None]
+    assert events == ["record", None]
 
 
-def test_T3_it_is_written_at_most_once_a_minute(restricted, clock, django_assert_num_queries):
+@pytest.mark.rule("T3")
+def test_use_is_recorded_once_a_minute(restricted, clock, django_assert_num_queries):
     for seconds, expected in [(0, 0), (59, 0), (1, 0), (1, 61), (60, 61), (1, 122)]:
         clock.shift(seconds)
         get("/v2/accounts", restricted.secret)
@@ -83,7 +86,8 @@ def test_T3_it_is_written_at_most_once_a_minute(restricted, clock, django_assert
         usage.record(key)
 
 
-def test_T3_of_two_processes_that_are_due_at_once_one_writes(restricted, clock):
+@pytest.mark.rule("T3")
+def test_one_of_two_processes_writes(restricted, clock):
     one, other = (ApiKey.objects.authenticate(restricted.secret) for _ in range(2))
     usage.record(one)
     clock.shift(MINUTE - dt.timedelta(seconds=1))
@@ -91,14 +95,16 @@ def test_T3_of_two_processes_that_are_due_at_once_one_writes(restricted, clock):
     assert last_used(restricted.key) == NOON
 
 
-def test_T3_a_later_use_by_another_process_is_not_put_back(restricted, clock):
+@pytest.mark.rule("T3")
+def test_later_use_is_not_overwritten(restricted, clock):
     slow = ApiKey.objects.authenticate(restricted.secret)
     ApiKey.objects.filter(pk=restricted.key.pk).update(last_used_at=NOON + 5 * MINUTE)
     usage.record(slow)
     assert last_used(restricted.key) == NOON + 5 * MINUTE
 
 
-def test_T3_a_clock_that_was_years_ahead_does_not_stop_the_writing(restricted, clock):
+@pytest.mark.rule("T3")
+def test_wrong_clock_does_not_stop_recording(restricted, clock):
     clock.shift(dt.timedelta(days=1000))
     get("/v2/accounts", restricted.secret)
     clock.move_to(NOON)
@@ -106,7 +112,8 @@ def test_T3_a_clock_that_was_years_ahead_does_not_stop_the_writing(restricted, c
     assert last_used(restricted.key) == NOON
 
 
-def test_T3_a_key_that_was_deleted_meanwhile_is_not_written(restricted):
+@pytest.mark.rule("T3")
+def test_deleted_key_is_not_written(restricted):
     used = ApiKey.objects.authenticate(restricted.secret)
     restricted.key.delete()
     usage.record(used)
@@ -114,7 +121,8 @@ def test_T3_a_key_that_was_deleted_meanwhile_is_not_written(restricted):
     assert not ApiKey.objects.exists()
 
 
-def test_T3_a_bad_secret_counts_as_no_use(alice, restricted, unrestricted, clock):
+@pytest.mark.rule("T3")
+def test_invalid_secret_is_not_a_use(alice, restricted, unrestricted, clock):
     dead = restricted.secret
     restricted.key.rotate()
     _, of_deactivated = make_key(other := UserFactory())
@@ -124,6 +132,7 @@ def test_T3_a_bad_secret_counts_as_no_use(alice, restricted, unrestricted, clock
     assert set(ApiKey.objects.values_list("last_used_at", flat=True)) == {None}
 
 
+@pytest.mark.rule("T3")
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
@@ -135,19 +144,21 @@ def test_T3_a_bad_secret_counts_as_no_use(alice, restricted, unrestricted, clock
         ("options", "/v2/accounts", 405),
     ],
 )
-def test_T3_any_answer_to_a_good_key_counts_as_use(restricted, clock, method, path, status):
+def test_every_response_to_a_key_is_a_use(restricted, clock, method, path, status):
     response = getattr(Client(), method)(path, HTTP_AUTHORIZATION=f"Bearer {restricted.secret}")
     assert response.status_code == status
     assert last_used(restricted.key) == NOON
 
 
-def test_T3_so_does_a_403_while_storage_mode_is_off(restricted, clock):
+@pytest.mark.rule("T3")
+def test_response_403_is_a_use(restricted, clock):
     User.objects.update(storage_mode=False)
     assert get("/v2/accounts", restricted.secret).status_code == 403
     assert last_used(restricted.key) == NOON
 
 
-def test_T3_so_does_a_429(settings, restricted, clock):
+@pytest.mark.rule("T3")
+def test_response_429_is_a_use(settings, restricted, clock):
     settings.API_RATE_LIMIT = "1/minute"
     get("/v2/accounts", restricted.secret)
     ApiKey.objects.update(last_used_at=None)
@@ -155,26 +166,30 @@ def test_T3_so_does_a_429(settings, restricted, clock):
     assert last_used(restricted.key) == NOON
 
 
+@pytest.mark.rule("T3")
 @pytest.mark.urls("tests.finta_keys.urls_made_up")
 @pytest.mark.parametrize(("path", "status"), [("/refuses", 403), ("/throttled", 429), ("/who-calls", 200)])
-def test_T3_so_it_is_in_any_hosts_api(restricted, clock, path, status):
+def test_responses_of_other_projects_are_uses(restricted, clock, path, status):
     assert get(path, restricted.secret).status_code == status
     assert last_used(restricted.key) == NOON
 
 
-def test_T3_so_does_a_500(restricted, clock):
+@pytest.mark.rule("T3")
+def test_response_500_is_a_use(restricted, clock):
     with mock.patch.object(ApiKey, "scoped", side_effect=RuntimeError("for the test")):
         assert get("/v2/accounts", restricted.secret).status_code == 500
     assert last_used(restricted.key) == NOON
 
 
-def test_T3_a_request_without_a_key_writes_nothing(restricted):
+@pytest.mark.rule("T3")
+def test_request_without_key_writes_nothing(restricted):
     assert Client().get("/v2/accounts").status_code == 401
     assert Client().get("/v2/health").status_code == 200
     assert last_used(restricted.key) is None
 
 
-def test_T3_a_use_is_written_when_the_request_is_closed_with_what_was_sent_to_it(restricted, clock):
+@pytest.mark.rule("T3")
+def test_use_is_recorded_once_when_the_request_closes(restricted, clock):
     upload = SimpleUploadedFile("statement.csv", b"1")
     request = RequestFactory().get("/")
     request._files = MultiValueDict({"file": [upload]})
@@ -188,7 +203,8 @@ def test_T3_a_use_is_written_when_the_request_is_closed_with_what_was_sent_to_it
     assert last_used(restricted.key) is None
 
 
-def test_T3_a_request_that_is_closed_is_gone_at_once(restricted):
+@pytest.mark.rule("T3")
+def test_closed_request_is_freed_at_once(restricted):
     request = RequestFactory().get("/")
     gone = weakref.ref(request)
     usage.record_after_response(restricted.key, request)
@@ -201,10 +217,11 @@ def test_T3_a_request_that_is_closed_is_gone_at_once(restricted):
         gc.enable()
 
 
+@pytest.mark.rule("T3")
 @pytest.mark.parametrize("error", [DatabaseError, OperationalError, InterfaceError])
-def test_T3_a_write_that_fails_is_silent_and_counted(restricted, caplog, error):
+def test_failed_write_is_counted(restricted, caplog, error):
     caplog.set_level("DEBUG", "finta_keys.usage")
-    with mock.patch.object(usage, "_touch", side_effect=error("for the test")):
+    with mock.patch.object(usage, "_update_last_used", side_effect=error("for the test")):
         assert get("/v2/accounts", restricted.secret).status_code == 200
         assert get("/v2/accounts", restricted.secret).status_code == 200
     assert usage.failures == 2
@@ -212,20 +229,21 @@ def test_T3_a_write_that_fails_is_silent_and_counted(restricted, caplog, error):
     assert restricted.secret[10:-4] not in caplog.text
 
 
-def test_T3_an_error_that_is_not_the_databases_is_not_hidden(restricted):
-    with mock.patch.object(usage, "_touch", side_effect=ZeroDivisionError), pytest.raises(ZeroDivisionError):
+@pytest.mark.rule("T3")
+def test_other_errors_are_raised(restricted):
+    with mock.patch.object(usage, "_update_last_used", side_effect=ZeroDivisionError), pytest.raises(ZeroDivisionError):
         usage.record(restricted.key)
     assert usage.failures == 0
 
 
-# --- SQLite: a database file with two connections ------------------------------------------------------------------
+# --- SQLite: two connections to a database file ------------------------------------------------------------------
 
 
 @pytest.fixture
 def file_database(django_db_blocker, tmp_path, settings):
-    """A database file of its own, with a key in it; yields its connection, its path, the key and its secret.
+    """A database file with a key. Yields its connection, its path, the key and its secret.
 
-    Without the ``db`` fixture: that allows the databases of the settings only.
+    Not with the ``db`` fixture, which allows only the databases of the settings.
     """
     path = tmp_path / "keys.sqlite3"
     sqlite = {"ENGINE": "django.db.backends.sqlite3", "NAME": path, "OPTIONS": {}}
@@ -241,7 +259,7 @@ def file_database(django_db_blocker, tmp_path, settings):
 
 
 def fill(connection):
-    """Make the tables and one key; return its secret."""
+    """Create the tables and a key. Return its secret."""
     with connection.schema_editor() as editor:
         for model in (User, Account, ApiKey, KeyAccountScope, CreateNonce):
             editor.create_model(model)
@@ -254,7 +272,7 @@ def fill(connection):
 
 @pytest.fixture
 def locked(file_database):
-    """Another connection that holds the write lock of the file."""
+    """Another connection, which holds the write lock of the file."""
     other = sqlite3.connect(file_database[1], isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     yield other
@@ -270,28 +288,29 @@ def stored(file_database):
     return ApiKey.objects.using("file").values_list("last_used_at", flat=True).get()
 
 
-def test_T3_where_another_connection_holds_the_lock_the_write_is_given_up_without_waiting(file_database, locked):
+@pytest.mark.rule("T3")
+def test_locked_database_is_not_waited_for(file_database, locked):
     connection, _, key, _ = file_database
     timeout = busy_timeout(connection)
     assert timeout > 0
-    inside = []
+    timeouts = []
 
     def watch(execute, sql, params, many, context):
         if "PRAGMA" not in sql:
-            inside.append(busy_timeout(connection))
+            timeouts.append(busy_timeout(connection))
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(watch):
         usage.record(key)
-    assert inside
-    assert set(inside) == {0}
+    assert set(timeouts) == {0}
     assert usage.failures == 1
     assert busy_timeout(connection) == timeout
     assert stored(file_database) is None
     assert not connection.in_atomic_block
 
 
-def test_T3_when_the_lock_is_gone_the_next_use_is_written(file_database, locked):
+@pytest.mark.rule("T3")
+def test_next_use_after_a_lock_is_written(file_database, locked):
     _, _, key, presented = file_database
     usage.record(key)
     locked.execute("COMMIT")
@@ -300,7 +319,9 @@ def test_T3_when_the_lock_is_gone_the_next_use_is_written(file_database, locked)
     assert stored(file_database) is not None
 
 
-def test_X3_a_move_to_the_first_pepper_waits_for_no_lock_either(settings, file_database, locked):
+@pytest.mark.rule("T3")
+@pytest.mark.rule("X3")
+def test_move_to_first_pepper_waits_for_no_lock(settings, file_database, locked):
     settings.FINTA_KEYS_PEPPERS = ["aa" * 32, "11" * 32]
     connection, _, _, presented = file_database
     usage.record(ApiKey.objects.authenticate(presented))
@@ -309,7 +330,8 @@ def test_X3_a_move_to_the_first_pepper_waits_for_no_lock_either(settings, file_d
     assert ApiKey.objects.authenticate(presented)
 
 
-def test_T3_the_timeout_is_restored_after_a_write_too(file_database):
+@pytest.mark.rule("T3")
+def test_timeout_is_restored_after_a_write(file_database):
     connection, _, key, _ = file_database
     timeout = busy_timeout(connection)
     usage.record(key)
@@ -317,7 +339,8 @@ def test_T3_the_timeout_is_restored_after_a_write_too(file_database):
     assert stored(file_database) is not None
 
 
-def test_T3_the_timeout_is_restored_after_any_other_error(file_database):
+@pytest.mark.rule("T3")
+def test_timeout_is_restored_after_an_error(file_database):
     connection, _, key, _ = file_database
     timeout = busy_timeout(connection)
     failing = mock.patch("django.db.models.QuerySet.update", side_effect=ZeroDivisionError)
@@ -326,14 +349,16 @@ def test_T3_the_timeout_is_restored_after_any_other_error(file_database):
     assert busy_timeout(connection) == timeout
 
 
-def test_T3_another_database_than_sqlite_keeps_its_timeout(restricted, monkeypatch, django_assert_num_queries):
+@pytest.mark.rule("T3")
+def test_other_databases_keep_their_timeout(restricted, monkeypatch, django_assert_num_queries):
     connection = connections["default"]
     monkeypatch.setattr(type(connection), "vendor", "other")
     with django_assert_num_queries(0), usage._no_waiting("default"):
         pass
 
 
-def test_T3_the_interval_is_the_projects(settings, clock, restricted):
+@pytest.mark.rule("T3")
+def test_interval_is_a_setting(settings, clock, restricted):
     settings.FINTA_KEYS_LAST_USED_INTERVAL = 600
     get("/v2/me", restricted.secret)
     for minutes, written in ((9, 0), (11, 11)):

@@ -1,4 +1,4 @@
-"""``manage.py createkey``: a key from the shell, its secret alone on standard output."""
+"""``manage.py createkey``: create a key and print its secret, and nothing else, on standard output."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from finta_keys import conf, names, owners
 from finta_keys.management.errors import explain_database_errors
 from finta_keys.models import ApiKey
 
-NOTHING_MADE = "there is no secret to hand over"
-AWAY = (OperationalError, ProgrammingError)  # or without our tables. What it refuses otherwise keeps its own words.
+CONSEQUENCE = "no key was created"
+UNAVAILABLE = (OperationalError, ProgrammingError)  # no connection, or no tables; other errors have their own messages
 
 
 class Command(BaseCommand):
     help = (
-        "Creates an API key and prints its secret, and nothing else, on standard output; all else goes to standard "
-        "error. The secret is not shown again."
+        "Creates an API key and prints its secret on standard output. Messages go to standard error. The secret is not "
+        "shown again."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        username, (_, several) = get_user_model().USERNAME_FIELD, conf.account_words()
+        username, (_, accounts) = get_user_model().USERNAME_FIELD, conf.account_words()
         parser.add_argument(
             "--user", required=True, type=_text, metavar=username.upper(), help=f"The {username} of the key's owner."
         )
-        parser.add_argument("--name", required=True, help="The key's name, such as where it is used.")
+        parser.add_argument("--name", required=True, help="The name of the key, such as where it is used.")
         parser.add_argument(
             "--account",
             dest="accounts",
@@ -43,42 +43,48 @@ class Command(BaseCommand):
             nargs="+",
             type=_text,
             metavar="ID",
-            help=f"The id of one of the {several} that the key may see, or several ids; can be repeated. "
-            f"Without it the key sees all {several} of the owner, future ones included.",
+            help=f"The ids of the {accounts} that the key can access. Can be repeated. Without it, the key can access "
+            f"all {accounts} of the owner, including future ones.",
         )
         parser.add_argument(
             "--json",
             action="store_true",
-            help=f"Print a JSON object instead of the bare secret; its accounts are the ids of the {several}, null "
-            "where the key sees all.",
+            help=f'Print a JSON object instead of the secret alone. "accounts" has the ids of the {accounts}, or is '
+            "null if the key can access all.",
         )
         parser.add_argument(
-            "--if-absent", action="store_true", help="Make nothing where the owner has a key of this name already."
+            "--if-absent",
+            action="store_true",
+            help="Succeed without creating a key if the owner already has a key with this name.",
         )
 
-    @sensitive_variables()  # It hides the variables of all that is called from here, too.
+    @sensitive_variables()  # This also hides the variables of every function called from here.
     def handle(self, *args: Any, **options: Any) -> None:
         name = options["name"]
-        with explain_database_errors(NOTHING_MADE, errors=AWAY, returncode=1):
+        with explain_database_errors(CONSEQUENCE, errors=UNAVAILABLE, returncode=1):
             owner = _find_owner(options["user"])
         try:
-            # Standard error has what a receiver of the host prints, too, such as a mail on the console.
-            with explain_database_errors(NOTHING_MADE, errors=AWAY, returncode=1), redirect_stdout(sys.stderr):
+            # Receivers of the project may print, such as an e-mail to the console. Keep that off standard output.
+            with (
+                explain_database_errors(CONSEQUENCE, errors=UNAVAILABLE, returncode=1),
+                redirect_stdout(sys.stderr),
+            ):
                 key, secret = ApiKey.objects.create_key(owner=owner, name=name, accounts=options["accounts"])
-        except ValidationError as refusal:
-            # The look-up comes after the refusal, so that of two commands at once one makes the key and both succeed.
-            namesake = _namesake(owner, name) if options["if_absent"] and _is_taken(refusal) else None
-            if namesake is None:
-                raise CommandError(_explain(refusal, owner, options["accounts"])) from None
-            self._report(namesake, as_json=options["json"])
+        except ValidationError as error:
+            # Look up the existing key only now, so that of two commands at once one creates it and both succeed.
+            existing = _existing_key(owner, name) if options["if_absent"] and _is_taken(error) else None
+            if existing is None:
+                raise CommandError(_explain(error, owner, options["accounts"])) from None
+            self._report_existing(existing, as_json=options["json"])
         else:
-            self._hand_over(key, secret, as_json=options["json"])
+            self._print_secret(key, secret, as_json=options["json"])
 
-    def _hand_over(self, key: ApiKey, secret: str, *, as_json: bool) -> None:
+    def _print_secret(self, key: ApiKey, secret: str, *, as_json: bool) -> None:
+        """Print the secret, or delete the key if printing fails, because no one would know its secret."""
         try:
             self.stderr.write(
-                f"Created the key “{key.name}” ({key.hint}) of {key.owner}. It sees {_scope(key)}. "
-                "Its secret goes to standard output and will not be shown again.",
+                f"Created the key “{key.name}” ({key.hint}) of {key.owner}. It can access {_scope(key)}. "
+                "Its secret is on standard output and will not be shown again.",
                 self.style.SUCCESS,
             )
             self.stdout.write(_as_json(key, created=True, secret=secret) if as_json else secret)
@@ -86,19 +92,17 @@ class Command(BaseCommand):
             return
         except Exception as error:
             failure = type(error).__name__
-        # Outside the handler, so that no report of what comes now shows the text that could not be written.
-        # A closed pipe or a full disk, whatever it was: a secret that nobody has seen must not stay good.
+        # After the except block, so that no report of a later error shows the text that could not be written.
         key.delete()
         raise CommandError(
-            f"The secret could not be handed over ({failure}), so the key was deleted again. "
-            "Look where the output goes, then repeat the command."
+            f"The secret could not be printed ({failure}), so the key was deleted again. "
+            "Check where the output goes, then repeat the command."
         )
 
-    def _report(self, key: ApiKey, *, as_json: bool) -> None:
-        """Tell of a key that is there already."""
+    def _report_existing(self, key: ApiKey, *, as_json: bool) -> None:
         self.stderr.write(
-            f"{key.owner} has a key “{key.name}” ({key.hint}) already, so nothing was made. It sees {_scope(key)}. "
-            "Its secret cannot be shown again; to get a new one, rotate the key.",
+            f"{key.owner} already has a key “{key.name}” ({key.hint}), so no key was created. "
+            f"It can access {_scope(key)}. Its secret cannot be shown again; to get a new one, rotate the key.",
             self.style.WARNING,
         )
         if as_json:
@@ -106,7 +110,7 @@ class Command(BaseCommand):
 
 
 def _text(argument: str) -> str:
-    """Refuse bytes of the command line that are not text: some databases fail on them instead of finding nothing."""
+    """Reject arguments that are not UTF-8: some databases raise an error for them instead of finding nothing."""
     try:
         argument.encode()
     except UnicodeEncodeError:
@@ -124,50 +128,50 @@ def _find_owner(username: str) -> AbstractBaseUser:
     return owner
 
 
-def _namesake(owner: AbstractBaseUser, name: str) -> ApiKey | None:
-    keys = ApiKey.objects.select_related("owner")
-    key: ApiKey | None = keys.filter(owner=owner.pk, name_key=names.normalize(names.clean(name))).first()
+def _existing_key(owner: AbstractBaseUser, name: str) -> ApiKey | None:
+    keys = ApiKey.objects.select_related("owner").filter(owner=owner.pk)
+    key: ApiKey | None = keys.filter(name_key=names.normalize(names.clean(name))).first()
     return key
 
 
-def _is_taken(refusal: ValidationError) -> bool:
-    return any(problem.code == "taken" for problem in ValidationError([refusal]).error_list)
+def _is_taken(error: ValidationError) -> bool:
+    return any(problem.code == "taken" for problem in ValidationError([error]).error_list)
 
 
-def _explain(refusal: ValidationError, owner: AbstractBaseUser, accounts: list[str] | None) -> str:
-    if _is_taken(refusal):
-        return f"{owner} has a key of this name already. Choose another name, or add --if-absent to leave it as it is."
-    if accounts and "accounts" in refusal.update_error_dict({}):
+def _explain(error: ValidationError, owner: AbstractBaseUser, accounts: list[str] | None) -> str:
+    if _is_taken(error):
+        return f"{owner} already has a key with this name. Choose another name, or add --if-absent to keep that key."
+    if accounts and "accounts" in error.update_error_dict({}):
         ids = ", ".join(map(str, accounts))
         return f"At least one of these ids belongs to no {conf.account_words()[0]} of {owner}: {ids}. Check them."
-    return "\n".join(refusal.messages)
+    return "\n".join(error.messages)
 
 
 def _scope(key: ApiKey) -> str:
-    one, several = conf.account_words()
+    singular, plural = conf.account_words()
     if key.share_all_accounts:
-        return f"all {several}, future ones included"
-    count = len(_seen(key))
-    return f"{count} {one if count == 1 else several}"
+        return f"all {plural}, including future ones"
+    count = len(_accessible(key))
+    return f"{count} {singular if count == 1 else plural}"
 
 
-def _seen(key: ApiKey) -> list[Any]:
-    """Return the primary keys of the accounts that the key sees."""
+def _accessible(key: ApiKey) -> list[Any]:
+    """Return the primary keys of the accounts that the key can access."""
     accounts = conf.account_model()._base_manager.order_by("pk")
     return list(key.scoped(accounts).values_list("pk", flat=True))
 
 
 @sensitive_variables()
-def _as_json(key: ApiKey, *, created: bool, **more: Any) -> str:
+def _as_json(key: ApiKey, *, created: bool, **extra: Any) -> str:
     return json.dumps(
         {
             "created": created,
             "id": key.pk,
             "name": key.name,
             "hint": key.hint,
-            **more,
+            **extra,
             "shareAllAccounts": key.share_all_accounts,
-            "accounts": None if key.share_all_accounts else _seen(key),
+            "accounts": None if key.share_all_accounts else _accessible(key),
         },
         cls=DjangoJSONEncoder,
     )

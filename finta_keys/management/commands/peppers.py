@@ -1,4 +1,4 @@
-"""``manage.py peppers``: how many keys are under which pepper, and which pepper may go."""
+"""``manage.py peppers``: how many keys use each pepper, and which peppers can be removed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from finta_keys.management.errors import explain_database_errors, explain_output
 from finta_keys.models import ApiKey
 
 FIRST, OLD, NOT_CONFIGURED = "first", "old", "notConfigured"
-PLACES = {FIRST: "first", OLD: "old", NOT_CONFIGURED: "not configured: these keys are dead"}
+PLACES = {FIRST: "first", OLD: "old", NOT_CONFIGURED: "not configured: its keys do not work"}
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Row:
     pepper_id: str
     place: str
     keys: int = 0
-    used: int = 0  # ever, of these keys
+    used: int = 0  # the number of these keys that were ever used
     last_used_at: datetime | None = None
 
     @property
@@ -42,8 +42,8 @@ class Row:
 
 class Command(BaseCommand):
     help = (
-        "Shows how many keys are under which pepper of FINTA_KEYS_PEPPERS, when one of them was used last, and which "
-        "pepper may be removed. A pepper is named by its id, which tells nothing of it."
+        "Shows how many keys use each pepper of FINTA_KEYS_PEPPERS, when one of them was last used, and which peppers "
+        "can be removed. Peppers are shown by their ids, which reveal nothing about them."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -51,22 +51,22 @@ class Command(BaseCommand):
         parser.add_argument(
             "--check",
             action="store_true",
-            help="Exit with status 1 where there are keys under a pepper that is not configured: they are dead.",
+            help="Exit with status 1 if keys do not work because their pepper is not configured.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        with explain_database_errors("nothing is known of the keys"):
+        with explain_database_errors("the keys could not be counted"):
             rows = count_keys()
         with explain_output_errors(self.stdout):
             if options["json"]:
                 self.stdout.write(json.dumps({"peppers": [_as_json(row) for row in rows]}, cls=DjangoJSONEncoder))
             else:
                 self._print_table(rows)
-        dead = sum(row.keys for row in rows if row.place == NOT_CONFIGURED)
-        if options["check"] and dead:
+        broken = sum(row.keys for row in rows if row.place == NOT_CONFIGURED)
+        if options["check"] and broken:
             raise CommandError(
-                f"{_number(dead)} under a pepper that is not configured. Put the pepper back, behind the others of "
-                "FINTA_KEYS_PEPPERS, or let the owners rotate these keys."
+                f"{_number(broken, 'does', 'do')} not work, because the pepper is not configured. Restore the pepper, "
+                "after the others of FINTA_KEYS_PEPPERS, or ask the owners to rotate these keys."
             )
 
     def _print_table(self, rows: list[Row]) -> None:
@@ -82,7 +82,7 @@ class Command(BaseCommand):
 
 
 def count_keys() -> list[Row]:
-    """Return a row for each pepper that is configured, in their order, then for those that only keys know."""
+    """Return a row for each configured pepper, in their order, and then for each other pepper that keys use."""
     places = {secret.pepper_id(pepper): OLD for pepper in conf.peppers()}
     places[next(iter(places))] = FIRST
     keys = ApiKey.objects.order_by().values("pepper_id")
@@ -102,22 +102,22 @@ def count_keys() -> list[Row]:
 
 def _advice(row: Row) -> str:
     if row.place == FIRST:
-        return "makes the digests of all new secrets. To retire it, put a new pepper in front of it."
+        return "creates the digests of new secrets. To retire it, add a new pepper in front of it."
     if row.place == NOT_CONFIGURED:
         return (
-            f"not configured. {_number(row.keys)} dead until it is put back, behind the others of FINTA_KEYS_PEPPERS, "
-            "or until they are rotated."
+            f"not configured. {_number(row.keys, 'does', 'do')} not work. Restore it after the others of "
+            "FINTA_KEYS_PEPPERS, or rotate the keys."
         )
     if row.removable:
-        return "may be removed: no key is under it. Do so once every process runs with the pepper in front of it."
+        return "can be removed: no key uses it. First make sure that every process runs with the pepper before it."
     return (
-        f"must stay: {_number(row.keys, 'would die')} without it. A key moves to the first pepper when it is used; "
+        f"must stay: {_number(row.keys, 'needs', 'need')} it. Keys move to the first pepper when they are used; "
         f"{row.never_used:,} of them {pluralize(row.never_used, 'was,were')} never used."
     )
 
 
-def _number(count: int, verb: str = "") -> str:
-    return f"{count:,} key{pluralize(count)} {verb or pluralize(count, 'is,are')}"
+def _number(count: int, singular: str, plural: str) -> str:
+    return f"{count:,} key {singular}" if count == 1 else f"{count:,} keys {plural}"
 
 
 def _time(moment: datetime | None) -> str:

@@ -1,4 +1,4 @@
-"""``manage.py scankeys``: find secrets that have leaked into files, logs and repositories, and whose they are."""
+"""``manage.py scankeys``: find leaked secrets in files, logs and repositories, and the keys they belong to."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ from finta_keys.management.errors import FAILED, explain_database_errors, explai
 from finta_keys.models import AlreadyDone, ApiKey
 from finta_keys.secret import Secret, hint, is_wellformed
 
-PLACES_KEPT = 10  # of one secret: in a log it may stand on every line
+PLACES_KEPT = 10  # of one secret, which may be on every line of a log
 STDIN = "-"
-FOUND, INTERRUPTED = 1, 130  # The last is what a shell says of SIGINT.
+FOUND, INTERRUPTED = 1, 130  # 130 is a shell's status for SIGINT.
 
 
 @dataclass
 class Leak:
-    """A secret that was found, and what became of it."""
+    """A leaked secret: its places, its key, and the result of deleting the key."""
 
     secret: Secret
     places: list[tuple[str, int]] = field(default_factory=list)
-    count: int = 0  # of all places
+    count: int = 0  # of all places, including those that are not kept
     last: tuple[str, int] | None = None
     key: ApiKey | None = None
     deleted: bool = False
-    fate: str = ""  # a few words on it, after the state
+    note: str = ""  # the result of --delete, printed after the state
 
     def add(self, place: tuple[str, int]) -> None:
-        """Add a place, once a line."""
+        """Add a place. A line counts once."""
         if place == self.last:
             return
         self.last = place
@@ -57,59 +57,59 @@ class Leak:
         return "live" if self.key.owner.is_active else "ownerInactive"
 
 
-class AsWritten(DjangoHelpFormatter, RawDescriptionHelpFormatter):
-    """Keeps the paragraphs of the help."""
+class ParagraphFormatter(DjangoHelpFormatter, RawDescriptionHelpFormatter):
+    """Keep the paragraphs of the help."""
 
 
 class Command(BaseCommand):
     help = """\
-Finds secrets of API keys in files and folders, or on standard input, and tells where
-they are and whose keys they belong to. It prints their hints, never the secrets.
+Finds secrets of API keys in files and folders, or on standard input. Shows where they
+are and which keys they belong to. Prints hints, never the secrets.
 
-Files are searched as bytes, binary ones too: text in UTF-8 or any other encoding that
-contains ASCII, and in UTF-16. What is compressed or encoded otherwise (archives, base64,
-the objects of a repository) is not looked into; for a repository's history use
+Files are searched as bytes, including binary files. Secrets are found in UTF-8 and any
+other encoding that contains ASCII. They are not found in UTF-16, compressed files, base64
+or the objects of a repository. To search the history of a repository, use
 
   git log -p --all | python manage.py scankeys
 
-In folders links are not followed, and pipes, sockets and devices are left out.
+In folders, links are not followed, and pipes, sockets and devices are skipped.
 
---delete --yes deletes the keys that were found, for good: what still uses them stops
-working at once. There is no way to rotate them from here, because a fresh secret has no
-place in the log of a build: their owners do that in their settings.
+--delete --yes deletes the keys that were found, for good. Applications that use them stop
+working at once. The command cannot rotate keys, because a new secret does not belong in
+the log of a build. The owners can rotate their keys in API settings.
 
-Exit status: 0 no key has any of the secrets; 1 at least one does, also where its owner
-is inactive (active again, the key works) and where it was deleted just now: it has leaked
-all the same; 2 wrong use, or something could not be read and nothing was found elsewhere.
+Exit status: 0 if no key has any of the secrets; 1 if a key has one, even if its owner is
+inactive or the key has just been deleted; 2 for wrong arguments, or if something could not
+be read and no key has any of the secrets found elsewhere.
 """
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        return super().create_parser(prog_name, subcommand, **{"formatter_class": AsWritten, **kwargs})
+        return super().create_parser(prog_name, subcommand, **{"formatter_class": ParagraphFormatter, **kwargs})
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "paths", nargs="*", metavar="PATH", help="A file or folder; standard input where there is none, and for -."
+            "paths", nargs="*", metavar="PATH", help="A file or folder. Standard input if there is none, or for -."
         )
         parser.add_argument("--json", action="store_true", help="Print a JSON object.")
         parser.add_argument("--delete", action="store_true", help="Delete the keys that were found; needs --yes.")
-        parser.add_argument("--yes", action="store_true", help="Do so without asking. Nothing is deleted without it.")
+        parser.add_argument("--yes", action="store_true", help="Confirm --delete. Nothing is deleted without it.")
 
     def check(self, *args: Any, **kwargs: Any) -> Any:
         try:
             return super().check(*args, **kwargs)
         except SystemCheckError as error:
-            error.returncode = FAILED  # 1 would say that keys were found.
+            error.returncode = FAILED  # 1 would mean that keys were found.
             raise
 
-    @sensitive_variables()  # It hides the variables of all that is called from here, too.
+    @sensitive_variables()  # This also hides the variables of every function called from here.
     def handle(self, *args: Any, **options: Any) -> None:
         if options["yes"] and not options["delete"]:
-            raise CommandError("--yes goes with --delete. To look only, leave it out.", returncode=FAILED)
+            raise CommandError("--yes needs --delete. To search only, remove it.", returncode=FAILED)
         self.leaks: dict[Secret, Leak] = {}
         self.problems: list[tuple[str, str]] = []
         self.files = self.lookalikes = 0
         try:
-            with explain_database_errors("nothing is known of the keys"), explain_output_errors(self.stdout):
+            with explain_database_errors("the keys could not be looked up"), explain_output_errors(self.stdout):
                 status = self._run(options)
         except KeyboardInterrupt:
             sys.exit(INTERRUPTED)
@@ -117,17 +117,20 @@ all the same; 2 wrong use, or something could not be read and nothing was found 
             sys.exit(status)
 
     def _run(self, options: dict[str, Any]) -> int:
-        """Search, delete, report, in this order: what was asked is done even if nobody reads on. Return the status."""
+        """Search, delete and report. Return the exit status.
+
+        Keys are deleted before the report, so that they are deleted even if it cannot be printed.
+        """
         for path in options["paths"] or [STDIN]:
             self._scan(path)
         leaked = list(leaks.keys_of(self.leaks))
-        for found, key in leaked:
-            self.leaks[found].key = key
+        for secret, key in leaked:
+            self.leaks[secret].key = key
             if options["delete"]:
-                self._delete(self.leaks[found], key, really=options["yes"])
+                self._delete(self.leaks[secret], key, confirmed=options["yes"])
         (self._report_json if options["json"] else self._report)()
         if leaked and options["delete"] and not options["yes"]:
-            self.stderr.write("Nothing was deleted. To delete them for good, repeat the command with --yes.")
+            self.stderr.write("Nothing was deleted. To delete these keys for good, repeat the command with --yes.")
         return FOUND if leaked else FAILED if self.problems else 0
 
     def _scan(self, path: str) -> None:
@@ -143,21 +146,21 @@ all the same; 2 wrong use, or something could not be read and nothing was found 
 
     def _scan_stdin(self) -> None:
         if sys.stdin is None:
-            self._note_problem("standard input", "It is closed. Name a file or a folder.")
+            self._note_problem("standard input", "It is closed. Pass the path of a file or folder.")
             return
         if sys.stdin.isatty():
-            self.stderr.write("Reading standard input; end it with Ctrl-D. To search files, name them.")
+            self.stderr.write("Reading standard input. Press Ctrl-D to end it. To search files, pass their paths.")
         try:
             self._search("standard input", sys.stdin.buffer)
         except OSError as error:
             self._failed("standard input", error)
 
     def _search(self, path: str, stream: BinaryIO) -> None:
-        for line, found in leaks.find(stream):
-            if not is_wellformed(found, conf.prefix()):
+        for line, candidate in leaks.find(stream):
+            if not is_wellformed(candidate, conf.prefix()):
                 self.lookalikes += 1
                 continue
-            leak = self.leaks.setdefault(found, Leak(found))
+            leak = self.leaks.setdefault(candidate, Leak(candidate))
             leak.add((path, line))
         self.files += 1
 
@@ -168,40 +171,40 @@ all the same; 2 wrong use, or something could not be read and nothing was found 
         self.problems.append((_shown(path), problem))
         self.stderr.write(f"Could not be read: {_shown(path)}: {problem}", self.style.WARNING)
 
-    def _delete(self, leak: Leak, key: ApiKey, *, really: bool) -> None:
-        if not really:
-            leak.fate = "would be deleted"
+    def _delete(self, leak: Leak, key: ApiKey, *, confirmed: bool) -> None:
+        if not confirmed:
+            leak.note = "would be deleted"
             return
-        pk = key.pk  # Deleting takes it off the key; the report names it.
+        pk = key.pk  # Deleting clears it, and the report shows it.
         try:
             key.delete(expected=key.rotation)
-            leak.deleted, leak.fate = True, "deleted"
+            leak.deleted, leak.note = True, "deleted"
         except AlreadyDone:
-            leak.fate = "rotated in the meantime, so this secret is dead and the key was left"
+            leak.note = "rotated since, so this secret is not valid and the key was kept"
         except ApiKey.DoesNotExist:
-            leak.fate = "deleted by somebody else in the meantime"
-        except Exception as error:  # Whatever a receiver of the host's raises: the other keys have leaked, too.
-            leak.fate = f"NOT deleted ({type(error).__name__})"
+            leak.note = "already deleted"
+        except Exception as error:  # A receiver of the project may raise anything. Go on with the other keys.
+            leak.note = f"NOT deleted ({type(error).__name__})"
         key.pk = pk
 
     def _report(self) -> None:
         for leak in self.leaks.values():
-            self._tell(f"{hint(leak.secret)}  {_verdict(leak)}")
+            self._print(f"{hint(leak.secret)}  {_verdict(leak)}")
             for path, line in leak.places:
-                self._tell(f"    {_shown(path)}:{line}")
-            if leak.count > len(leak.places):
-                more = leak.count - len(leak.places)
-                self._tell(f"    and {more:,} more place{pluralize(more)}")
+                self._print(f"    {_shown(path)}:{line}")
+            hidden = leak.count - len(leak.places)
+            if hidden:
+                self._print(f"    and {hidden:,} more place{pluralize(hidden)}")
         states = [leak.state for leak in self.leaks.values()]
-        self._tell(
+        self._print(
             f"{_number(states.count('live'), 'live key')}, {states.count('ownerInactive')} of inactive owners, "
-            f"{_number(states.count('unknown'), 'secret')} that no key has; "
+            f"{_number(states.count('unknown'), 'secret')} without a key; "
             f"{_number(self.lookalikes, 'look-alike')} with a wrong checksum; {_number(self.files, 'file')} read, "
-            f"{len(self.problems)} not."
+            f"{len(self.problems)} unreadable."
         )
 
     def _report_json(self) -> None:
-        self._tell(
+        self._print(
             json.dumps(
                 {
                     "secrets": [_as_json(leak) for leak in self.leaks.values()],
@@ -213,17 +216,17 @@ all the same; 2 wrong use, or something could not be read and nothing was found 
             )
         )
 
-    def _tell(self, text: str) -> None:
+    def _print(self, text: str) -> None:
         encoding = getattr(self.stdout, "encoding", None) or "utf-8"
         self.stdout.write(leaks.without_secrets(text).encode(encoding, "backslashreplace").decode(encoding))
 
 
 def _verdict(leak: Leak) -> str:
     if leak.key is None:
-        return "no key has it: rotated, deleted, or of another site"
-    words = {"live": "live", "ownerInactive": "exists, but its owner is inactive"}[leak.state]
-    text = f"{words}: the key “{leak.key.name}” of {leak.key.owner.get_username()}"
-    return f"{text}, {leak.fate}" if leak.fate else text
+        return "no key has this secret: it was rotated or deleted, or belongs to another site"
+    state = {"live": "live", "ownerInactive": "the owner is inactive"}[leak.state]
+    text = f"{state}: the key “{leak.key.name}” of {leak.key.owner.get_username()}"
+    return f"{text}, {leak.note}" if leak.note else text
 
 
 def _as_json(leak: Leak) -> dict[str, Any]:
@@ -233,16 +236,16 @@ def _as_json(leak: Leak) -> dict[str, Any]:
         "state": leak.state,
         "key": key and {"id": key.pk, "name": key.name, "owner": key.owner.get_username()},
         "deleted": leak.deleted,
-        "note": leak.fate,
+        "note": leak.note,
         "places": [{"path": _shown(path), "line": line} for path, line in leak.places],
         "placeCount": leak.count,
     }
 
 
 def _shown(path: str) -> str:
-    """Return a path that can be printed: without what steers a terminal or is no text, and without a secret."""
-    printable = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in path)
-    return leaks.without_secrets(printable) or "(an empty name)"
+    """Return a path for printing: control characters and invalid text are escaped, and secrets are replaced."""
+    escaped = (char if char.isprintable() else char.encode("unicode_escape").decode() for char in path)
+    return leaks.without_secrets("".join(escaped)) or "(an empty name)"
 
 
 def _number(count: int, noun: str) -> str:

@@ -1,7 +1,7 @@
-"""What a check has found."""
+"""Assertions on the messages of system checks."""
 
 
 def only(messages, check_id):
-    """Return the one message of these, which must have this id."""
+    """Return the single message, which must have this id."""
     assert [message.id for message in messages] == [check_id]
     return messages[0]

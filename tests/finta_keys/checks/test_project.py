@@ -1,4 +1,4 @@
-"""What the system checks find in the project around before it fails late."""
+"""System checks of the project: its account model, databases and migrations."""
 
 import sys
 from uuid import uuid4
@@ -15,7 +15,7 @@ from tests.finta_keys.checks.messages import only
 
 
 @pytest.mark.django_db
-def test_the_real_project_is_clean():
+def test_this_project_passes_every_check():
     call_command("check", fail_level="WARNING")
     ours = {
         check
@@ -23,7 +23,7 @@ def test_the_real_project_is_clean():
         for check in vars(getattr(modules, name)).values()
         if getattr(check, "tags", None)
     }
-    assert len(ours) == 21
+    assert ours
     assert ours <= set(django_checks.registry.registry.get_checks(include_deployment_checks=True))
 
 
@@ -42,26 +42,27 @@ def test_the_real_project_is_clean():
         ("auth.Group", "user"),
     ],
 )
-def test_E003_an_account_model_without_a_foreign_key_to_its_owner_is_found(settings, model, field):
+def test_account_model_without_owner_is_reported(settings, model, field):
     settings.FINTA_KEYS_ACCOUNT_MODEL, settings.FINTA_KEYS_OWNER_FIELD = model, field
     message = only(checks.check_account_model(None), "finta_keys.E003")
     assert message.msg == f"{model} has no foreign key {field!r} to accounts_app.User."
     assert "FINTA_KEYS_OWNER_FIELD" in message.hint
 
 
-def test_E003_a_foreign_key_to_another_field_of_the_user_is_found(monkeypatch):
-    """A user who is named like the number of another would see what is theirs."""
+@pytest.mark.rule("S3")
+def test_owner_with_to_field_is_reported(monkeypatch):
+    """Keys would access the accounts of another user whose e-mail equals the primary key of the owner."""
     field = conf.account_model()._meta.get_field("owner")
     monkeypatch.setitem(vars(field), "foreign_related_fields", (field.related_model._meta.get_field("email"),))
     message = only(checks.check_account_model(None), "finta_keys.E003")
     assert message.msg.startswith(
-        "accounts_app.Account.owner leads to the field 'email' of accounts_app.User, not to its primary key"
+        "accounts_app.Account.owner points to the field 'email' of accounts_app.User, not to its primary key"
     )
     assert "Remove to_field" in message.hint
 
 
 @pytest.mark.parametrize("label", ["nowhere.Account", "accounts_app.Nothing", "Account", "", "a.b.c", None, 7])
-def test_E003_an_account_model_that_is_not_there_is_found(settings, label):
+def test_missing_account_model_is_reported(settings, label):
     settings.FINTA_KEYS_ACCOUNT_MODEL = label
     message = only(checks.check_account_model(None), "finta_keys.E003")
     assert message.msg.startswith(f"FINTA_KEYS_ACCOUNT_MODEL is {label!r}")
@@ -71,7 +72,7 @@ def test_E003_an_account_model_that_is_not_there_is_found(settings, label):
     assert checks.check_one_database(None) == checks.check_migration_order(None) == []
 
 
-def test_the_owner_field_has_a_default(settings):
+def test_owner_field_has_a_default(settings):
     assert not hasattr(settings, "FINTA_KEYS_OWNER_FIELD")
     assert conf.owner_field() == "owner"
     settings.FINTA_KEYS_ACCOUNT_MODEL, settings.FINTA_KEYS_OWNER_FIELD = "admin.LogEntry", "user"
@@ -82,7 +83,8 @@ def test_the_owner_field_has_a_default(settings):
 # --- E004: one database ----------------------------------------------------------------------------------------------
 
 
-def test_E004_accounts_in_another_database_than_keys_are_found(settings):
+@pytest.mark.rule("K4")
+def test_accounts_in_another_database_are_reported(settings):
     settings.DATABASE_ROUTERS = ["tests.finta_keys.routers.AccountsElsewhere"]
     message = only(checks.check_one_database(None), "finta_keys.E004")
     assert "accounts_app.Account in 'bank'" in message.msg
@@ -91,14 +93,15 @@ def test_E004_accounts_in_another_database_than_keys_are_found(settings):
     assert "router" in message.hint
 
 
-def test_E004_owners_in_another_database_than_keys_are_found(settings):
-    """The key is looked up together with its owner, and the owner's row is locked for each change."""
+@pytest.mark.rule("K4")
+def test_owners_in_another_database_are_reported(settings):
+    """A key is loaded together with its owner, and each change locks the owner's row."""
     settings.DATABASE_ROUTERS = ["tests.finta_keys.routers.OwnersElsewhere"]
     message = only(checks.check_one_database(None), "finta_keys.E004")
     assert "accounts_app.User in 'people'" in message.msg
 
 
-def test_a_replica_to_read_from_is_fine(settings):
+def test_read_replica_passes(settings):
     settings.DATABASE_ROUTERS = ["tests.finta_keys.routers.ReadsFromReplica"]
     assert checks.check_one_database(None) == []
 
@@ -121,8 +124,8 @@ OURS = [("finta_keys", "0001_initial")]
 
 
 @pytest.fixture
-def host(settings, tmp_path, monkeypatch):
-    """Give the account's app other migrations: those that are written with ``host(name, operations, ...)``."""
+def project(settings, tmp_path, monkeypatch):
+    """Replace the migrations of the account's app by those written with ``project(name, operations, ...)``."""
     package = f"migrations_{uuid4().hex}"
     (tmp_path / package).mkdir()
     (tmp_path / package / "__init__.py").touch()
@@ -138,38 +141,38 @@ def host(settings, tmp_path, monkeypatch):
         del sys.modules[name]
 
 
-def test_E005_an_account_model_that_is_made_in_a_later_migration_is_found(host):
-    host("0001_initial", OTHERS)
-    host("0002_account", ACCOUNT, FIRST)
+def test_later_account_migration_is_reported(project):
+    project("0001_initial", OTHERS)
+    project("0002_account", ACCOUNT, FIRST)
     message = only(checks.check_migration_order(None), "finta_keys.E005")
-    assert "Migration 0002_account of 'accounts_app' makes the account model" in message.msg
+    assert "Migration 0002_account of 'accounts_app' creates the account model" in message.msg
     assert message.hint == "Add to its class: run_before = [('finta_keys', '0001_initial')]"
 
 
-def test_E005_run_before_puts_it_right(host):
-    host("0001_initial", OTHERS)
-    host("0002_account", ACCOUNT, FIRST, run_before=OURS)
+def test_run_before_passes(project):
+    project("0001_initial", OTHERS)
+    project("0002_account", ACCOUNT, FIRST, run_before=OURS)
     assert checks.check_migration_order(None) == []
 
 
-def test_E005_an_account_model_of_the_first_migration_is_fine(host):
-    host("0001_initial", ACCOUNT)
+def test_account_in_first_migration_passes(project):
+    project("0001_initial", ACCOUNT)
     assert checks.check_migration_order(None) == []
 
 
-def test_E005_a_host_that_makes_the_model_otherwise_is_left_alone(host):
-    host("0001_initial", OTHERS)
+def test_account_without_create_model_passes(project):
+    project("0001_initial", OTHERS)
     assert checks.check_migration_order(None) == []
 
 
 @pytest.mark.parametrize("dependency", [("nowhere", "0001_initial"), ("accounts_app", "0002_second")])
-def test_E005_broken_migrations_are_left_to_migrate_to_tell(host, dependency):
-    host("0001_initial", ACCOUNT, [dependency])
-    host("0002_second", OTHERS, FIRST)
+def test_broken_migrations_are_left_to_migrate(project, dependency):
+    project("0001_initial", ACCOUNT, [dependency])
+    project("0002_second", OTHERS, FIRST)
     assert checks.check_migration_order(None) == []
 
 
 @pytest.mark.parametrize("app", ["finta_keys", "accounts_app"])
-def test_E005_migrations_that_are_switched_off_are_fine(settings, app):
+def test_disabled_migrations_pass(settings, app):
     settings.MIGRATION_MODULES = {app: None}
     assert checks.check_migration_order(None) == []

@@ -1,0 +1,93 @@
+"""The manager of keys: create a key, and find the key of a secret."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.views.decorators.debug import sensitive_variables
+
+from finta_keys import conf, names, owners, secret, signals, transactions
+from finta_keys.compiled import CompiledQuery
+from finta_keys.database import KeyDatabaseManager, key_database, key_model
+from finta_keys.deprecation import warn_renamed
+from finta_keys.nonces import CreateNonce
+
+if TYPE_CHECKING:
+    from finta_keys.models.key import ApiKey
+
+
+class ApiKeyManager(KeyDatabaseManager["ApiKey"]):
+    @sensitive_variables()
+    def create_key(
+        self,
+        *,
+        owner: AbstractBaseUser,
+        name: str,
+        accounts: Iterable[Any] | None = None,
+        nonce: str | None = None,
+    ) -> tuple[ApiKey, secret.Secret]:
+        """Create a key. Return it with its secret, which is stored nowhere.
+
+        ``accounts`` are accounts of the owner, or their primary keys. Only ``None`` means all accounts. ``nonce`` comes
+        from ``nonces.read()`` and is spent here, so that a form creates one key.
+
+        Raise ``ValidationError`` for ``owner``, ``name`` or ``accounts``, and ``AlreadyDone`` if the nonce is spent.
+        """
+        key: ApiKey = key_model()(share_all_accounts=accounts is None)
+        with transactions.atomic():
+            key.owner = owners.require_active(owners.lock_owner(owner.pk))
+            if nonce is not None:
+                CreateNonce.spend(nonce, key)
+            key.name = names.clean(name)
+            key.name_key = names.normalize(key.name)
+            new_secret, columns = key._new_secret()
+            for column, value in columns.items():
+                setattr(key, column, value)
+            with key._refuse_taken_name(key.name_key):
+                key.save(force_insert=True, using=key_database())
+            if accounts is not None:
+                key._replace_scope(accounts)
+            signals.key_created.send(sender=key_model(), key=key)
+        return key, new_secret
+
+    @sensitive_variables()
+    def authenticate(self, presented: str) -> ApiKey | None:
+        """Return the key with this secret, its owner loaded, or None if the secret is not valid now.
+
+        A malformed secret is rejected without a query. Any other secret costs one query, whatever the number of
+        peppers. A related manager, such as ``alice.api_keys``, rejects keys of other owners.
+        """
+        if not secret.is_wellformed(presented, conf.prefix()):
+            return None
+        digests = [secret.digest(presented, pepper) for pepper in conf.peppers()]
+        keys = _digest_query(key_database(), len(digests)).execute(digests)
+        # A related manager is an instance of a subclass.
+        if not keys or (type(self) is not ApiKeyManager and not self.using(key_database()).contains(keys[0])):
+            return None
+        key = keys[0]
+        key.found_digest, key.first_digest = bytes(key.digest), digests[0]
+        return key if key.owner.is_active else None
+
+    @sensitive_variables()
+    def issue(self, **kwargs: Any) -> tuple[ApiKey, secret.Secret]:
+        """Deprecated: use ``create_key()``."""
+        warn_renamed("ApiKey.objects.issue()", "ApiKey.objects.create_key()")
+        return self.create_key(**kwargs)
+
+    @sensitive_variables()
+    def with_secret(self, presented: str) -> ApiKey | None:
+        """Deprecated: use ``authenticate()``."""
+        warn_renamed("ApiKey.objects.with_secret()", "ApiKey.objects.authenticate()")
+        return self.authenticate(presented)
+
+
+@cache
+def _digest_query(alias: str, number: int) -> CompiledQuery[ApiKey]:
+    """Return the query for a key, with its owner, by this number of digests. It is built once per process."""
+    keys = key_model()._default_manager.using(alias).select_related("owner").order_by()
+    # All different, because Django removes duplicates from IN.
+    examples = [bytes([byte]) * secret.DIGEST_LENGTH for byte in range(number)]
+    return CompiledQuery(keys.filter(digest__in=examples), key_model()._meta.get_field("digest"))
