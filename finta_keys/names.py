@@ -25,7 +25,10 @@ _INVISIBLE = re.compile(
 
 
 def fold(text: str) -> str:
-    """Return ``text`` for comparisons: NFKC, case-folded, without invisible characters."""
+    """Return ``text`` for comparisons: NFKC, case-folded, without invisible characters.
+
+    NFKC takes quadratic time for long sequences of combining marks, so limit the length of ``text`` first.
+    """
     visible = "".join(character for character in _INVISIBLE.sub("", text) if unicodedata.category(character) != "Cf")
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", visible).casefold())
 
@@ -45,18 +48,18 @@ def clean(name: str) -> str:
 
 
 def _problem(name: str) -> str:
+    if len(name) > MAX_LENGTH:  # First, because normalizing takes quadratic time for some texts.
+        return ngettext(
+            "This name has %(number)s character. Use at most %(max)s.",
+            "This name has %(number)s characters. Use at most %(max)s.",
+            len(name),
+        ) % {"number": len(name), "max": MAX_LENGTH}
     if any(_is_refused(character) for character in name):
         return _("Remove control characters, line breaks and text direction marks from the name.")
     if re.search(secret.pattern(conf.prefix()), name):
         return _("This name contains the secret of a key. Choose another name.")
     if not normalize(name):
         return _("Enter a name, such as where the key is used.")
-    if len(name) > MAX_LENGTH:
-        return ngettext(
-            "This name has %(number)s character. Use at most %(max)s.",
-            "This name has %(number)s characters. Use at most %(max)s.",
-            len(name),
-        ) % {"number": len(name), "max": MAX_LENGTH}
     if len(normalize(name)) > KEY_MAX_LENGTH:
         return _("This name is too long: some of its characters stand for several letters. Shorten it.")
     return ""

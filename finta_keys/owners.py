@@ -23,6 +23,9 @@ def get_by_username(username: str) -> Any:
     names are numbers.
     """
     model = get_user_model()
+    max_length = getattr(model._meta.get_field(model.USERNAME_FIELD), "max_length", None)
+    if max_length and len(username) > max_length:  # A manager may normalize the name, in more than linear time.
+        raise model.DoesNotExist
     users: Any = model._default_manager.db_manager(key_database())
     try:
         return users.get_by_natural_key(username)

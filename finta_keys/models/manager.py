@@ -36,13 +36,12 @@ class ApiKeyManager(KeyDatabaseManager["ApiKey"]):
 
         Raise ``ValidationError`` for ``owner``, ``name`` or ``accounts``, and ``AlreadyDone`` if the nonce is spent.
         """
-        key: ApiKey = key_model()(share_all_accounts=accounts is None)
+        key: ApiKey = key_model()(name=names.clean(name), share_all_accounts=accounts is None)
+        key.name_key = names.normalize(key.name)
         with transactions.atomic():
             key.owner = owners.require_active(owners.lock_owner(owner.pk))
             if nonce is not None:
                 CreateNonce.spend(nonce, key)
-            key.name = names.clean(name)
-            key.name_key = names.normalize(key.name)
             new_secret, columns = key._new_secret()
             for column, value in columns.items():
                 setattr(key, column, value)

@@ -241,6 +241,11 @@ class TestOwner:
         monkeypatch.setattr(UserManager, "get_by_natural_key", Mock(side_effect=ValueError))  # as with a number
         assert failure("--user", "x", "--name", "CI") == "No user has e-mail 'x'. Check it, or add the user first."
 
+    def test_long_user_name_is_not_looked_up(self, db, monkeypatch):
+        """Looking it up could fold it, which takes quadratic time."""
+        monkeypatch.setattr(UserManager, "get_by_natural_key", Mock(side_effect=AssertionError))
+        assert failure("--user", "a" * 255, "--name", "CI").startswith("No user has e-mail 'aaa")
+
     @pytest.mark.parametrize("options", [(), ("--if-absent",)])
     def test_inactive_owner_is_rejected(self, alice, options):
         make_key(alice, "There")

@@ -72,6 +72,21 @@ def test_longer_name_is_rejected(length):
     assert rejection("a" * length) == f"This name has {length} characters. Use at most 100."
 
 
+@pytest.mark.parametrize("name", ["a" + "\u0315" * 50_000 + "\u0316" * 50_000, "\u200b" * 101, "\n" + "a" * 101])
+def test_length_is_checked_before_folding(name):
+    """NFKC takes quadratic time to sort combining marks: minutes for this name."""
+    with mock.patch.object(names, "fold", side_effect=AssertionError):
+        assert "Use at most 100" in rejection(name)
+
+
+@pytest.mark.django_db
+def test_long_name_costs_no_query(alice, restricted, django_assert_num_queries):
+    with django_assert_num_queries(0):
+        for change in (lambda: make_key(alice, "a" * 101), lambda: restricted.key.rename("a" * 101)):
+            with pytest.raises(ValidationError):
+                change()
+
+
 @pytest.mark.parametrize(
     "name", ["", " ", "\t\n", "\u3000", "\u200b", "\u200d\u200c", "\ufeff \u00ad", "\u2060", "\u180e"]
 )
