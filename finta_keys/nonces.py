@@ -65,6 +65,8 @@ class CreateNonce(models.Model):
             with transactions.atomic():
                 cls.objects.create(value=value, key_id=key.pk)
         except IntegrityError:
-            spent = cls.objects.get(value=value)
+            spent = cls.objects.filter(value=value).first()
+            if spent is None:  # spent by a concurrent transaction that this one cannot see
+                raise
             keys = type(key).objects.filter(pk=spent.key_id, owner_id=key.owner_id)
             raise AlreadyDone(key=keys.first(), at=spent.spent_at) from None

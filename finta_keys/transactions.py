@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
-from django.db import connections, transaction
+from django.db import IntegrityError, OperationalError, connections, transaction
 
 from finta_keys.database import key_database
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+ATTEMPTS = 3
+CONFLICTS = {"40001", "40P01"}  # PostgreSQL's SQLSTATE codes for serialization failures and deadlocks
 
 
 @contextmanager
@@ -38,3 +45,31 @@ def _begin_immediate(alias: str) -> Iterator[None]:
         yield
     finally:
         connection.transaction_mode = configured
+
+
+def retry_conflicts(change: Callable[P, R]) -> Callable[P, R]:
+    """Call a function that opens a transaction again if the transaction conflicts with a concurrent one.
+
+    At REPEATABLE READ and SERIALIZABLE, a transaction reads the rows as they were when it began. So after a concurrent
+    change it fails with a serialization failure, or with an ``IntegrityError`` for a row that it cannot see. A new
+    transaction sees the change, and can raise ``AlreadyDone`` or ``ValidationError``. Raise the database's error after
+    three attempts, and at once inside another transaction.
+    """
+
+    @wraps(change)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return change(*args, **kwargs)
+            except (OperationalError, IntegrityError) as error:
+                if connections[key_database()].in_atomic_block or not _is_conflict(error):
+                    raise
+        return change(*args, **kwargs)
+
+    return wrapper
+
+
+def _is_conflict(error: Exception) -> bool:
+    cause = error.__cause__
+    sqlstate = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)  # psycopg, psycopg2
+    return isinstance(error, IntegrityError) or sqlstate in CONFLICTS

@@ -114,6 +114,7 @@ class ApiKey(models.Model):
             self.__dict__.update(attributes)
             raise
 
+    @transactions.retry_conflicts
     def rename(self, name: str) -> None:
         """Change the name. Raise ``ValidationError`` for ``name`` if it is not valid or is taken."""
         name = names.clean(name)
@@ -122,6 +123,7 @@ class ApiKey(models.Model):
                 self._write(name=name, name_key=names.normalize(name))
             signals.key_renamed.send(sender=ApiKey, key=self, old_name=current.name)
 
+    @transactions.retry_conflicts
     def share_all(self) -> None:
         """Let the key access all accounts of the owner, including future ones."""
         with self.locked():
@@ -134,6 +136,10 @@ class ApiKey(models.Model):
 
         Raise ``ValidationError`` for ``accounts`` if there are none, or if one does not belong to the owner.
         """
+        self._restrict_to(list(accounts))
+
+    @transactions.retry_conflicts
+    def _restrict_to(self, accounts: list[Any]) -> None:
         with self.locked():
             self._replace_scope(accounts)
             self._write(share_all_accounts=False)
@@ -149,6 +155,7 @@ class ApiKey(models.Model):
             KeyAccountScope.objects.create(key=self, account_id=account.pk)
             signals.key_scope_edited.send(sender=ApiKey, key=self)
 
+    @transactions.retry_conflicts
     @sensitive_variables()
     def rotate(self, *, expected: int | None = None) -> secret.Secret:
         """Replace the secret and return the new one. The old secret is invalid once the transaction commits.
@@ -166,6 +173,7 @@ class ApiKey(models.Model):
             signals.key_rotated.send(sender=ApiKey, key=self, old_hint=current.hint)
         return new_secret
 
+    @transactions.retry_conflicts
     def delete(
         self, using: str | None = None, keep_parents: bool = False, *, expected: int | None = None
     ) -> tuple[int, dict[str, int]]:
@@ -237,7 +245,7 @@ class ApiKey(models.Model):
         self.__dict__.update(columns if rows else {})
         return bool(rows)
 
-    def _replace_scope(self, accounts: Iterable[Any]) -> None:
+    def _replace_scope(self, accounts: list[Any]) -> None:
         selected = owners.lock_accounts(self.owner_id, accounts)
         rows = KeyAccountScope.objects.filter(key=self)
         existing = set(rows.values_list("account_id", flat=True))

@@ -36,10 +36,17 @@ class ApiKeyManager(KeyDatabaseManager["ApiKey"]):
 
         Raise ``ValidationError`` for ``owner``, ``name`` or ``accounts``, and ``AlreadyDone`` if the nonce is spent.
         """
-        key: ApiKey = key_model()(name=names.clean(name), share_all_accounts=accounts is None)
-        key.name_key = names.normalize(key.name)
+        selected = None if accounts is None else list(accounts)
+        return self._create(owner.pk, names.clean(name), selected, nonce)
+
+    @transactions.retry_conflicts
+    @sensitive_variables()
+    def _create(
+        self, owner_pk: Any, name: str, accounts: list[Any] | None, nonce: str | None
+    ) -> tuple[ApiKey, secret.Secret]:
+        key: ApiKey = key_model()(name=name, name_key=names.normalize(name), share_all_accounts=accounts is None)
         with transactions.atomic():
-            key.owner = owners.require_active(owners.lock_owner(owner.pk))
+            key.owner = owners.require_active(owners.lock_owner(owner_pk))
             if nonce is not None:
                 CreateNonce.spend(nonce, key)
             new_secret, columns = key._new_secret()
