@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.docs.blocks import Block
 from tests.live.servers import free_port
 
-TIMEOUT = 120  # seconds for one command: installing packages may take long
+TIMEOUT = 300  # seconds for one command, which may install packages on a busy machine
 PORT = "8000"  # in the documents. Each run uses a free port instead.
 # Environment variables that these tests set and a reader does not have.
 TEST_VARIABLES = ("COV", "DATABASE_URL", "DJANGO_", "FINTA_", "PYTEST", "PYTHON", "VIRTUAL_ENV")

@@ -60,6 +60,7 @@ def test_later_pages_use_indexes(owner, key):
     assert scans(lambda: get(owner.clients[key], later)) == []
 
 
+@pytest.mark.rule("X4")
 @pytest.mark.parametrize("count", [1, 3])
 def test_digests_of_all_peppers_use_the_index(crowd, settings, count):
     settings.FINTA_KEYS_PEPPERS = [f"{number}" * 64 for number in range(1, count + 1)]
