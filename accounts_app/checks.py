@@ -24,7 +24,7 @@ RATES = (
 def check_rate_limits(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[checks.CheckMessage]:
     return [
         checks.Error(
-            f"{name} is {getattr(settings, name)!r}, which is not a rate.",
+            f"{name} is not a rate.",
             hint="Write a number, a slash and a unit of time, such as 200/minute or 10/5 minutes. "
             "Separate several rates with ; to apply all of them.",
             id="accounts_app.E001",

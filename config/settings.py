@@ -3,7 +3,6 @@
 Values that differ between installations come from the environment or from ``.env``.
 """
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,11 @@ import django
 from django.core.exceptions import ImproperlyConfigured
 
 from config import environment
-from config.environment import env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-_missing = [name for name in ("SECRET_KEY", "API_KEY_PEPPERS") if not env.str(name, default="")]
+SECRET_KEY = environment.text("SECRET_KEY")
+_missing = [name for name in ("SECRET_KEY", "API_KEY_PEPPERS") if not environment.text(name)]
 if _missing:
     raise ImproperlyConfigured(
         f"Not set: {', '.join(_missing)}. Run `make setup`, which writes a .env with random values, "
@@ -23,19 +22,11 @@ if _missing:
     )
 
 DEBUG = environment.flag("DEBUG")
-SECRET_KEY = env.str("SECRET_KEY")
 FINTA_KEYS_PEPPERS = environment.peppers("API_KEY_PEPPERS")
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
-
-_proxies = env.str("TRUSTED_PROXY_COUNT", default="").strip()
-if _proxies and not re.fullmatch("[0-9]{1,2}", _proxies):
-    raise ImproperlyConfigured(
-        f"TRUSTED_PROXY_COUNT is {_proxies!r}. Set it to the number of your own proxies that each request "
-        "passes through: 0 if clients connect directly, 1 behind one nginx or Caddy."
-    )
+ALLOWED_HOSTS = environment.hosts("ALLOWED_HOSTS")
+CSRF_TRUSTED_ORIGINS = environment.origins("CSRF_TRUSTED_ORIGINS")
 # None works like 0, and `check --deploy` warns about it.
-TRUSTED_PROXY_COUNT = int(_proxies) if _proxies else None
+TRUSTED_PROXY_COUNT = environment.proxy_count("TRUSTED_PROXY_COUNT")
 if TRUSTED_PROXY_COUNT:
     # Only behind a proxy, which must overwrite this header: otherwise clients could send it.
     # Proxies pass Host on, so X-Forwarded-Host is not needed and would only be another header to
@@ -93,7 +84,7 @@ TEMPLATES = [
 ]
 
 _database: dict[str, Any] = {"ENGINE": "django.db.backends.sqlite3", "NAME": BASE_DIR / "db.sqlite3"}
-if env.str("DATABASE_URL", default=""):
+if environment.text("DATABASE_URL"):
     _database = environment.database("DATABASE_URL")
 _database["ATOMIC_REQUESTS"] = False  # A secret must be committed before it is shown.
 _database.setdefault("CONN_MAX_AGE", 60)
@@ -148,15 +139,15 @@ FINTA_KEYS_ACCOUNT_LABEL = "label"
 FINTA_KEYS_BASE_TEMPLATE = "base.html"
 FINTA_KEYS_FRESH_SIGN_IN = "accounts_app.sign_in.confirm_password.require_recent_password"
 
-API_RATE_LIMIT = env.str("API_RATE_LIMIT", default="200/minute")
+API_RATE_LIMIT = environment.text("API_RATE_LIMIT", default="200/minute")
 # Growing delays: five attempts at once, then waits of one, five and at most 15 minutes.
-SIGN_IN_LIMIT = env.str("SIGN_IN_LIMIT", default="5/minute; 7/5 minutes; 9/15 minutes")
-SIGN_IN_SOURCE_LIMIT = env.str("SIGN_IN_SOURCE_LIMIT", default="50/15 minutes")
+SIGN_IN_LIMIT = environment.text("SIGN_IN_LIMIT", default="5/minute; 7/5 minutes; 9/15 minutes")
+SIGN_IN_SOURCE_LIMIT = environment.text("SIGN_IN_SOURCE_LIMIT", default="50/15 minutes")
 # Per e-mail address. Its period must not exceed PASSWORD_RESET_TIMEOUT: an owner who gets no more
 # mails then still has a valid link.
-PASSWORD_RESET_LIMIT = env.str("PASSWORD_RESET_LIMIT", default="5/hour")
-PASSWORD_RESET_SOURCE_LIMIT = env.str("PASSWORD_RESET_SOURCE_LIMIT", default="30/hour")
-RATE_LIMIT_STORAGE = env.str("RATE_LIMIT_STORAGE", default="memory://")
+PASSWORD_RESET_LIMIT = environment.text("PASSWORD_RESET_LIMIT", default="5/hour")
+PASSWORD_RESET_SOURCE_LIMIT = environment.text("PASSWORD_RESET_SOURCE_LIMIT", default="30/hour")
+RATE_LIMIT_STORAGE = environment.text("RATE_LIMIT_STORAGE", default="memory://")
 
 # For drf-spectacular. The views under /v2 set everything else themselves.
 REST_FRAMEWORK = {"DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema"}
@@ -171,10 +162,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
 }
 
-LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
-_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-if LOG_LEVEL not in _LEVELS:
-    raise ImproperlyConfigured(f"LOG_LEVEL is {LOG_LEVEL!r}. Set it to one of {', '.join(_LEVELS)}.")
+LOG_LEVEL = environment.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), default="INFO")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -244,4 +232,8 @@ else:
             "OPTIONS": {option: _mail[name] for option, name in _smtp_options.items() if _mail.get(name)},
         }
     }
-DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Finta <noreply@localhost>")
+DEFAULT_FROM_EMAIL = environment.sender("DEFAULT_FROM_EMAIL", default="Finta <noreply@localhost>")
+# Error reports. Since Django 6.0 ADMINS is a list of addresses.
+_admins = environment.emails("ADMINS")
+ADMINS = [(address, address) for address in _admins] if django.VERSION < (6, 0) else _admins
+SERVER_EMAIL = DEFAULT_FROM_EMAIL

@@ -58,16 +58,16 @@ SECRET = "s3cret"
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("API_KEY_PEPPERS", "zz" * 32, "has to be peppers of 64 hex digits each, with commas between them. Make one"),
-        ("API_KEY_PEPPERS", SECRET, "has to be peppers of 64 hex digits each, with commas between them. Make one"),
-        ("DATABASE_URL", SECRET, "cannot be read. Write it like postgres://user:password@host/name."),
-        ("DATABASE_URL", f"postgress://u:{SECRET}@h/n", "cannot be read. Write it like postgres://"),
-        ("DATABASE_URL", f"postgres://u@h:{SECRET}/n", "cannot be read. Write it like postgres://"),
-        ("EMAIL_URL", SECRET, "cannot be read. Write it like smtp+tls://user:password@host:587."),
-        ("EMAIL_URL", f"smpt://u:{SECRET}@h", "cannot be read. Write it like smtp+tls://"),
-        ("EMAIL_URL", f"smtp://h:{SECRET}", "cannot be read. Write it like smtp+tls://"),
-        ("DEBUG", "flase", "is 'flase'. Set it to true or false."),
-        ("SECURE_SSL_REDIRECT", "ture", "is 'ture'. Set it to true or false."),
+        ("API_KEY_PEPPERS", "zz" * 32, "must be peppers of 64 hex digits each, separated by commas. Make one"),
+        ("API_KEY_PEPPERS", SECRET, "must be peppers of 64 hex digits each, separated by commas. Make one"),
+        ("DATABASE_URL", SECRET, "must be a URL such as postgres://user:password@host/name"),
+        ("DATABASE_URL", f"postgress://u:{SECRET}@h/n", "must be a URL such as postgres://"),
+        ("DATABASE_URL", f"postgres://u@h:{SECRET}/n", "must be a URL such as postgres://"),
+        ("EMAIL_URL", SECRET, "must be a URL such as smtp+tls://user:password@host:587"),
+        ("EMAIL_URL", f"smpt://u:{SECRET}@h", "must be a URL such as smtp+tls://"),
+        ("EMAIL_URL", f"smtp://h:{SECRET}", "must be a URL such as smtp+tls://"),
+        ("DEBUG", "flase", "must be true or false."),
+        ("SECURE_SSL_REDIRECT", "ture", "must be true or false."),
     ],
 )
 def test_invalid_value_stops_start_without_printing_it(tmp_path, name, value, message):

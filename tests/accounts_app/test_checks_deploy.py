@@ -49,7 +49,7 @@ def test_proxy_check_needs_deploy(settings):
 def test_invalid_proxy_count_stops_start(tmp_path, wrong):
     result = check(tmp_path, TRUSTED_PROXY_COUNT=wrong)
     assert result.returncode != 0
-    assert "TRUSTED_PROXY_COUNT is " in result.stderr
+    assert "TRUSTED_PROXY_COUNT must be the number" in result.stderr
     assert "0 if clients connect directly, 1 behind one nginx or Caddy" in result.stderr
     assert "Traceback" not in result.stderr
 
