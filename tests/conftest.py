@@ -11,6 +11,7 @@ from django.db.backends.sqlite3.base import DatabaseWrapper
 from django.test import Client
 
 from accounts_app.models import Account, User
+from config.charset import remove_charset
 from finta_keys.testing import make_key
 from tests.factories import AccountFactory, UserFactory
 
@@ -38,8 +39,6 @@ class ApiClient(Client):
 
         Django's test client does not use that module.
         """
-        from config.wsgi import remove_charset
-
         environ["CONTENT_TYPE"] = remove_charset(environ.get("CONTENT_TYPE", ""))
         return super().request(**environ)
 
