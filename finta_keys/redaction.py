@@ -20,17 +20,24 @@ _BEARER = re.compile(
 # Peppers and digests. The site logs nothing else that has 64 hex digits.
 _32_BYTES = re.compile("[0-9A-Fa-f]{64,}")
 _PASSWORD_IN_URL = re.compile(r"(\b[a-z][a-z0-9+.-]{0,30}://[^\s:/@]*):[^\s/@]+@", re.IGNORECASE)
+# Tokens in password reset links, as Django generates them: a time in base 36, "-" and 32 hex
+# digits.
+_RESET_TOKEN = re.compile(r"\b[0-9a-z]{1,13}-[0-9a-f]{32}\b")
 # "GET /path?query HTTP/1.1", as servers log it.
 _QUERY = re.compile(r"\b([A-Z]+ [^\s?]*)\?\S*(?= HTTP/)")
 
 
 def redact(text: str) -> str:
-    """Return ``text`` with every secret replaced by its hint, and without peppers, digests, Bearer
-    tokens, passwords in URLs and queries in request lines. Never raises."""
+    """Return ``text`` without secrets. Never raises.
+
+    Only the hints of secrets stay. Peppers, digests, Bearer tokens, passwords in URLs, tokens of reset
+    links and queries in request lines are replaced.
+    """
     text = _SECRET.sub(_hint, text)
     text = _BEARER.sub(r"\1…", text)
     text = _32_BYTES.sub("…", text)
     text = _PASSWORD_IN_URL.sub(r"\1:…@", text)
+    text = _RESET_TOKEN.sub("…", text)
     text = _QUERY.sub(r"\1?…", text)
     for pepper in _peppers_in_reprs():
         text = text.replace(pepper, "…")

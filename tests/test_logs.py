@@ -245,6 +245,7 @@ def test_error_lines_have_request_id(restricted, log, monkeypatch):
         (repr(repr(bytes.fromhex(PEPPER))), "\"b'…'\""),
         ("postgres://finta:s3cret@db:5432/finta", "postgres://finta:…@db:5432/finta"),
         ("redis://:s3cret@cache:6379/0", "redis://:…@cache:6379/0"),
+        (f"/password/reset/MQ/d0c3bz-{'0f' * 16}", "/password/reset/MQ/…"),
         ('"GET /v2/accounts?x=y&z HTTP/1.1" 200', '"GET /v2/accounts?… HTTP/1.1" 200'),
     ],
 )
@@ -489,6 +490,19 @@ def created_secrets(monkeypatch):
 
 @pytest.mark.rule("K2")
 @pytest.mark.parametrize("debug", [False, True])
+def test_reset_token_is_never_logged(alice, log, settings, monkeypatch, debug):
+    settings.DEBUG = debug
+    uid, token = urlsafe_base64_encode(force_bytes(alice.pk)), default_token_generator.make_token(alice)
+    browser = Client(raise_request_exception=False)
+    browser.get(f"/password/reset/{uid}/{token}")
+    assert log.request()["status"] == 302
+    monkeypatch.setattr("accounts_app.sign_in.views.SetPasswordView.dispatch", lambda *_, **__: 1 / 0)
+    page = browser.get(f"/password/reset/{uid}/{token}")
+    assert page.status_code == 500
+    assert_nowhere(log.everything() + page.content.decode(), token)
+
+
+@pytest.mark.parametrize("debug", [False, True])
 @pytest.mark.parametrize("verb", ["create", "rotate"])
 def test_report_of_failing_creation_has_no_secret(
     verb, alice, alices_browser, restricted, created_secrets, log, settings, debug
@@ -630,4 +644,4 @@ def test_log_level_is_configurable(tmp_path):
 def test_invalid_log_level_stops_start(tmp_path):
     result = start(tmp_path, ["manage.py", "check"], LOG_LEVEL="loud", **GOOD)
     assert result.returncode != 0
-    assert result.stderr.strip() == "LOG_LEVEL is 'LOUD'. Set it to one of DEBUG, INFO, WARNING, ERROR, CRITICAL."
+    assert result.stderr.strip() == "LOG_LEVEL must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL."
