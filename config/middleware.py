@@ -11,6 +11,7 @@ from accounts_app.api import errors
 from finta_keys.leaks import without_secrets
 
 API_PREFIX = "/v2"
+HEALTH_PATH = "/v2/health"
 JSON = "application/json"
 
 # Pages load everything from this site, and nothing inline: an injected script does not run.
@@ -101,6 +102,21 @@ class ApiHeadersMiddleware:
             patch_vary_headers(response, ["Authorization"])
             response["Cache-Control"] = "private, no-store"
         return response
+
+
+class AnyHostForHealthMiddleware:
+    """Accept any ``Host`` for ``/v2/health``, because load balancers call it by address.
+
+    Must come before ``CommonMiddleware``, which rejects hosts that are not in ``ALLOWED_HOSTS``.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.path_info == HEALTH_PATH:
+            request.get_host = lambda: "localhost"  # type: ignore[method-assign]
+        return self.get_response(request)
 
 
 def _make_json(response: HttpResponse) -> None:

@@ -53,6 +53,7 @@ MIDDLEWARE = [
     # Headers of every response, so before all middleware that can respond.
     "config.middleware.SecurityHeadersMiddleware",
     "config.middleware.ApiHeadersMiddleware",
+    "config.middleware.AnyHostForHealthMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -114,6 +115,7 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+CSRF_FAILURE_VIEW = "config.error_views.csrf_failure"
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "finta_keys:list"
 LOGOUT_REDIRECT_URL = "login"
