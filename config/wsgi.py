@@ -8,6 +8,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django_application = get_wsgi_application()
 
 from config.charset import remove_charset  # noqa: E402
+from config.chunked import read_chunked_body  # noqa: E402
 from config.request_log import log_start  # noqa: E402  # needs the apps to be loaded
 
 log_start()
@@ -15,4 +16,5 @@ log_start()
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     environ["CONTENT_TYPE"] = remove_charset(environ.get("CONTENT_TYPE", ""))
+    read_chunked_body(environ)
     return django_application(environ, start_response)

@@ -114,7 +114,7 @@ class KeyView(JsonView, GenericAPIView[Any]):
     def body(self) -> dict[str, Any]:
         """Return the JSON object in the body. Raise the errors for 413, 415 and 400."""
         if "HTTP_TRANSFER_ENCODING" in self.request.META:
-            # Django does not read a body without Content-Length.
+            # config.chunked has read it if the server supports that.
             raise ParseError("Send the body in one piece, with its Content-Length.")
         if _content_length(self.request) > MAX_BODY:
             raise errors.PayloadTooLarge
