@@ -19,6 +19,7 @@ from accounts_app.validators import (
     validate_currency,
     validate_liability,
     validate_money,
+    validate_single_line,
 )
 from finta_keys.names import fold
 
@@ -153,11 +154,11 @@ class Account(models.Model):
     provider = models.CharField(max_length=50, default=MANUAL)
     provider_account_id = models.CharField(max_length=200, blank=True)
     bank_connection_id = models.UUIDField(null=True, blank=True, db_index=True)
-    institution_name = models.CharField(max_length=200, blank=True)
-    name = models.CharField(max_length=200)
-    mask = models.CharField("last digits", max_length=10, blank=True)
-    type = models.CharField(max_length=50)
-    subtype = models.CharField(max_length=50, blank=True)
+    institution_name = models.CharField(max_length=200, blank=True, validators=[validate_single_line])
+    name = models.CharField(max_length=200, validators=[validate_single_line])
+    mask = models.CharField("last digits", max_length=10, blank=True, validators=[validate_single_line])
+    type = models.CharField(max_length=50, validators=[validate_single_line])
+    subtype = models.CharField(max_length=50, blank=True, validators=[validate_single_line])
     currency = models.CharField(max_length=3, validators=[validate_currency])
     current_balance = money_field()
     available_balance = money_field(null=True, blank=True)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import unicodedata
 from decimal import Decimal
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
+
+from finta_keys import conf, names, secret
 
 MONEY_MAX_DIGITS, MONEY_DECIMALS = 15, 4
 
@@ -39,9 +42,17 @@ def is_storable(text: str) -> bool:
 
 
 def validate_single_line(text: str) -> None:
-    """Reject line breaks and control characters."""
-    if not is_storable(text) or any(unicodedata.category(character) in CONTROL_CATEGORIES for character in text):
-        raise ValidationError("This contains a control character or a line break. Type it without.")
+    """Require one visible line of text without a secret."""
+    if not is_storable(text) or any(_is_control(character) for character in text):
+        raise ValidationError("This contains a control character, a line break or a text direction mark. Remove it.")
+    if text and not names.normalize(text):
+        raise ValidationError("This contains only invisible characters.")
+    if re.search(secret.pattern(conf.prefix()), text):
+        raise ValidationError("This contains the secret of a key. Use another text.")
+
+
+def _is_control(character: str) -> bool:
+    return character in names.BIDI_CONTROLS or unicodedata.category(character) in CONTROL_CATEGORIES
 
 
 def validate_liability(liability: Any) -> None:

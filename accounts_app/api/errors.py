@@ -53,6 +53,11 @@ class StorageModeRequired(exceptions.APIException):
     status_code = status.HTTP_403_FORBIDDEN
 
 
+def all_codes() -> list[str]:
+    """Return every code of an error response."""
+    return sorted([*CODES.values(), STORAGE_MODE_REQUIRED])
+
+
 def error_body(status_code: int, message: str = "") -> dict[str, Any]:
     """Return the JSON of an error response."""
     if status_code == 401:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from datetime import date
 from decimal import Decimal
+from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
+from django.core.exceptions import ValidationError
+from django.http import QueryDict
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -21,6 +24,7 @@ from accounts_app.validators import (
     validate_currency,
     validate_liability,
     validate_money,
+    validate_single_line,
 )
 
 MONEY_LIMIT = 10**MONEY_MAX_DIGITS - 1
@@ -169,6 +173,10 @@ class TransactionSerializer(OutputSerializer):
 class StrictTextField(serializers.CharField):
     """A JSON string; numbers are rejected. If null is allowed, it means unknown."""
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.validators.append(validate_single_line)
+
     def validate_empty_values(self, data: Any) -> tuple[bool, Any]:
         return super().validate_empty_values("" if data is None and self.allow_null else data)
 
@@ -188,12 +196,7 @@ class MoneyInputField(serializers.DecimalField):
     """A JSON number of at most 15 digits in all, at most 4 of them decimals."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(
-            max_digits=MONEY_MAX_DIGITS + MONEY_DECIMALS,
-            decimal_places=MONEY_DECIMALS,
-            validators=[validate_money],
-            **options,
-        )
+        super().__init__(max_digits=None, decimal_places=MONEY_DECIMALS, **options)
 
     def validate_empty_values(self, data: Any) -> tuple[bool, Any]:
         # Skips DecimalField's method, which treats an empty string as null.
@@ -203,6 +206,14 @@ class MoneyInputField(serializers.DecimalField):
         if isinstance(data, bool) or not isinstance(data, int | float):
             self.fail("invalid")
         return super().to_internal_value(data)
+
+    def validate_precision(self, value: Decimal) -> Decimal:
+        # Before DRF rounds the value, which fails for very large ones.
+        try:
+            validate_money(value)
+        except ValidationError as error:
+            raise serializers.ValidationError(error.messages) from None
+        return super().validate_precision(value)
 
 
 @extend_schema_field(LIABILITY_SCHEMA)
@@ -270,15 +281,42 @@ class AccountIdField(serializers.CharField):
     """An account id. The view has already looked it up, so a malformed id is a 404, not a 400."""
 
 
-class AccountQuerySerializer(serializers.Serializer[Any]):
+class QuerySerializer(serializers.Serializer[Any]):
+    """The query parameters of a list. Unknown and repeated ones are rejected."""
+
+    @classmethod
+    def validate_query(cls, query: QueryDict) -> dict[str, Any]:
+        """Return the validated parameters. Raise ``ValidationError`` under the name of a parameter."""
+        # A plain dict, because DRF treats empty values in form data as missing and would ignore the
+        # filter.
+        serializer = cls(data=query.dict())
+        for name, values in query.lists():
+            if name not in serializer.fields:
+                raise serializers.ValidationError({name[:50]: _unknown_parameter(name, list(serializer.fields))})
+            if len(values) > 1:
+                raise serializers.ValidationError({name: "Give this parameter only once."})
+        serializer.is_valid(raise_exception=True)
+        return dict(serializer.validated_data)
+
+
+def _unknown_parameter(name: str, known: list[str]) -> str:
+    lowercase = {parameter.lower(): parameter for parameter in known}
+    matches = get_close_matches(name[:50].lower(), lowercase, n=1, cutoff=0.7)
+    if matches:
+        return f"Unknown parameter. Perhaps you mean {lowercase[matches[0]]}."
+    return f"Unknown parameter. The parameters are {', '.join(known)}."
+
+
+class AccountQuerySerializer(QuerySerializer):
     status = serializers.ChoiceField([*Account.Status.values, ALL], default=Account.Status.ACTIVE)
     type = serializers.CharField(required=False)
     bankConnectionId = serializers.UUIDField(required=False)
 
 
-class TransactionQuerySerializer(serializers.Serializer[Any]):
+class TransactionQuerySerializer(QuerySerializer):
     bankAccountId = AccountIdField(required=False, help_text="An account's id.")
     bankConnectionId = serializers.UUIDField(required=False)
+    categoryId = serializers.UUIDField(required=False)
     status = serializers.ChoiceField([*Transaction.Status.values, ALL], default=Transaction.Status.POSTED)
     startDate = IsoDateField(required=False, input_formats=["%Y-%m-%d"], help_text="The first posted date.")
     endDate = IsoDateField(required=False, input_formats=["%Y-%m-%d"], help_text="The last posted date.")
@@ -327,7 +365,8 @@ class UnauthorizedResponse(serializers.Serializer[Any]):
 
 
 class ErrorDetails(serializers.Serializer[Any]):
-    code = serializers.ChoiceField(sorted([*errors.CODES.values(), errors.STORAGE_MODE_REQUIRED]))
+    # Not an enum: generated clients would fail on a code that a later release adds.
+    code = serializers.CharField(help_text=f"One of {', '.join(errors.all_codes())}; more may follow.")
     message = serializers.CharField()
 
 

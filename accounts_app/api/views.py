@@ -42,7 +42,8 @@ class OpenApiView(JsonView):
 
     @extend_schema(operation_id="getOpenApi", auth=[], responses={200: dict[str, Any], 405: error_response(405)})
     def get(self, request: Request) -> Response:
-        return Response(_openapi())
+        # Absolute, because several client generators cannot use a relative URL.
+        return Response({**_openapi(), "servers": [{"url": request.build_absolute_uri("/v2")}]})
 
 
 @cache
@@ -72,7 +73,7 @@ class AccountsView(AccountScopeMixin, KeyView):
         responses=responses({200: serializers.AccountsResponse}, 400),
     )
     def get(self, request: Request) -> Response:
-        query = _valid_query(serializers.AccountQuerySerializer, request)
+        query = serializers.AccountQuerySerializer.validate_query(request.query_params)
         accounts = self.get_queryset()
         if query["status"] != serializers.ALL:
             accounts = accounts.filter(status=query["status"])
@@ -158,7 +159,7 @@ class TransactionsView(AccountScopeMixin, KeyView):
         responses=responses({200: serializers.TransactionsResponse}, 400, 404),
     )
     def get(self, request: Request) -> Response:
-        query = _valid_query(serializers.TransactionQuerySerializer, request)
+        query = serializers.TransactionQuerySerializer.validate_query(request.query_params)
         transactions, cursor = pagination.paginate(self._filtered(query), query)
         return Response(
             {
@@ -179,6 +180,8 @@ class TransactionsView(AccountScopeMixin, KeyView):
             rows = rows.filter(account=self.account)
         if "bankConnectionId" in query:
             rows = rows.filter(account__bank_connection_id=query["bankConnectionId"])
+        if "categoryId" in query:
+            rows = rows.filter(category_id=query["categoryId"])
         if "startDate" in query:
             rows = rows.filter(posted_date__gte=query["startDate"])
         if "endDate" in query:
@@ -194,12 +197,6 @@ class NotFoundView(KeyView):
 
     def resolve(self) -> None:
         raise Http404
-
-
-def _valid_query(query: type[Any], request: Request) -> dict[str, Any]:
-    # A plain dict, because DRF treats empty values in form data as missing and would ignore the
-    # filter.
-    return _valid(query(data=request.query_params.dict()))
 
 
 def _valid(serializer: Any) -> dict[str, Any]:

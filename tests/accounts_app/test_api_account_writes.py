@@ -304,6 +304,24 @@ def test_body_size_limit(client):
     assert_error(post(client, body.ljust(64 * 1024 + 1)), 413, "PAYLOAD_TOO_LARGE")
 
 
+@pytest.mark.parametrize("field", ["name", "type", "subtype", "institutionName", "mask"])
+@pytest.mark.parametrize("text", ["a\nb", "a\x07b", "a\u202eb", "a\u2028b", "\u200b", "\u3164\u200d"])
+def test_text_must_be_one_visible_line(client, field, text):
+    response = client.send("POST", "/v2/accounts", manual_account(**{field: text}))
+    assert_error(response, 400, "BAD_REQUEST", f"{field}: This contains")
+
+
+@pytest.mark.parametrize("balance", [10**15, 10**18, 1e300, 1234567890123.4567, 0.00001])
+def test_money_limits_do_not_contradict(client, balance):
+    response = client.send("POST", "/v2/accounts", manual_account(currentBalance=balance))
+    assert_error(response, 400, "BAD_REQUEST", "currentBalance: ")
+    message = response.json()["error"]["message"]
+    assert message in (
+        "currentBalance: Give at most 15 digits.",
+        "currentBalance: Ensure that there are no more than 4 decimal places.",
+    )
+
+
 def test_text_is_trimmed(client):
     account = client.send("POST", "/v2/accounts", manual_account(name="  Wallet ", mask=" 1 ")).json()["account"]
     assert (account["name"], account["mask"]) == ("Wallet", "1")

@@ -202,8 +202,18 @@ def test_invalid_parameter_is_named(client, query, field):
     assert_error(client.get(f"/v2/accounts?{query}"), 400, "BAD_REQUEST", f"{field}: ")
 
 
-def test_unknown_parameters_are_ignored(client):
-    assert len(names(client, "?utm_source=x&format=html&fields=id")) == 3
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("Status=all", "Status: Unknown parameter. Perhaps you mean status."),
+        ("bankConnectionID=x", "bankConnectionID: Unknown parameter. Perhaps you mean bankConnectionId."),
+        ("utm_source=x", "utm_source: Unknown parameter. The parameters are status, type, bankConnectionId."),
+        ("status=all&status=closed", "status: Give this parameter only once."),
+        ("x" * 300 + "=1", "x" * 50 + ": Unknown parameter."),
+    ],
+)
+def test_unknown_and_repeated_parameters_are_rejected(client, query, message):
+    assert_error(client.get(f"/v2/accounts?{query}"), 400, "BAD_REQUEST", message)
 
 
 @pytest.mark.parametrize("method", ["put", "patch", "delete", "options"])

@@ -216,6 +216,23 @@ def test_connection_filter(client, accounts, transactions):
     assert rows(client, bankConnectionId=connection, bankAccountId=accounts.checking.pk) == []
 
 
+def test_category_filter(client, accounts):
+    category = uuid4()
+    TransactionFactory(account=accounts.checking, summary="food", category_id=category)
+    TransactionFactory(account=accounts.checking, summary="other", category_id=uuid4())
+    TransactionFactory(account=accounts.checking, summary="none")
+    assert summaries(client, categoryId=category) == ["food"]
+    assert summaries(client, categoryId=uuid4()) == []
+    assert_error(get(client, categoryId="x"), 400, "BAD_REQUEST", "categoryId")
+
+
+@pytest.mark.parametrize("name", ["bankAccountID", "startdate", "categoryID"])
+def test_misspelled_parameter_is_rejected(client, name):
+    assert_error(
+        get(client, **{name: "2026-01-01"}), 400, "BAD_REQUEST", f"{name}: Unknown parameter. Perhaps you mean"
+    )
+
+
 def test_date_filters_are_inclusive(client, accounts):
     for number in range(1, 6):
         # Authorized earlier, but only the posted date counts.

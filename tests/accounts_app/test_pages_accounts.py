@@ -493,7 +493,7 @@ def test_surrogate_is_rejected_and_shown(alices_browser, cash, field):
 
 def test_unstorable_text_is_rejected():
     form = AccountForm({**TYPED, "name": "a\ud800", "subtype": "\0b"})
-    sentence = ["This contains a control character or a line break. Type it without."]
+    sentence = ["This contains a control character, a line break or a text direction mark. Remove it."]
     assert form.errors == {"name": sentence, "subtype": sentence}
 
 
