@@ -14,7 +14,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts_app.api import pagination, serializers
+from accounts_app.api import pagination, queries, serializers
 from accounts_app.api.base import JsonView, KeyView
 from accounts_app.api.schema import ACCOUNT_ID, WITH_BODY, error_response, responses
 from accounts_app.models import Account, Transaction
@@ -69,13 +69,13 @@ class AccountsView(AccountScopeMixin, KeyView):
 
     @extend_schema(
         operation_id="listAccounts",
-        parameters=[serializers.AccountQuerySerializer],
+        parameters=[queries.AccountQuerySerializer],
         responses=responses({200: serializers.AccountsResponse}, 400),
     )
     def get(self, request: Request) -> Response:
-        query = serializers.AccountQuerySerializer.validate_query(request.query_params)
+        query = queries.AccountQuerySerializer.validate_query(request.query_params)
         accounts = self.get_queryset()
-        if query["status"] != serializers.ALL:
+        if query["status"] != queries.ALL:
             accounts = accounts.filter(status=query["status"])
         if "type" in query:
             accounts = accounts.filter(type=query["type"])
@@ -155,11 +155,11 @@ class TransactionsView(AccountScopeMixin, KeyView):
 
     @extend_schema(
         operation_id="listTransactions",
-        parameters=[serializers.TransactionQuerySerializer],
+        parameters=[queries.TransactionQuerySerializer],
         responses=responses({200: serializers.TransactionsResponse}, 400, 404),
     )
     def get(self, request: Request) -> Response:
-        query = serializers.TransactionQuerySerializer.validate_query(request.query_params)
+        query = queries.TransactionQuerySerializer.validate_query(request.query_params)
         transactions, cursor = pagination.paginate(self._filtered(query), query)
         return Response(
             {
@@ -174,7 +174,7 @@ class TransactionsView(AccountScopeMixin, KeyView):
 
     def _filtered(self, query: dict[str, Any]) -> QuerySet[Transaction]:
         rows: QuerySet[Transaction] = self.get_queryset()
-        if query["status"] != serializers.ALL:
+        if query["status"] != queries.ALL:
             rows = rows.filter(status=query["status"])
         if self.account:
             rows = rows.filter(account=self.account)
