@@ -55,7 +55,10 @@ def check_kind_of_storage(app_configs: Sequence[AppConfig] | None, **kwargs: Any
 
 @checks.register(checks.Tags.security, deploy=True)
 def check_rate_limit_storage(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[checks.CheckMessage]:
-    """Warn if several workers count separately. The number is known only from ``WEB_CONCURRENCY``."""
+    """Warn if several workers count separately.
+
+    The number is known only from ``WEB_CONCURRENCY``.
+    """
     workers = os.environ.get("WEB_CONCURRENCY", "").strip()
     if not (workers.isdecimal() and int(workers) > 1 and settings.RATE_LIMIT_STORAGE.startswith("memory:")):
         return []

@@ -62,7 +62,10 @@ def clear(rates: str, *identifiers: str) -> None:
 
 
 def log_unreachable(consequence: str) -> None:
-    """Log that the storage cannot be reached, and the consequence. At most once a minute for each."""
+    """Log that the storage cannot be reached, and the consequence.
+
+    At most once a minute for each.
+    """
     now = time.monotonic()
     if now - _logged_at.get(consequence, -LOG_INTERVAL) >= LOG_INTERVAL:
         _logged_at[consequence] = now

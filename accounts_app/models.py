@@ -64,7 +64,8 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    """A person who signs in with an e-mail address: an owner of accounts and keys, or an operator."""
+    """A person who signs in with an e-mail address: an owner of accounts and keys, or an
+    operator."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     email = models.EmailField("e-mail", unique=True, error_messages={"unique": "A user with this e-mail exists."})

@@ -1,4 +1,5 @@
-"""Rules for the values of accounts and transactions, for the models, the forms and the API alike."""
+"""Rules for the values of accounts and transactions, for the models, the forms and the API
+alike."""
 
 from __future__ import annotations
 

@@ -107,7 +107,10 @@ class AddAccountView(OwnerMixin, FormView):
 
 @method_decorator(never_cache, name="dispatch")
 class OneAccountView(OwnerMixin, FormView):
-    """A page for one of the owner's accounts. Shows error pages for missing and read-only accounts."""
+    """A page for one of the owner's accounts.
+
+    Shows error pages for missing and read-only accounts.
+    """
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
@@ -214,7 +217,10 @@ class SwitchOffView(DataSettingsView):
 
 
 def _switch_off(owner: User) -> str:
-    """Switch Storage Mode off. Return a message with the number of transactions that were deleted."""
+    """Switch Storage Mode off.
+
+    Return a message with the number of transactions that were deleted.
+    """
     with transaction.atomic(using=key_database()):
         owners = User.objects.using(key_database()).select_for_update(no_key=True)
         if not owners.filter(pk=owner.pk, storage_mode=True):

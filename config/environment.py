@@ -38,7 +38,10 @@ _MAIL_BACKENDS = {"consolemail://": "console", "memorymail://": "locmem", "dummy
 
 
 def load_dotenv(path: Path) -> None:
-    """Add the variables in a ``.env`` file to the environment. Variables that are set already win."""
+    """Add the variables in a ``.env`` file to the environment.
+
+    Variables that are set already win.
+    """
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:

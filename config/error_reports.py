@@ -19,7 +19,8 @@ from finta_keys.redaction import redact
 
 
 class RedactingReporterFilter(SafeExceptionReporterFilter):
-    """Hides sensitive variables, form fields with sensitive names, and secrets inside other values."""
+    """Hides sensitive variables, form fields with sensitive names, and secrets inside other
+    values."""
 
     def is_active(self, request: HttpRequest | None) -> bool:
         return True

@@ -101,7 +101,10 @@ class KeyView(JsonView, GenericAPIView[Any]):
         """Look up the object in the path, for every method. Raise ``Http404`` if there is none."""
 
     def find(self, queryset: models.QuerySet[Any], pk: str) -> Any:
-        """Return the row with this id. Raise ``Http404`` if there is none or the id is malformed."""
+        """Return the row with this id.
+
+        Raise ``Http404`` if there is none or the id is malformed.
+        """
         # Django also accepts braces, "urn:uuid:" and digits of other scripts. An account has only
         # one URL.
         if not UUID.fullmatch(pk):

@@ -19,7 +19,10 @@ class QuerySerializer(serializers.Serializer[Any]):
 
     @classmethod
     def validate_query(cls, query: QueryDict) -> dict[str, Any]:
-        """Return the validated parameters. Raise ``ValidationError`` under the name of a parameter."""
+        """Return the validated parameters.
+
+        Raise ``ValidationError`` under the name of a parameter.
+        """
         # A plain dict, because DRF treats empty values in form data as missing and would ignore the
         # filter.
         serializer = cls(data=query.dict())

@@ -45,7 +45,7 @@ def post(client, body):
 
 
 def body_with_raw(field, raw):
-    """Return a valid JSON body in which one field has a raw value."""
+    """Return a valid JSON body with a raw value in one field."""
     return json.dumps(manual_account(**{field: "RAW"})).replace('"RAW"', raw)
 
 

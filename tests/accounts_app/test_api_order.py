@@ -1,4 +1,7 @@
-"""The order of checks: 401, 429, 403, 404, 405, 413 and 415, 400. Each request fails two of them."""
+"""The order of checks: 401, 429, 403, 404, 405, 413 and 415, 400.
+
+Each request fails two of them.
+"""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ VALID = {
     "ADMINS": ("ops@example.com", "ADMINS", ["ops@example.com"]),
 }
 REQUIRED = ("SECRET_KEY", "API_KEY_PEPPERS")
-# These accept any text here. A system check rejects what is not a rate or a storage.
+# These accept any text here. System checks reject invalid rates and storages.
 ANY_TEXT = ("SECRET_KEY", "RATE_LIMIT_STORAGE", *(name for name in VALID if name.endswith("_LIMIT")))
 
 
@@ -75,7 +75,10 @@ def mail(settings):
 
 
 def rejection(load, **variables):
-    """Return the sentence with which a value is rejected. It names the variable and has no secret."""
+    """Return the sentence with which a value is rejected.
+
+    It names the variable and has no secret.
+    """
     with pytest.raises(ImproperlyConfigured) as caught:
         load(**GOOD | variables)
     message = str(caught.value)
