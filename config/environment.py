@@ -23,6 +23,8 @@ from django.core.validators import validate_email
 ON = ("true", "1", "yes", "y", "on", "ok")
 OFF = ("false", "0", "no", "n", "off")
 
+MAIL_TIMEOUT = 10  # seconds
+
 _LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
 _NAME = r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*"
 _SERVER = rf"(?:{_NAME}|\[[0-9A-Fa-f:.]+\])"
@@ -237,6 +239,7 @@ def mail(name: str, default: str) -> dict[str, Any]:
         "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
         "EMAIL_HOST": server["host"].strip("[]"),
         "EMAIL_PORT": int(server["port"] or port),
+        "EMAIL_TIMEOUT": MAIL_TIMEOUT,
         "EMAIL_HOST_USER": unquote(match["user"] or ""),
         "EMAIL_HOST_PASSWORD": unquote(match["password"] or ""),
         **encryption,

@@ -227,6 +227,7 @@ else:
         "password": "EMAIL_HOST_PASSWORD",
         "use_tls": "EMAIL_USE_TLS",
         "use_ssl": "EMAIL_USE_SSL",
+        "timeout": "EMAIL_TIMEOUT",
     }
     MAILERS = {
         "default": {

@@ -100,7 +100,7 @@ def alices_browser(alice: User) -> Client:
 @pytest.fixture(autouse=True)
 def _mail_is_sent_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other threads do not see the transaction of the test."""
-    monkeypatch.setattr("accounts_app.sign_in.background.run_in_thread", lambda job: job())
+    monkeypatch.setattr("accounts_app.sign_in.background.submit", lambda job: job())
 
 
 @pytest.fixture

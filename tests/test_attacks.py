@@ -36,7 +36,7 @@ from tests.test_secret_is_nowhere import dump_of_all_tables
 from tests.test_settings import GOOD, start
 
 ROOT = Path(__file__).parent.parent
-RUN_IN_THREAD = background.run_in_thread  # before conftest.py replaces it
+SUBMIT = background.submit  # before conftest.py replaces it
 SURROGATE = r"\ud800"  # half of a surrogate pair in unicode_escape
 FORM = "multipart/form-data; boundary=B"
 NEW_PASSWORD = "battery horse staple correct"
@@ -238,7 +238,7 @@ def test_old_superuser_session_cannot_change_email(alice, page):
 @pytest.mark.django_db(transaction=True)
 def test_connection_timing_hides_known_email(monkeypatch, other_threads_close_connections):
     """No request waits for the mail server, not even the next one on the connection."""
-    monkeypatch.setattr(background, "run_in_thread", RUN_IN_THREAD)
+    monkeypatch.setattr(background, "submit", SUBMIT)
     user, goes_on = UserFactory(), threading.Event()
     sent = mock.Mock(side_effect=lambda *args, **kwargs: goes_on.wait(30))
     monkeypatch.setattr("django.contrib.auth.forms.PasswordResetForm.send_mail", sent)
@@ -246,8 +246,7 @@ def test_connection_timing_hides_known_email(monkeypatch, other_threads_close_co
         assert Client().post("/password/reset", {"email": user.email}).status_code == 302
         assert Client().get("/login").status_code == 200
     goes_on.set()
-    for thread in [thread for thread in threading.enumerate() if thread.name == "background"]:
-        thread.join(30)
+    assert background.wait(30)
     assert sent.call_count == 1
     assert not [query["sql"] for query in queries if User._meta.db_table in query["sql"]]
 

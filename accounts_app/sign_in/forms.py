@@ -1,5 +1,9 @@
+from typing import Any
+
 from django import forms
-from django.contrib.auth.forms import AuthenticationForm, UsernameField
+from django.contrib.auth.forms import AuthenticationForm, PasswordResetForm, UsernameField
+
+from accounts_app.sign_in import background
 
 EMAIL_MAX_LENGTH = 254  # The form rejects longer addresses before it checks a password.
 
@@ -16,3 +20,10 @@ class SignInForm(AuthenticationForm):
         # addresses.
         widget=forms.TextInput(attrs={"autofocus": True, "inputmode": "email", "spellcheck": "false"}),
     )
+
+
+class ResetPasswordForm(PasswordResetForm):
+    def send_mail(self, *args: Any, **kwargs: Any) -> None:
+        # A slow mail server must not hold a database connection.
+        background.release_connections()
+        super().send_mail(*args, **kwargs)

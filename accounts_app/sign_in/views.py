@@ -13,7 +13,7 @@ from django.utils.decorators import method_decorator
 
 from accounts_app.models import User
 from accounts_app.sign_in import background
-from accounts_app.sign_in.forms import SignInForm
+from accounts_app.sign_in.forms import ResetPasswordForm, SignInForm
 from accounts_app.sign_in.limits import clear_attempts, limit_attempts, reject_attempt, reject_reset_email
 from finta_keys.names import fold
 
@@ -49,14 +49,15 @@ class ResetPasswordView(auth.PasswordResetView):
     """
 
     template_name = "sign_in/password_reset.html"
+    form_class = ResetPasswordForm
 
     def form_valid(self, form: PasswordResetForm) -> HttpResponse:
         rejection = reject_reset_email(self.request, fold(form.cleaned_data["email"]))
         if rejection:
             return rejection
-        # In a thread: looking up the user and sending the mail takes measurably longer than doing
-        # nothing. The delay would show in this response or in the next one on the connection.
-        background.run_in_thread(partial(self._send, form))
+        # Not in this thread: looking up the user and sending the mail takes measurably longer than
+        # doing nothing. The delay would show in this response or in the next one on the connection.
+        background.submit(partial(self._send, form))
         return HttpResponseRedirect(str(self.get_success_url()))
 
     def _send(self, form: PasswordResetForm) -> None:
