@@ -10,6 +10,7 @@ import django
 from django.core.exceptions import ImproperlyConfigured
 
 from config import environment
+from config.database_timeouts import CONNECTION_OPTIONS
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -98,6 +99,8 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
         "timeout": 20,
         **_database.get("OPTIONS", {}),
     }
+elif _database["ENGINE"] == "django.db.backends.postgresql":
+    _database["OPTIONS"] = {**CONNECTION_OPTIONS, **_database.get("OPTIONS", {})}
 DATABASES = {"default": _database}
 
 AUTH_USER_MODEL = "accounts_app.User"

@@ -9,8 +9,10 @@ django_application = get_wsgi_application()
 
 from config.charset import remove_charset  # noqa: E402
 from config.chunked import read_chunked_body  # noqa: E402
+from config.database_timeouts import limit_statements  # noqa: E402
 from config.request_log import log_start  # noqa: E402  # needs the apps to be loaded
 
+limit_statements()
 log_start()
 
 

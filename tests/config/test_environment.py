@@ -1,9 +1,6 @@
 """Settings from environment variables, from files and from ``.env``."""
 
 import os
-import runpy
-from pathlib import Path
-from types import SimpleNamespace
 
 import django
 import pytest
@@ -12,7 +9,6 @@ from django.core.exceptions import ImproperlyConfigured
 from config import environment
 from tests.test_settings import GOOD, start
 
-SETTINGS = Path(environment.__file__).with_name("settings.py")
 SECRET = "s3cret"
 PEPPER = "ab" * 32
 
@@ -40,20 +36,6 @@ VALID = {
 REQUIRED = ("SECRET_KEY", "API_KEY_PEPPERS")
 # These accept any text here. System checks reject invalid rates and storages.
 ANY_TEXT = ("SECRET_KEY", "RATE_LIMIT_STORAGE", *(name for name in VALID if name.endswith("_LIMIT")))
-
-
-@pytest.fixture
-def load(monkeypatch):
-    """Return a function that evaluates the settings with these variables and nothing else."""
-
-    def load(**variables):
-        for name in list(os.environ):
-            monkeypatch.delenv(name)
-        for name, value in variables.items():
-            monkeypatch.setenv(name, value)
-        return SimpleNamespace(**runpy.run_path(str(SETTINGS)))
-
-    return load
 
 
 def setting(settings, name):
