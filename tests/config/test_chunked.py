@@ -22,8 +22,6 @@ class BrokenStream:
 @pytest.fixture
 def send():
     """Return a function that sends a chunked POST. It returns the status and the body."""
-    for signal in (request_started, request_finished):
-        signal.disconnect(close_old_connections)
 
     def send(path, stream, content_type, **headers):
         environ = {
@@ -39,6 +37,8 @@ def send():
             **headers,
         }
         statuses = []
+        for signal in (request_started, request_finished):  # They would close the test's connection.
+            signal.disconnect(close_old_connections)
         response = application(environ, lambda status, headers: statuses.append(int(status[:3])))
         return statuses[0], b"".join(response)
 
