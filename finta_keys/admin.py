@@ -11,8 +11,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.contrib.auth import get_user_model
-from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.utils.decorators import method_decorator
@@ -22,7 +21,10 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_safe
 
 from finta_keys import admin_views, conf, display
+from finta_keys.key_list import count_accounts
 from finta_keys.models import ApiKey
+
+ACCOUNTS_SHOWN = 100
 
 
 class SharesAllFilter(admin.BooleanFieldListFilter):
@@ -78,7 +80,7 @@ class ApiKeyAdmin(admin.ModelAdmin):
         owned = conf.account_model()._base_manager.filter(**{conf.owner_field(): OuterRef("owner")})
         keys: QuerySet[ApiKey] = super().get_queryset(request)
         scoped = owned.filter(key_scopes__key=OuterRef("pk"))
-        return keys.annotate(account_count=_count(owned), scoped_count=_count(scoped))
+        return keys.annotate(account_count=count_accounts(owned), scoped_count=count_accounts(scoped))
 
     @admin.display(description=gettext_lazy("scope"))
     def scope(self, key: Any) -> str:
@@ -92,11 +94,6 @@ class ApiKeyAdmin(admin.ModelAdmin):
     @admin.display(description=display.worded(gettext_lazy("%(account_words)s it can access")))
     def scoped_accounts(self, key: ApiKey) -> str:
         accounts = key.scoped(conf.account_model()._default_manager.all())
-        lines = [(str(account),) for account in accounts]
+        lines = [(str(account),) for account in accounts[:ACCOUNTS_SHOWN]]
+        lines += [(_("… listed in Edit scope"),)] * (accounts.count() > ACCOUNTS_SHOWN)
         return format_html_join("\n", "<div><bdi>{}</bdi></div>", lines) or _("None at the moment.")
-
-
-def _count(accounts: QuerySet[Any]) -> Coalesce:
-    """Count per owner in a subquery: with joins, the two counts would multiply each other."""
-    counts = accounts.order_by().values(conf.owner_field()).annotate(number=Count("pk")).values("number")
-    return Coalesce(Subquery(counts), 0, output_field=IntegerField())

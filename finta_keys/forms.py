@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from functools import cache
 from itertools import islice
 from typing import Any, cast
 from urllib.parse import urlencode
@@ -13,6 +11,7 @@ from django import forms
 from django.contrib.auth.models import AbstractBaseUser
 from django.core import signing
 from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
 from django.forms.boundfield import BoundWidget
 from django.utils.functional import cached_property
 from django.utils.html import format_html_join
@@ -21,7 +20,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from finta_keys import conf, display, names, nonces, owners
+from finta_keys import conf, display, key_list, nonces, owners
 from finta_keys.models import ApiKey, CreateNonce
 from finta_keys.secret import Secret, hint, pattern
 
@@ -202,9 +201,14 @@ class ListForm(KeyForm):
         ),
     )
     sort = forms.ChoiceField(label=gettext_lazy("Sort by"), required=False, choices=list(SORTS.items()))
+    page = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, params: Any) -> None:
-        data = {name: value for name, value in params.items() if name != "sort" or value in self.SORTS}
+        data = {name: params[name] for name in self.base_fields if name in params}
+        if data.get("sort") not in self.SORTS:
+            data.pop("sort", None)
+        if not re.fullmatch("[1-9][0-9]{0,5}", data.get("page", "")):
+            data.pop("page", None)
         # Search for a pasted secret by its hint, and keep it out of the page's links (K2).
         data["q"] = re.sub(pattern(conf.prefix()), lambda match: hint(match[0]), data.get("q", ""))
         super().__init__(data)
@@ -212,38 +216,25 @@ class ListForm(KeyForm):
     @cached_property
     def query(self) -> str:
         """The query string of the list, such as ``"?q=first+bank"``; empty for the default list."""
+        return self.query_of_page(self.page_number)
+
+    @property
+    def page_number(self) -> int:
         self.is_valid()
-        params = {name: value for name, value in self.cleaned_data.items() if value and value != "created"}
+        return self.cleaned_data.get("page") or 1
+
+    def query_of_page(self, page: int) -> str:
+        """Return the query string of another page of the same list."""
+        self.is_valid()
+        params = {**self.cleaned_data, "page": page if page > 1 else None}
+        params = {name: value for name, value in params.items() if value and value != "created"}
         return f"?{urlencode(params)}" if params else ""
 
-    def apply(self, keys: Iterable[Any]) -> list[Any]:
-        """Return the matching keys in order. Each needs its ``scoped_accounts``."""
+    def apply(self, keys: QuerySet[ApiKey], owner_pk: Any) -> QuerySet[ApiKey]:
+        """Return the matching keys of this owner in order."""
         self.is_valid()
-        words = names.fold(self.cleaned_data.get("q", "")).split()
-        matches = _search(keys, words) if words else keys
-        return sorted(matches, key=_SORT_KEYS.get(self.cleaned_data.get("sort", ""), _newest_first))
-
-
-def _search(keys: Iterable[Any], words: Iterable[str]) -> list[Any]:
-    """Return the keys with every word in their name or accounts, or at the start of their hint."""
-    folded = cache(lambda account: names.fold(str(account)))  # an account can be in many scopes
-    prefix = conf.prefix().lower()
-
-    def matches(key: Any) -> bool:
-        text = "\n".join([names.fold(key.name), *map(folded, key.scoped_accounts)])
-        return all(names.fold(key.hint).startswith(word) if word.startswith(prefix) else word in text for word in words)
-
-    return [key for key in keys if matches(key)]
-
-
-def _newest_first(key: ApiKey) -> Any:
-    return -key.created_at.timestamp()
-
-
-_SORT_KEYS = {
-    "last_used": lambda key: -key.last_used_at.timestamp() if key.last_used_at else 0,
-    "name": lambda key: key.name_key,
-}
+        order = key_list.ORDERS[self.cleaned_data.get("sort") or "created"]
+        return key_list.search(keys, owner_pk, self.cleaned_data.get("q", "")).order_by(*order)
 
 
 class ConfirmForm(KeyForm):

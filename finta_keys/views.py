@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import messages
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import ValidationError
+from django.core.paginator import Paginator
 from django.db import connections, transaction
-from django.db.models import Prefetch, QuerySet
+from django.db.models import QuerySet
 from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render
@@ -23,9 +24,12 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.generic import FormView, ListView
 from django.views.generic.base import ContextMixin
 
-from finta_keys import conf, display, leaks, owners
+from finta_keys import conf, display, key_list, leaks, owners
 from finta_keys.forms import ConfirmForm, CreateKeyForm, EditScopeForm, KeyForm, ListForm, RenameForm
 from finta_keys.models import AlreadyDone, ApiKey, KeyAccountScope
+
+KEYS_PER_PAGE = 50
+ACCOUNTS_SHOWN = 100  # before a key is rotated or deleted
 
 
 def non_atomic_requests(view: Callable[..., Any]) -> Callable[..., Any]:
@@ -120,18 +124,24 @@ class KeyListView(OwnKeysMixin, ListView):
         return super().get(request, *args, **kwargs)
 
     def get_queryset(self) -> QuerySet[ApiKey]:
-        # Only the owner's accounts: a scope may still name one that now belongs to another user.
-        scope = Prefetch("accounts", owners.accounts_of(self.request.user.pk), to_attr="scoped_accounts")
-        return super().get_queryset().prefetch_related(scope)
+        return self.list_form.apply(super().get_queryset(), self.request.user.pk)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        accounts = list(owners.accounts_of(self.request.user.pk))
-        for key in self.object_list:
-            if key.share_all_accounts:
-                key.scoped_accounts = accounts
-        keys = self.list_form.apply(self.object_list)
-        counts: dict[str, Any] = {"key_count": len(self.object_list), "account_count": len(accounts)}
-        return super().get_context_data(keys=keys, list_form=self.list_form, **counts, **kwargs)
+        owner_pk = self.request.user.pk
+        page = Paginator(self.object_list, KEYS_PER_PAGE).get_page(self.list_form.page_number)
+        keys = key_list.with_scope(cast(QuerySet[ApiKey], page.object_list), owner_pk)
+        is_search = bool(self.list_form.cleaned_data.get("q"))
+        return super().get_context_data(
+            object_list=self.object_list,
+            keys=list(keys),
+            page=page,
+            previous_query=self.list_form.query_of_page(page.number - 1),
+            next_query=self.list_form.query_of_page(page.number + 1),
+            key_count=OwnKeysMixin.get_queryset(self).count() if is_search else page.paginator.count,
+            account_count=owners.accounts_of(owner_pk).count(),
+            list_form=self.list_form,
+            **kwargs,
+        )
 
 
 class KeyFormView(OwnKeysMixin, FormView):
@@ -270,8 +280,9 @@ class ConfirmView(OneKeyView):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         accounts = owners.accounts_of(self.key.owner_id)
-        scoped = list(self.key.scoped(accounts))
-        return super().get_context_data(scoped_accounts=scoped, account_count=accounts.count(), **kwargs)
+        scoped = self.key.scoped(accounts)
+        counts = {"scoped_count": scoped.count(), "account_count": accounts.count()}
+        return super().get_context_data(scoped_accounts=list(scoped[:ACCOUNTS_SHOWN]), **counts, **kwargs)
 
     def form_invalid(self, form: ConfirmForm) -> HttpResponse:
         # A new form, so that the user confirms the current state of the key.

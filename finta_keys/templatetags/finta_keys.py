@@ -45,6 +45,12 @@ def is_long_ago(moment: datetime) -> bool:
     return timezone.now() - moment >= UNUSED_AFTER
 
 
+@register.filter
+def missing_of(accounts: list[Any], total: int) -> int:
+    """Return how many of ``total`` accounts are not in the list."""
+    return total - len(accounts)
+
+
 @register.simple_tag(takes_context=True)
 def page_url(context: template.Context, name: str, key_pk: Any = None) -> str:
     """Return the URL of another page of API settings, in the namespace of the current page."""

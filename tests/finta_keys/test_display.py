@@ -109,11 +109,19 @@ def test_check_skips_attributes_of_wrong_model(settings):
     assert check_account_names(None) == []
 
 
-def test_list_names_at_most_100_accounts(alice, alices_browser):
-    make_key(alice, "Many", AccountFactory.create_batch(103, owner=alice))
-    response = alices_browser.get(url("list"))
-    assert response.content.decode().count("··") == 100
-    assert "and 3 more, listed in Edit scope" in read(response)
+@pytest.mark.parametrize(("view", "limit"), [("list", 10), ("rotate", 100), ("delete", 100)])
+def test_pages_name_few_accounts(alice, alices_browser, view, limit):
+    key, _ = make_key(alice, "Many", AccountFactory.create_batch(103, owner=alice))
+    response = alices_browser.get(url(view, None if view == "list" else key))
+    assert response.content.decode().count("··") == limit
+    assert f"and {103 - limit} more, listed in Edit scope" in read(response)
+
+
+def test_admin_names_at_most_100_accounts(alice):
+    key, _ = make_key(alice, "Many", AccountFactory.create_batch(103, owner=alice))
+    page = admin_pages.operator().get(admin_pages.url("change", key.pk)).content.decode()
+    assert page.count("··") == 100
+    assert "… listed in Edit scope" in page
 
 
 @pytest.mark.parametrize("name", ["\u202esgnivaS", "Two\nlines", "مدخرات"])

@@ -3,11 +3,12 @@ import re
 
 import pytest
 import time_machine
+from django.db.models.signals import post_init
 from django.utils import timezone
 
 from accounts_app.models import Account
 from finta_keys import names as key_names
-from finta_keys.models import ApiKey
+from finta_keys.models import ApiKey, KeyAccountScope
 from finta_keys.templatetags import finta_keys as tags
 from finta_keys.testing import make_key
 from tests.factories import AccountFactory
@@ -82,14 +83,72 @@ def test_name_is_escaped(alice, alices_browser):
 
 
 def test_query_count_is_constant(alice, alices_browser, restricted, django_assert_num_queries):
-    with django_assert_num_queries(5):  # session, user, keys, their accounts, the owner's accounts
+    with django_assert_num_queries(6):  # session, user, number of keys, keys, their accounts, number of accounts
         page(alices_browser)
     accounts = AccountFactory.create_batch(5, owner=alice)
     for number in range(5):
         make_key(alice, f"Key {number}", accounts[: number + 1])
-    for query in ("", "?q=first", "?sort=last_used"):
-        with django_assert_num_queries(5):
+    for query, queries in {"": 6, "?sort=last_used": 6, "?q=first": 8}.items():  # a search also reads all accounts
+        with django_assert_num_queries(queries):
             page(alices_browser, query)
+
+
+@pytest.fixture
+def big_scopes(alice):
+    """120 keys with 30 accounts each."""
+    accounts = AccountFactory.create_batch(30, owner=alice)
+    template, _ = make_key(alice, "Key 0", accounts)
+    keys = [
+        ApiKey(
+            owner=alice,
+            name=f"Key {number}",
+            name_key=f"key {number}",
+            digest=bytes([number]) * 32,
+            hint=template.hint,
+            share_all_accounts=False,
+        )
+        for number in range(1, 120)
+    ]
+    ApiKey.objects.bulk_create(keys)
+    KeyAccountScope.objects.bulk_create(
+        KeyAccountScope(key=key, account=account) for key in keys for account in accounts
+    )
+
+
+def test_page_shows_50_keys(alices_browser, big_scopes):
+    pages = [names(alices_browser, query) for query in ("?sort=name", "?sort=name&page=2", "?sort=name&page=3")]
+    assert [len(keys) for keys in pages] == [50, 50, 20]
+    assert len({name for keys in pages for name in keys}) == 120
+    text = read(alices_browser.get(url("list") + "?sort=name&page=2"))
+    assert "Page 2 of 3" in text
+    source = page(alices_browser, "?sort=name&page=2")
+    assert f'rel="prev" href="{url("list")}?sort=name"' in source
+    assert f'rel="next" href="{url("list")}?sort=name&amp;page=3"' in source
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "x", "1.5", "9" * 30, "٣"])
+def test_invalid_page_number_shows_first_page(alices_browser, big_scopes, number):
+    assert names(alices_browser, f"?page={number}") == names(alices_browser)
+
+
+def test_page_number_after_the_last_shows_last_page(alices_browser, big_scopes):
+    assert names(alices_browser, "?page=99") == names(alices_browser, "?page=3")
+
+
+def test_action_returns_to_same_page(alices_browser, big_scopes):
+    key = ApiKey.objects.get(name="Key 0")
+    assert submit(alices_browser, url("rename", key) + "?page=2", name="New").url == url("list") + "?page=2"
+
+
+def test_list_loads_few_accounts(alices_browser, big_scopes):
+    loaded = []
+    post_init.connect(lambda **kwargs: loaded.append(1), sender=Account, weak=False, dispatch_uid="test")
+    try:
+        source = page(alices_browser)
+    finally:
+        post_init.disconnect(sender=Account, dispatch_uid="test")
+    assert len(loaded) == 50 * 10
+    assert source.count("and 20 more, listed in Edit scope") == 50
 
 
 # Search and sort
@@ -125,7 +184,7 @@ def test_search_normalizes_each_text_once(alices_browser, many, monkeypatch):
     fold = key_names.fold
     monkeypatch.setattr(key_names, "fold", lambda source: normalized.append(source) or fold(source))
     page(alices_browser, "?q=" + "key+checking+" * 15)
-    assert len(normalized) == 1 + 10 + 2  # the search text, the keys, their accounts
+    assert len(normalized) == 1 + 3  # the search text and the owner's accounts
 
 
 def test_overlong_search_is_ignored(alices_browser, many):
