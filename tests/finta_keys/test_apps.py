@@ -6,9 +6,11 @@ from unittest import mock
 
 import pytest
 from django.apps import apps
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 
 from finta_keys import openapi
+from finta_keys.authentication import ApiKeyAuthentication
 
 DEFAULT_AUTHENTICATION = """
 import sys
@@ -84,3 +86,11 @@ def test_security_scheme_has_the_pattern():
     definition = scheme.get_security_definition(mock.Mock(spec=AutoSchema))
     assert (definition["type"], definition["scheme"]) == ("http", "bearer")
     assert "`^finta_[0-9A-Za-z]{54}$`" in definition["description"]
+
+
+def test_subclass_has_the_security_scheme():
+    class ProjectAuthentication(ApiKeyAuthentication):
+        pass
+
+    scheme = OpenApiAuthenticationExtension.get_match(ProjectAuthentication)
+    assert isinstance(scheme, openapi.ApiKeyScheme)
