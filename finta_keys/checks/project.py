@@ -92,37 +92,34 @@ def check_migration_order(app_configs: Sequence[AppConfig] | None, **kwargs: Any
     """
     if check_account_model(None):
         return []  # Reported by that check.
-    first, app_label = ("finta_keys", "0001_initial"), conf.account_model()._meta.app_label
+    first, model = ("finta_keys", "0001_initial"), conf.account_model()._meta
+    name = (model.app_label, str(model.model_name))
     try:
         loader = MigrationLoader(None)
-        plan = loader.graph.forwards_plan(first)
+        if model.app_label in loader.unmigrated_apps or name in loader.project_state(first).models:
+            return []
+        creator = _creating_migration(loader, name)
     except (ValueError, NodeNotFoundError, CircularDependencyError):
         return []  # Reported by migrate and makemigrations; or the project has disabled the migrations of this app.
-    creator = _creating_migration(loader, app_label, conf.account_model()._meta.model_name)
-    if creator is None or creator in plan:
-        return []
+    if creator is None:
+        return []  # Reported by makemigrations.
     return [
         checks.Error(
-            f"Migration {creator[1]} of {app_label!r} creates the account model, but is not ordered before the "
-            "migrations of finta_keys.",
+            f"Migration {creator} of {model.app_label!r} creates or renames the account model, but is not ordered "
+            "before the migrations of finta_keys.",
             hint=f"Add to its class: run_before = [{first!r}]",
             id="finta_keys.E005",
         )
     ]
 
 
-def _creating_migration(loader: MigrationLoader, app_label: str, model_name: str | None) -> tuple[str, str] | None:
-    for key, migration in (loader.disk_migrations or {}).items():
-        created = (
-            getattr(operation, "name_lower", None) for operation in migration.operations if _creates_model(operation)
-        )
-        if key[0] == app_label and model_name in created:
-            return key
+def _creating_migration(loader: MigrationLoader, name: tuple[str, str]) -> str | None:
+    """Return the first migration of the app after which the model exists under its current name."""
+    for app_label, migration in loader.graph.leaf_nodes(name[0]):
+        for node in loader.graph.forwards_plan((app_label, migration)):
+            if node[0] == name[0] and name in loader.project_state(node).models:
+                return str(node[1])
     return None
-
-
-def _creates_model(operation: Any) -> bool:
-    return type(operation).__name__ == "CreateModel"
 
 
 @checks.register(checks.Tags.urls)

@@ -114,6 +114,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = {dependencies}
     run_before = {run_before}
+    replaces = {replaces}
     operations = {operations}
 """
 OTHERS = ('[migrations.CreateModel("User", [("id", models.BigAutoField(primary_key=True))]), '
@@ -132,8 +133,10 @@ def project(settings, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     settings.MIGRATION_MODULES = {"accounts_app": package}
 
-    def write(name, operations, dependencies=(), run_before=()):
-        source = MIGRATION.format(operations=operations, dependencies=list(dependencies), run_before=list(run_before))
+    def write(name, operations, dependencies=(), run_before=(), replaces=()):
+        lists = {"dependencies": dependencies, "run_before": run_before, "replaces": replaces}
+        lists = {attribute: list(value) for attribute, value in lists.items()}
+        source = MIGRATION.format(operations=operations, **lists)
         (tmp_path / package / f"{name}.py").write_text(source)
 
     yield write
@@ -145,7 +148,7 @@ def test_later_account_migration_is_reported(project):
     project("0001_initial", OTHERS)
     project("0002_account", ACCOUNT, FIRST)
     message = only(checks.check_migration_order(None), "finta_keys.E005")
-    assert "Migration 0002_account of 'accounts_app' creates the account model" in message.msg
+    assert "Migration 0002_account of 'accounts_app' creates or renames the account model" in message.msg
     assert message.hint == "Add to its class: run_before = [('finta_keys', '0001_initial')]"
 
 
@@ -175,4 +178,31 @@ def test_broken_migrations_are_left_to_migrate(project, dependency):
 @pytest.mark.parametrize("app", ["finta_keys", "accounts_app"])
 def test_disabled_migrations_pass(settings, app):
     settings.MIGRATION_MODULES = {app: None}
+    assert checks.check_migration_order(None) == []
+
+
+SHOP = ACCOUNT.replace('"Account"', '"Shop"')
+RENAME = '[migrations.RenameModel("Shop", "Account")]'
+
+
+def test_renamed_account_model_is_reported(project):
+    project("0001_initial", SHOP)
+    project("0002_rename", RENAME, FIRST)
+    message = only(checks.check_migration_order(None), "finta_keys.E005")
+    assert "Migration 0002_rename of 'accounts_app'" in message.msg
+
+
+def test_renamed_account_model_with_run_before_passes(project):
+    project("0001_initial", SHOP)
+    project("0002_rename", RENAME, FIRST, run_before=OURS)
+    assert checks.check_migration_order(None) == []
+
+
+@pytest.mark.parametrize("squashed", ["0001_squashed", "0003_squashed"], ids=["sorted first", "sorted last"])
+def test_replaced_migrations_do_not_count(project, squashed):
+    """Squashing keeps the replaced migrations on disk, but not in the graph."""
+    project("0001_initial", OTHERS)
+    project("0002_account", ACCOUNT, FIRST)
+    replaces = [*FIRST, ("accounts_app", "0002_account")]
+    project(squashed, f"{OTHERS[:-1]}, {ACCOUNT[1:]}", replaces=replaces)
     assert checks.check_migration_order(None) == []
