@@ -18,7 +18,8 @@ setup: .venv/installed .env ## Create .venv, and .env with random secrets if it 
 run: setup ## Install, migrate, add demo data, serve on 127.0.0.1:8000 (set PORT or DATABASE_URL to change)
 	@$(PYTHON) manage.py migrate --verbosity 0
 	@PORT=$(PORT) $(PYTHON) manage.py seeddemo
-	@$(PYTHON) manage.py runserver 127.0.0.1:$(PORT)
+	@$(PYTHON) manage.py runserver 127.0.0.1:$(PORT) || \
+		{ echo "If port $(PORT) is in use, choose another: make run PORT=8001" >&2; exit 1; }
 
 test: setup ## Run the fast tests; ARGS=tests/finta_keys/test_rename.py runs one file
 	$(PYTHON) -m pytest --numprocesses 2 $(ARGS)

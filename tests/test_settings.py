@@ -119,3 +119,15 @@ def test_cookie_settings_depend_on_debug(tmp_path, debug, year, secure):
     result = start(tmp_path, ["-c", printed], DEBUG=debug, DJANGO_SETTINGS_MODULE="config.settings", **GOOD)
     expected = [year, secure, secure, True, True, "Lax", "Lax", "5/minute; 7/5 minutes; 9/15 minutes"]
     assert result.stdout.strip() == repr(expected), result.stderr
+
+
+def test_closed_pipe_prints_no_traceback(tmp_path):
+    (tmp_path / "reader.py").write_text(
+        "import subprocess, sys\n"
+        "command = [sys.executable, 'manage.py', 'help']\n"
+        "with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:\n"
+        "    process.stdout.close()\n"
+        "    print(process.stderr.read().decode(), process.wait())\n"
+    )
+    result = start(tmp_path, ["reader.py"], **GOOD)
+    assert result.stdout.split() == ["1"], result

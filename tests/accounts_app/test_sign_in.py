@@ -260,7 +260,7 @@ def test_limit_without_client_address(alice):
     assert attempt(REMOTE_ADDR="").status_code == 429
 
 
-@pytest.mark.parametrize("email", ["", "\x00", "a" * 100_000, "ﷺ" * 254])
+@pytest.mark.parametrize("email", ["", "\x00", "a" * 50_000, "ﷺ" * 254])
 def test_malformed_email_is_counted(db, email):
     guess(10, email=email)
     assert attempt(email=email).status_code == 429
