@@ -29,7 +29,17 @@ def gate():
 
 def fill(gate):
     """Block the worker threads and fill the queue."""
-    while background.submit(lambda: gate.wait(10)):
+    running = threading.Semaphore(0)
+
+    def block():
+        running.release()
+        gate.wait(10)
+
+    for _ in range(background.WORKERS):
+        background.submit(block)
+    for _ in range(background.WORKERS):
+        assert running.acquire(timeout=10)
+    while background.submit(lambda: None):
         pass
 
 
