@@ -60,6 +60,14 @@ def test_links_are_valid(document: Path) -> None:
         assert not anchor or anchor in _anchors(path), f"{target}#{anchor}"
 
 
+def test_files_of_this_repository_exist() -> None:
+    text = "".join(path.read_text() for path in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")))
+    paths = set(re.findall(r"`((?:accounts_app|benchmarks|config|docs|finta_keys|templates|tests)/[\w./-]+)`", text))
+    assert len(paths) > 50
+    templates = {path for path in paths if (ROOT / "finta_keys/templates" / path).is_file()}
+    assert sorted(path for path in paths - templates if not (ROOT / path).exists()) == []
+
+
 @pytest.mark.parametrize("document", documents(), ids=IDS)
 def test_make_targets_exist(document: Path) -> None:
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
