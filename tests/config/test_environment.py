@@ -57,7 +57,7 @@ def mail(settings):
 
 
 def rejection(load, **variables):
-    """Return the sentence with which a value is rejected.
+    """Return the sentence that rejects a value.
 
     It names the variable and has no secret.
     """
