@@ -14,7 +14,7 @@ from django.contrib.admin.utils import quote, unquote
 from django.contrib.auth import get_user_model
 from django.contrib.auth.mixins import PermissionRequiredMixin
 from django.contrib.messages import get_messages
-from django.core.exceptions import ObjectDoesNotExist, ValidationError
+from django.core.exceptions import MultipleObjectsReturned, ObjectDoesNotExist, ValidationError
 from django.db import DataError
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -49,7 +49,7 @@ class OwnerForm(forms.Form):
         name = self.cleaned_data["owner"]
         try:
             return owners.get_by_username(name)
-        except ObjectDoesNotExist:
+        except (ObjectDoesNotExist, MultipleObjectsReturned):
             message = _("No user has the %(field)s “%(name)s”. Check it, or add the user first.")
             raise ValidationError(message % {"field": self.field_name, "name": name}) from None
 

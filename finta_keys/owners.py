@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from django.contrib.auth import get_user_model
@@ -15,12 +16,15 @@ from django.utils.translation import gettext as _
 from finta_keys import conf, display
 from finta_keys.database import key_database
 
+# raised for values that a field cannot have
+_INVALID = (ValueError, ValidationError, OverflowError, DataError)
+
 
 def get_by_username(username: str) -> Any:
-    """Return the user who signs in with this name.
+    """Return the user who signs in with this name, or else the user with this value in a unique field.
 
     Raise the user model's ``DoesNotExist`` if there is none, and for text that is no valid name, such as letters if
-    names are numbers.
+    names are numbers. Raise its ``MultipleObjectsReturned`` if several users have the name.
     """
     model = get_user_model()
     max_length = getattr(model._meta.get_field(model.USERNAME_FIELD), "max_length", None)
@@ -29,8 +33,21 @@ def get_by_username(username: str) -> Any:
     users: Any = model._default_manager.db_manager(key_database())
     try:
         return users.get_by_natural_key(username)
-    except (ValueError, ValidationError, OverflowError, DataError):
-        raise model.DoesNotExist from None
+    except (*_INVALID, model.DoesNotExist, model.MultipleObjectsReturned) as error:
+        user = _get_by_unique_field(users, username)
+        if user is None:
+            raise error if isinstance(error, model.MultipleObjectsReturned) else model.DoesNotExist from None
+        return user
+
+
+def _get_by_unique_field(users: Any, value: str) -> Any:
+    for field in users.model._meta.concrete_fields:
+        if (field.unique and field.editable) or field.primary_key:
+            with suppress(*_INVALID):
+                field.clean(value, None)
+                if user := users.filter(**{field.name: value}).first():
+                    return user
+    return None
 
 
 def accounts_of(owner_pk: Any) -> models.QuerySet[Any]:

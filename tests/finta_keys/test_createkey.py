@@ -2,6 +2,7 @@
 
 import json
 import re
+import stat
 from io import StringIO
 from unittest.mock import Mock
 from uuid import uuid4
@@ -11,7 +12,7 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError, ProgrammingError, connection, connections, transaction
 from django.views.debug import ExceptionReporter
 
-from accounts_app.models import UserManager
+from accounts_app.models import User, UserManager
 from finta_keys import secret as secrets
 from finta_keys.management.commands.createkey import Command
 from finta_keys.models import ApiKey
@@ -241,6 +242,16 @@ class TestOwner:
         monkeypatch.setattr(UserManager, "get_by_natural_key", Mock(side_effect=ValueError))  # as with a number
         assert failure("--user", "x", "--name", "CI") == "No user has e-mail 'x'. Check it, or add the user first."
 
+    def test_user_is_found_by_primary_key(self, alice):
+        createkey("--user", alice.pk, "--name", "CI")
+
+        assert alice.api_keys.count() == 1
+
+    def test_duplicate_user_name_is_rejected(self, alice, monkeypatch):
+        monkeypatch.setattr(UserManager, "get_by_natural_key", Mock(side_effect=User.MultipleObjectsReturned))
+        assert failure("--user", "alice", "--name", "CI").startswith("Several users have e-mail 'alice'.")
+        createkey("--user", alice.email, "--name", "CI")
+
     def test_long_user_name_is_not_looked_up(self, db, monkeypatch):
         """Looking it up could fold it, which takes quadratic time."""
         monkeypatch.setattr(UserManager, "get_by_natural_key", Mock(side_effect=AssertionError))
@@ -339,6 +350,36 @@ class TestIfAbsent:
         make_key(alice, "There")
 
         assert "no account of alice" in failure(*ALICE, "--name", "CI", "--account", bobs_account.pk, "--if-absent")
+
+
+class TestOutputFile:
+    def test_secret_is_written_to_a_private_file(self, alice, tmp_path):
+        path = tmp_path / "key"
+        out, err = createkey(*ALICE, "--name", "CI", "--output", path)
+
+        assert out == ""
+        assert f"Its secret is in {path}" in err
+        assert ApiKey.objects.authenticate(path.read_text().strip()).name == "CI"
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+    def test_json_is_written_to_the_file(self, alice, tmp_path):
+        out, _ = createkey(*ALICE, "--name", "CI", "--json", "--output", tmp_path / "key")
+
+        assert out == ""
+        assert ApiKey.objects.authenticate(json.loads((tmp_path / "key").read_text())["secret"])
+
+    @pytest.mark.parametrize("target", ["existing", "missing"])
+    def test_existing_file_is_not_overwritten(self, alice, tmp_path, target):
+        (tmp_path / "existing").touch()
+        (tmp_path / "key").symlink_to(tmp_path / target)
+        assert "already exists" in failure(*ALICE, "--name", "CI", "--output", tmp_path / "key")
+
+    def test_failed_write_deletes_key_and_file(self, alice, tmp_path, monkeypatch):
+        monkeypatch.setattr("builtins.open", Mock(side_effect=OSError))
+        with pytest.raises(CommandError, match="so the key was deleted again"):
+            createkey(*ALICE, "--name", "CI", "--output", tmp_path / "key")
+        assert not (tmp_path / "key").exists()
+        assert not ApiKey.objects.exists()
 
 
 class TestUnprintedSecret:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from argparse import ArgumentTypeError
 from contextlib import redirect_stdout
@@ -33,7 +34,11 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         username, (_, accounts) = get_user_model().USERNAME_FIELD, conf.account_words()
         parser.add_argument(
-            "--user", required=True, type=_text, metavar=username.upper(), help=f"The {username} of the key's owner."
+            "--user",
+            required=True,
+            type=_text,
+            metavar=username.upper(),
+            help=f"The {username} of the key's owner, or the primary key or another unique field.",
         )
         parser.add_argument("--name", required=True, help="The name of the key, such as where it is used.")
         parser.add_argument(
@@ -53,6 +58,11 @@ class Command(BaseCommand):
             "null if the key can access all.",
         )
         parser.add_argument(
+            "--output",
+            metavar="FILE",
+            help="Write the secret to a new file that only you can read, instead of to standard output.",
+        )
+        parser.add_argument(
             "--if-absent",
             action="store_true",
             help="Succeed without creating a key if the owner already has a key with this name.",
@@ -60,7 +70,9 @@ class Command(BaseCommand):
 
     @sensitive_variables()  # This also hides the variables of every function called from here.
     def handle(self, *args: Any, **options: Any) -> None:
-        name = options["name"]
+        name, self.output = options["name"], options["output"]
+        if self.output and os.path.lexists(self.output):
+            raise CommandError(f"{self.output} already exists. Choose another file, or remove it.")
         with explain_database_errors(CONSEQUENCE, errors=UNAVAILABLE, returncode=1):
             owner = _find_owner(options["user"])
         try:
@@ -81,14 +93,14 @@ class Command(BaseCommand):
 
     def _print_secret(self, key: ApiKey, secret: str, *, as_json: bool) -> None:
         """Print the secret, or delete the key if printing fails, because no one would know its secret."""
+        place = f"in {self.output}" if self.output else "on standard output"
         try:
             self.stderr.write(
                 f"Created the key “{key.name}” ({key.hint}) of {key.owner}. It can access {_scope(key)}. "
-                "Its secret is on standard output and will not be shown again.",
+                f"Its secret is {place} and will not be shown again.",
                 self.style.SUCCESS,
             )
-            self.stdout.write(_as_json(key, created=True, secret=secret) if as_json else secret)
-            self.stdout.flush()
+            self._write(_as_json(key, created=True, secret=secret) if as_json else secret)
             return
         except Exception as error:
             failure = type(error).__name__
@@ -106,7 +118,20 @@ class Command(BaseCommand):
             self.style.WARNING,
         )
         if as_json:
-            self.stdout.write(_as_json(key, created=False))
+            self._write(_as_json(key, created=False))
+
+    def _write(self, text: str) -> None:
+        if not self.output:
+            self.stdout.write(text)
+            self.stdout.flush()
+            return
+        descriptor = os.open(self.output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with open(descriptor, "w", encoding="utf-8") as file:
+                file.write(f"{text}\n")
+        except OSError:
+            os.unlink(self.output)
+            raise
 
 
 def _text(argument: str) -> str:
@@ -120,11 +145,15 @@ def _text(argument: str) -> str:
 
 def _find_owner(username: str) -> AbstractBaseUser:
     model = get_user_model()
+    field: Any = model._meta.get_field(model.USERNAME_FIELD)
     try:
         owner: AbstractBaseUser = owners.get_by_username(username)
     except model.DoesNotExist:
-        field: Any = model._meta.get_field(model.USERNAME_FIELD)
         raise CommandError(f"No user has {field.verbose_name} {username!r}. Check it, or add the user first.") from None
+    except model.MultipleObjectsReturned:
+        raise CommandError(
+            f"Several users have {field.verbose_name} {username!r}. Pass a primary key or another unique field instead."
+        ) from None
     return owner
 
 
