@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Count, F, IntegerField, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models import (
+    Count,
+    F,
+    IntegerField,
+    OuterRef,
+    Prefetch,
+    Q,
+    QuerySet,
+    Subquery,
+    prefetch_related_objects,
+)
 from django.db.models.functions import Coalesce
 
 from finta_keys import conf, names, owners
 from finta_keys.models import KeyAccountScope
 
 ACCOUNTS_PER_ROW = 10
+LARGE_SCOPE = 100  # more accounts than this are counted, but not named
 MAX_WORDS = 10
 MAX_MATCHES = 10_000  # accounts per word, because databases limit the parameters of a query
 
@@ -21,15 +32,20 @@ ORDERS: dict[str, list[Any]] = {
 }
 
 
-def with_scope(keys: QuerySet[Any], owner_pk: Any) -> QuerySet[Any]:
-    """Add ``scoped_count`` and the first ``scoped_accounts`` of restricted keys.
+def with_scope(keys: QuerySet[Any], owner_pk: Any) -> list[Any]:
+    """Return the keys with their ``scoped_count`` and the first of their ``scoped_accounts``.
 
     Only the owner's accounts count: a scope may still name one that now belongs to another user.
+    Large scopes get no ``scoped_accounts``, because finding the first ones sorts them all.
     """
     accounts = owners.accounts_of(owner_pk)
     count = count_accounts(accounts.filter(key_scopes__key=OuterRef("pk")))
+    rows = list(keys.annotate(scoped_count=count))
     first = Prefetch("accounts", accounts[:ACCOUNTS_PER_ROW], to_attr="scoped_accounts")
-    rows: QuerySet[Any] = keys.annotate(scoped_count=count).prefetch_related(first)
+    prefetch_related_objects([key for key in rows if key.scoped_count <= LARGE_SCOPE], first)
+    for key in rows:
+        if key.scoped_count > LARGE_SCOPE:
+            key.scoped_accounts = []
     return rows
 
 

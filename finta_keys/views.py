@@ -133,7 +133,7 @@ class KeyListView(OwnKeysMixin, ListView):
         is_search = bool(self.list_form.cleaned_data.get("q"))
         return super().get_context_data(
             object_list=self.object_list,
-            keys=list(keys),
+            keys=keys,
             page=page,
             previous_query=self.list_form.query_of_page(page.number - 1),
             next_query=self.list_form.query_of_page(page.number + 1),

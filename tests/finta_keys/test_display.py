@@ -109,12 +109,20 @@ def test_check_skips_attributes_of_wrong_model(settings):
     assert check_account_names(None) == []
 
 
-@pytest.mark.parametrize(("view", "limit"), [("list", 10), ("rotate", 100), ("delete", 100)])
-def test_pages_name_few_accounts(alice, alices_browser, view, limit):
+@pytest.mark.parametrize("view", ["rotate", "delete"])
+def test_confirmation_names_at_most_100_accounts(alice, alices_browser, view):
     key, _ = make_key(alice, "Many", AccountFactory.create_batch(103, owner=alice))
-    response = alices_browser.get(url(view, None if view == "list" else key))
-    assert response.content.decode().count("··") == limit
-    assert f"and {103 - limit} more, listed in Edit scope" in read(response)
+    response = alices_browser.get(url(view, key))
+    assert response.content.decode().count("··") == 100
+    assert "and 3 more, listed in Edit scope" in read(response)
+
+
+@pytest.mark.parametrize(("count", "names"), [(100, 10), (101, 0)])
+def test_list_names_no_accounts_of_large_scopes(alice, alices_browser, count, names):
+    make_key(alice, "Many", AccountFactory.create_batch(count, owner=alice))
+    response = alices_browser.get(url("list"))
+    assert response.content.decode().count("··") == names
+    assert f"{count} of {count} accounts" in read(response)
 
 
 def test_admin_names_at_most_100_accounts(alice):
