@@ -166,6 +166,7 @@ def _key(sql: Any, size: Size) -> dict[str, str]:
         "hint": "'finta_0000…0000'",
         "share_all_accounts": "FALSE",
         "rotation": "0",
+        "scope_edits": "0",
         "created_at": sql.moment,
     }
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.utils.functional import lazy
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
@@ -16,6 +16,7 @@ from finta_keys import conf
 
 Groups = list[tuple[str, list[Any]]]
 
+MAX_NAMES = 6  # names of accounts in a sentence
 VISIBLE = "LNPS"  # Unicode categories: letters, numbers, punctuation, symbols
 
 
@@ -50,6 +51,17 @@ def label(account: Any) -> str:
 def label_html(account: Any) -> SafeString:
     """Return the label isolated from the text around it, whose order it could change otherwise."""
     return format_html("<bdi>{}</bdi>", label(account))
+
+
+def join_labels(accounts: Iterable[Any]) -> SafeString:
+    """Return the first labels for a sentence."""
+    return join_html(map(label_html, accounts))
+
+
+def join_html(labels: Iterable[Any]) -> SafeString:
+    labels = list(labels)
+    rest = ["…"] * (len(labels) > MAX_NAMES)
+    return format_html_join(", ", "{}", [(text,) for text in labels[:MAX_NAMES] + rest])
 
 
 def grouped(accounts: Iterable[Any]) -> Groups:

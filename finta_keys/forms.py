@@ -14,7 +14,6 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.forms.boundfield import BoundWidget
 from django.utils.functional import cached_property
-from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
@@ -23,8 +22,6 @@ from django.utils.translation import gettext_lazy
 from finta_keys import conf, display, key_list, nonces, owners
 from finta_keys.models import ApiKey, CreateNonce
 from finta_keys.secret import Secret, hint, pattern
-
-MAX_NAMES = 6  # names of accounts in a sentence
 
 
 class KeyForm(forms.Form):
@@ -154,6 +151,34 @@ class RenameForm(KeyForm):
 
 
 class EditScopeForm(ScopeFields):
+    """The scope, with the ``scope_edits`` and the selected accounts that the form showed."""
+
+    scope_edits = forms.IntegerField(min_value=0, max_value=2**31 - 1, widget=forms.HiddenInput)
+    shown = forms.CharField(widget=forms.HiddenInput, required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        shown = [box.data["value"] for box in self.boxes if box.data["value"] in set(self.initial["accounts"])]
+        self.initial["shown"] = ",".join(shown)
+
+    def clean(self) -> None:
+        if self.errors.pop("scope_edits", None):
+            # Show the form again with the user's input and the current counter.
+            data: Any = self.data
+            self.data = data = data.copy()
+            data[self.add_prefix("scope_edits")] = self.initial["scope_edits"]
+            self.add_error(None, _("This form was incomplete. Check it and press Save again."))
+
+    def shown_accounts(self) -> list[str] | None:
+        """Return the accounts that the form showed as part of the scope and that the owner still has.
+
+        Return None if the form has no such field, as in a template of the host.
+        """
+        if self.add_prefix("shown") not in self.data:
+            return None
+        shown = set(self.cleaned_data["shown"].split(","))
+        return [box.data["value"] for box in self.boxes if box.data["value"] in shown]
+
     @cached_property
     def accessible(self) -> set[str]:
         """The ids of the accounts that the key can access before the change."""
@@ -167,16 +192,16 @@ class EditScopeForm(ScopeFields):
 
     @property
     def inaccessible_names(self) -> SafeString:
-        labels = [(box.choice_label,) for box in self.inaccessible[:MAX_NAMES]]
-        return format_html_join(", ", "{}", [*labels, ("…",)] if len(self.inaccessible) > MAX_NAMES else labels)
+        return display.join_html(box.choice_label for box in self.inaccessible)
 
     def save(self, key: ApiKey) -> None:
         """Change the scope. Raises the errors of ``key.restrict_to()``."""
         accounts = self.selected_accounts()
+        expected = self.cleaned_data["scope_edits"]
         if accounts is None:
-            key.share_all()
+            key.share_all(expected=expected)
         else:
-            key.restrict_to(accounts)
+            key.restrict_to(accounts, expected=expected, shown=self.shown_accounts())
 
 
 class ListForm(KeyForm):

@@ -156,10 +156,15 @@ class KeyFormView(OwnKeysMixin, FormView):
         try:
             return self.change(form)
         except AlreadyDone as done:
-            return self.render_page("already_done", status=409, key=done.key, at=done.at, action=self.action)
+            return self.already_done(done, form)
         except ValidationError as error:
             form.add_model_errors(error)
             return self.form_invalid(form)
+
+    def already_done(self, done: AlreadyDone, form: Any, **context: Any) -> HttpResponse:
+        """Return the page for a repeated or outdated submission (K5)."""
+        context = {"key": done.key, "at": done.at, "action": self.action, **context}
+        return self.render_page("already_done", status=409, **context)
 
     def change(self, form: Any) -> HttpResponse:
         """Save the change and return the response. ``form_valid()`` handles the model's errors."""
@@ -263,7 +268,27 @@ class EditScopeView(OneKeyView):
 
     def get_initial(self) -> dict[str, Any]:
         accounts = [str(pk) for pk in self.scope_rows.values_list("account_id", flat=True)]
-        return {"share_all_accounts": self.key.share_all_accounts, "accounts": accounts}
+        return {
+            "share_all_accounts": self.key.share_all_accounts,
+            "accounts": accounts,
+            "scope_edits": self.key.scope_edits,
+        }
+
+    def already_done(self, done: AlreadyDone, form: EditScopeForm, **context: Any) -> HttpResponse:
+        accounts = owners.accounts_of(self.key.owner_id)
+        key: Any = done.key
+        scoped = set(key.scoped(accounts).values_list("pk", flat=True))
+        selected = form.selected_accounts()
+        wanted = {account.pk for account in accounts if selected is None or str(account.pk) in selected}
+        return super().already_done(
+            done,
+            form,
+            added=display.join_labels(account for account in accounts if account.pk in wanted - scoped),
+            removed=display.join_labels(account for account in accounts if account.pk in scoped - wanted),
+            opened=selected is None and not key.share_all_accounts,
+            closed=selected is not None and key.share_all_accounts,
+            **context,
+        )
 
     def change(self, form: EditScopeForm) -> HttpResponse:
         form.save(self.key)

@@ -47,6 +47,9 @@ class ApiKey(models.Model):
     # If "no scope rows" meant all accounts, deleting the last account of a scope would open all others (rule S1).
     share_all_accounts = models.BooleanField(default=True)
     rotation = models.PositiveIntegerField(default=0, editable=False)
+    # How often Edit scope was saved. Accounts that the key adds to its own scope do not count (rule K5).
+    scope_edits = models.PositiveIntegerField(default=0, editable=False)
+    scope_edited_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(gettext_lazy("created at"), default=timezone.now, editable=False)
     rotated_at = models.DateTimeField(gettext_lazy("rotated at"), null=True, editable=False)
     last_used_at = models.DateTimeField(gettext_lazy("last used at"), null=True, editable=False)
@@ -124,26 +127,31 @@ class ApiKey(models.Model):
             signals.key_renamed.send(sender=ApiKey, key=self, old_name=current.name)
 
     @transactions.retry_conflicts
-    def share_all(self) -> None:
-        """Let the key access all accounts of the owner, including future ones."""
-        with self.locked():
-            KeyAccountScope.objects.filter(key=self).delete()
-            self._write(share_all_accounts=True)
-            signals.key_scope_edited.send(sender=ApiKey, key=self)
+    def share_all(self, *, expected: int | None = None) -> None:
+        """Let the key access all accounts of the owner, including future ones.
 
-    def restrict_to(self, accounts: Iterable[Any]) -> None:
+        Raise ``AlreadyDone`` if ``expected`` is given and is not the current ``scope_edits``.
+        """
+        with self._editing_scope(expected, share_all_accounts=True):
+            KeyAccountScope.objects.filter(key=self).delete()
+
+    def restrict_to(
+        self, accounts: Iterable[Any], *, expected: int | None = None, shown: Iterable[Any] | None = None
+    ) -> None:
         """Let the key access these accounts of the owner only. They may be instances or primary keys.
 
-        Raise ``ValidationError`` for ``accounts`` if there are none, or if one does not belong to the owner.
+        ``shown`` are the primary keys of the accounts that a form showed as part of the scope. Other
+        accounts in the scope stay in it, such as those that the key has added since (rule S5).
+
+        Raise ``ValidationError`` for ``accounts`` if there are none, or if one does not belong to the owner. Raise
+        ``AlreadyDone`` if ``expected`` is given and is not the current ``scope_edits``.
         """
-        self._restrict_to(list(accounts))
+        self._restrict_to(list(accounts), expected, None if shown is None else list(shown))
 
     @transactions.retry_conflicts
-    def _restrict_to(self, accounts: list[Any]) -> None:
-        with self.locked():
-            self._replace_scope(accounts)
-            self._write(share_all_accounts=False)
-            signals.key_scope_edited.send(sender=ApiKey, key=self)
+    def _restrict_to(self, accounts: list[Any], expected: int | None, shown: list[Any] | None) -> None:
+        with self._editing_scope(expected, share_all_accounts=False) as current:
+            self._replace_scope(accounts, None if current.share_all_accounts else shown)
 
     def add_to_scope(self, account: models.Model) -> None:
         """Add an account that this key has just created to its scope, if the key is restricted (rule S5).
@@ -245,11 +253,26 @@ class ApiKey(models.Model):
         self.__dict__.update(columns if rows else {})
         return bool(rows)
 
-    def _replace_scope(self, accounts: list[Any]) -> None:
+    @contextmanager
+    def _editing_scope(self, expected: int | None, *, share_all_accounts: bool) -> Iterator[ApiKey]:
+        """Yield the locked key, then count the edit and send ``key_scope_edited``."""
+        with self.locked() as current:
+            if expected is not None and expected != current.scope_edits:
+                raise AlreadyDone(key=current, at=current.scope_edited_at or current.created_at)
+            yield current
+            self._write(
+                share_all_accounts=share_all_accounts,
+                scope_edits=current.scope_edits + 1,
+                scope_edited_at=timezone.now(),
+            )
+            signals.key_scope_edited.send(sender=ApiKey, key=self)
+
+    def _replace_scope(self, accounts: list[Any], shown: list[Any] | None = None) -> None:
         selected = owners.lock_accounts(self.owner_id, accounts)
         rows = KeyAccountScope.objects.filter(key=self)
         existing = set(rows.values_list("account_id", flat=True))
-        rows.exclude(account_id__in=selected).delete()
+        removable = rows if shown is None else rows.filter(account_id__in=shown)
+        removable.exclude(account_id__in=selected).delete()
         rows.bulk_create(KeyAccountScope(key=self, account_id=pk) for pk in selected if pk not in existing)
 
 

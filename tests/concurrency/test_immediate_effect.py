@@ -62,7 +62,7 @@ class Trials:
         self.token = {"csrfmiddlewaretoken": self.person.form(f"{self.path}/rename")["csrfmiddlewaretoken"]}
         self.connections = itertools.cycle(connect_to_each_worker(served))
         self.accessible = self.owner.accounts[0]
-        self.rotation = 0
+        self.rotation = self.scope_edits = 0
         self.misses: list[str] = []
         self.counts: Counter[str] = Counter()
         self.workers: Counter[str | None] = Counter()
@@ -76,8 +76,10 @@ class Trials:
 
     def edit_scope(self) -> None:
         hidden, self.accessible = self.accessible, next(pk for pk in self.owner.accounts if pk != self.accessible)
-        response = self.person.post(f"{self.path}/edit-scope", self.token | site.scope([self.accessible]))
+        fields = {"scope_edits": self.scope_edits, **site.scope([self.accessible])}
+        response = self.person.post(f"{self.path}/edit-scope", self.token | fields)
         assert response.status == 302
+        self.scope_edits += 1
         self._expect("edit scope, hidden account", self.secret, f"/v2/accounts/{hidden}", 404)
         self._expect("edit scope, account in scope", self.secret, f"/v2/accounts/{self.accessible}", 200)
 
@@ -86,7 +88,8 @@ class Trials:
         assert response.status == 302
         self._expect("delete", self.secret, "/v2/me", 401)
         self.secret = self.person.create("Tried", self.owner.accounts[:1]).secret
-        self.path, self.accessible, self.rotation = self.person.key_paths()[0], self.owner.accounts[0], 0
+        self.path, self.accessible = self.person.key_paths()[0], self.owner.accounts[0]
+        self.rotation = self.scope_edits = 0
         self._expect("create", self.secret, "/v2/me", 200)
 
     def _expect(self, description: str, secret: str, path: str, status: int) -> None:

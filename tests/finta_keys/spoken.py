@@ -81,6 +81,7 @@ def owners_pages(owner: User, browser: Client) -> Pages:
     yield from _invalid(browser, url("create"), accounts)
     yield "create after an hour", _after_an_hour(browser)
     yield from _one_key(browser, key, accounts)
+    yield from _stale_scope(browser, key, accounts)
     yield from _already_done(browser, key)
     yield from _many(owner, browser, accounts)
 
@@ -110,7 +111,7 @@ def _one_key(browser: Client, key: ApiKey, accounts: list[Account]) -> Pages:
         yield f"{action}, of one account", browser.get(url(action, key))
     yield "rename, refused", submit(browser, url("rename", key), name="")
     yield "edit scope, refused", submit(browser, url("edit_scope", key))
-    for action in ("rotate", "delete"):
+    for action in ("edit_scope", "rotate", "delete"):
         yield f"{action}, incomplete", browser.post(url(action, key))
     key.restrict_to(accounts)
     yield "edit scope, nothing to gain", browser.get(url("edit_scope", key))
@@ -121,6 +122,15 @@ def _one_key(browser: Client, key: ApiKey, accounts: list[Account]) -> Pages:
     yield "secret, rotated", submit(browser, url("rotate", key))
     for action, data in {"rename": {"name": "xx-one"}, "edit_scope": {"share_all_accounts": "on"}}.items():
         yield f"{action}, done", browser.get(submit(browser, url(action, key), **data).url)
+
+
+def _stale_scope(browser: Client, key: ApiKey, accounts: list[Account]) -> Pages:
+    address = url("edit_scope", key)
+    fields = hidden_fields(browser.get(address))
+    key.restrict_to(accounts[:1])
+    yield "edit scope, stale and wider", browser.post(address, {**fields, "share_all_accounts": "on"})
+    key.share_all()
+    yield "edit scope, stale and narrower", browser.post(address, {**fields, "accounts": [accounts[0].pk]})
 
 
 def _already_done(browser: Client, key: ApiKey) -> Pages:
@@ -183,6 +193,9 @@ def admins_pages(owner: User) -> Pages:
     yield "secret, rotated", submit(browser, page("rotate", key.pk))
     for action in ("rotate", "delete"):
         yield f"{action}, done already", browser.post(page(action, key.pk), {"rotation": 0})
+    stale = hidden_fields(browser.get(page("edit_scope", key.pk)))
+    key.restrict_to([accounts[0]])
+    yield "edit scope, stale", browser.post(page("edit_scope", key.pk), {**stale, "share_all_accounts": "on"})
     for data in ({"accounts": [accounts[1].pk]}, {"share_all_accounts": "on"}):
         yield "edited scope", browser.get(submit(browser, page("edit_scope", key.pk), **data).url)
         yield "list", browser.get(page("changelist"))

@@ -17,7 +17,7 @@ from finta_keys.secret import pattern
 from finta_keys.testing import make_key
 from tests.factories import UserFactory
 from tests.finta_keys.admin_pages import everything_stored, logged, operator, url
-from tests.finta_keys.pages import hidden_fields, shown_secret, submit
+from tests.finta_keys.pages import hidden_fields, read, shown_secret, submit
 
 
 @pytest.fixture
@@ -256,7 +256,7 @@ def test_edit_scope_changes_only_scope(superuser, restricted, accounts):
     before = columns(restricted.key)
     response = submit(superuser, url("edit_scope", restricted.key.pk), accounts=[accounts.savings.pk, accounts.cash.pk])
     assert response.headers["Location"] == url("change", restricted.key.pk)
-    assert columns(restricted.key) == before
+    assert changed(before, columns(restricted.key)) == {"scope_edits", "scope_edited_at"}
     assert set(restricted.key.accounts.all()) == {accounts.savings, accounts.cash}
     assert logged(restricted.key.pk) == [(CHANGE, "Edited scope: 2 accounts.")]
 
@@ -264,13 +264,14 @@ def test_edit_scope_changes_only_scope(superuser, restricted, accounts):
 def test_edit_scope_can_share_all_accounts(superuser, restricted):
     before = columns(restricted.key)
     submit(superuser, url("edit_scope", restricted.key.pk), share_all_accounts="on")
-    assert changed(before, columns(restricted.key)) == {"share_all_accounts"}
+    assert changed(before, columns(restricted.key)) == {"share_all_accounts", "scope_edits", "scope_edited_at"}
     assert logged(restricted.key.pk) == [(CHANGE, "Edited scope: all accounts.")]
 
 
 def test_edit_scope_shows_current_scope(superuser, restricted, accounts):
     initial = superuser.get(url("edit_scope", restricted.key.pk)).context["form"].initial
-    assert initial == {"share_all_accounts": False, "accounts": [str(accounts.checking.pk)]}
+    assert initial["share_all_accounts"] is False
+    assert initial["accounts"] == [str(accounts.checking.pk)]
 
 
 @pytest.mark.rule("S6")
@@ -286,6 +287,19 @@ def test_edit_scope_rejects_empty_selection(superuser, restricted, accounts):
     page = submit(superuser, url("edit_scope", restricted.key.pk)).content.decode()
     assert "Select at least one account, or turn on “Share all accounts”." in page
     assert set(restricted.key.accounts.all()) == {accounts.checking}
+
+
+@pytest.mark.rule("K5")
+def test_stale_edit_scope_returns_409_with_difference(superuser, restricted, accounts):
+    data = hidden_fields(superuser.get(url("edit_scope", restricted.key.pk)))
+    restricted.key.restrict_to([accounts.savings])
+    response = superuser.post(url("edit_scope", restricted.key.pk), {**data, "share_all_accounts": "on"})
+    assert response.status_code == 409
+    page = read(response)
+    assert "The scope of “Restricted” has changed" in page
+    assert accounts.cash.label in page
+    assert set(restricted.key.accounts.all()) == {accounts.savings}
+    assert logged(restricted.key.pk) == []
 
 
 # Rotate
@@ -384,7 +398,7 @@ def test_delete_without_view_permission_redirects_to_index(restricted):
 def test_key_deleted_during_submit_returns_404(superuser, restricted, monkeypatch):
     for action, method, data in (
         ("rename", "rename", {"name": "Laptop"}),
-        ("edit_scope", "share_all", {"share_all_accounts": "on"}),
+        ("edit_scope", "share_all", {"share_all_accounts": "on", "scope_edits": 0}),
         ("rotate", "rotate", {"rotation": 0}),
         ("delete", "delete", {"rotation": 0}),
     ):

@@ -56,6 +56,8 @@ def test_create_key_returns_key_and_secret(alice):
         "hint": secret.hint(made),
         "share_all_accounts": True,
         "rotation": 0,
+        "scope_edits": 0,
+        "scope_edited_at": None,
         "created_at": dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC),
         "rotated_at": None,
         "last_used_at": None,

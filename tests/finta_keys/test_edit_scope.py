@@ -1,6 +1,7 @@
 """``key.restrict_to()``, ``key.share_all()`` and ``key.add_to_scope()``."""
 
 import uuid
+from functools import partial
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -9,10 +10,12 @@ from django.test.utils import CaptureQueriesContext, isolate_apps
 
 from accounts_app.models import Account, User
 from finta_keys import owners
-from finta_keys.models import ApiKey, KeyAccountScope
+from finta_keys.models import AlreadyDone, ApiKey, KeyAccountScope
 from finta_keys.testing import make_key
 from tests.factories import AccountFactory
 from tests.finta_keys.snapshots import attributes, changed, columns, everything, scope
+
+EDIT_COLUMNS = {"scope_edits", "scope_edited_at"}
 
 
 def accessible(key):
@@ -24,7 +27,7 @@ def accessible(key):
 def test_restrict_to_changes_only_scope(unrestricted, accounts):
     before = columns(unrestricted.key)
     unrestricted.key.restrict_to([accounts.savings, accounts.cash])
-    assert changed(before, columns(unrestricted.key)) == {"share_all_accounts"}
+    assert changed(before, columns(unrestricted.key)) == {"share_all_accounts", *EDIT_COLUMNS}
     assert scope(unrestricted.key) == {accounts.savings.pk, accounts.cash.pk}
     assert unrestricted.key.share_all_accounts is False
     assert accessible(unrestricted.key) == {"Savings", "Cash"}
@@ -34,7 +37,7 @@ def test_restrict_to_changes_only_scope(unrestricted, accounts):
 def test_restrict_to_replaces_scope(restricted, accounts):
     before = columns(restricted.key)
     restricted.key.restrict_to([accounts.savings.pk])
-    assert columns(restricted.key) == before
+    assert changed(before, columns(restricted.key)) == EDIT_COLUMNS
     assert accessible(restricted.key) == {"Savings"}
 
 
@@ -48,7 +51,7 @@ def test_restrict_to_keeps_unchanged_rows(restricted, accounts):
 def test_share_all_changes_only_scope(restricted):
     before = columns(restricted.key)
     restricted.key.share_all()
-    assert changed(before, columns(restricted.key)) == {"share_all_accounts"}
+    assert changed(before, columns(restricted.key)) == {"share_all_accounts", *EDIT_COLUMNS}
     assert restricted.key.share_all_accounts is True
     assert scope(restricted.key) == set()
     assert accessible(restricted.key) == {"Checking", "Savings", "Cash"}
@@ -97,7 +100,7 @@ def test_scope_edit_keeps_concurrent_rotation(restricted, accounts, edit):
     fresh = restricted.key.rotate()
     after_rotation = columns(restricted.key)
     stale.share_all() if edit == "share" else stale.restrict_to([accounts.cash])
-    assert changed(after_rotation, columns(restricted.key)) <= {"share_all_accounts"}
+    assert changed(after_rotation, columns(restricted.key)) <= {"share_all_accounts", *EDIT_COLUMNS}
     assert ApiKey.objects.authenticate(fresh) == restricted.key
     assert ApiKey.objects.authenticate(restricted.secret) is None
 
@@ -332,3 +335,47 @@ def test_add_to_scope_reads_current_scope(restricted, accounts):
 
 def test_scope_row_has_readable_str(restricted, accounts):
     assert str(KeyAccountScope.objects.get()) == f"{restricted.key.pk} can access {accounts.checking.pk}"
+
+
+@pytest.mark.rule("K5")
+@pytest.mark.parametrize("edit", ["restrict", "share"])
+def test_stale_scope_edit_is_rejected(restricted, accounts, edit):
+    stale = ApiKey.objects.get(pk=restricted.key.pk)
+    restricted.key.restrict_to([accounts.savings])
+    before = everything()
+    submit = stale.share_all if edit == "share" else partial(stale.restrict_to, [accounts.checking, accounts.cash])
+    with pytest.raises(AlreadyDone) as refusal:
+        submit(expected=stale.scope_edits)
+    assert refusal.value.key == restricted.key
+    assert refusal.value.at == ApiKey.objects.get().scope_edited_at
+    assert everything() == before
+
+
+@pytest.mark.rule("K5")
+def test_only_edit_scope_raises_counter(restricted, accounts):
+    key = restricted.key
+    key.rename("Laptop")
+    key.rotate()
+    with key.locked() as current:
+        current.add_to_scope(accounts.cash)
+    assert columns(key)["scope_edits"] == 0
+    key.restrict_to([accounts.savings], expected=0)
+    key.share_all(expected=1)
+    assert columns(key)["scope_edits"] == 2
+
+
+@pytest.mark.rule("K5")
+def test_accounts_that_were_not_shown_keep_their_state(alice, bob, restricted, accounts):
+    restricted.key.restrict_to([accounts.checking, accounts.savings])
+    shown = [accounts.checking.pk, accounts.savings.pk]
+    with restricted.key.locked() as current:
+        current.add_to_scope(accounts.cash)
+    restricted.key.restrict_to([accounts.checking], shown=shown)
+    assert accessible(restricted.key) == {"Checking", "Cash"}
+
+
+@pytest.mark.rule("K5")
+def test_shown_accounts_do_not_restore_rows_of_unrestricted_key(unrestricted, accounts):
+    KeyAccountScope.objects.create(key=unrestricted.key, account=accounts.cash)
+    unrestricted.key.restrict_to([accounts.checking], shown=[])
+    assert accessible(unrestricted.key) == {"Checking"}

@@ -70,6 +70,52 @@ def test_edit_scope_rejects_account_of_another_user(alices_browser, restricted, 
     assert restricted.key.scope_rows.count() == 1
 
 
+@pytest.mark.rule("K5")
+def test_stale_edit_scope_returns_409_with_difference(alices_browser, restricted, accounts):
+    address = url("edit_scope", restricted.key)
+    tabs = [hidden_fields(alices_browser.get(address)) for _ in range(2)]
+    alices_browser.post(address, {**tabs[0], "accounts": [accounts.savings.pk]})
+    response = alices_browser.post(address, {**tabs[1], "accounts": [accounts.checking.pk, accounts.cash.pk]})
+    assert response.status_code == 409
+    text = read(response)
+    restricted.key.refresh_from_db()
+    assert f"{restricted.key.scope_edited_at:%H:%M} UTC" in text
+    assert f"add: {accounts.cash.label}, {accounts.checking.label}" in text
+    assert f"remove: {accounts.savings.label}" in text
+    assert address in response.content.decode()
+    assert restricted.client.get(f"/v2/accounts/{accounts.cash.pk}").status_code == 404
+
+
+@pytest.mark.rule("K5")
+@pytest.mark.parametrize("counter", [{}, {"scope_edits": "x"}, {"scope_edits": "-1"}, {"scope_edits": 2**70}])
+def test_invalid_scope_counter_asks_again(alices_browser, restricted, counter):
+    before = columns(restricted.key)
+    response = alices_browser.post(url("edit_scope", restricted.key), {"share_all_accounts": "on", **counter})
+    assert "Check it and press Save again." in read(response)
+    assert hidden_fields(response)["scope_edits"] == "0"
+    assert columns(restricted.key) == before
+
+
+@pytest.mark.rule("K5")
+def test_edit_scope_without_shown_accounts_replaces_scope(alices_browser, restricted, accounts):
+    """A host's own template may lack the field."""
+    data = {"scope_edits": 0, "accounts": [accounts.savings.pk]}
+    assert alices_browser.post(url("edit_scope", restricted.key), data).status_code == 302
+    assert restricted.client.get(f"/v2/accounts/{accounts.checking.pk}").status_code == 404
+
+
+@pytest.mark.rule("K5")
+def test_edit_scope_keeps_accounts_added_by_key(alices_browser, restricted, accounts):
+    address = url("edit_scope", restricted.key)
+    data = hidden_fields(alices_browser.get(address))
+    with restricted.key.locked() as key:
+        key.add_to_scope(accounts.cash)
+    alices_browser.post(address, {**data, "accounts": [accounts.savings.pk]})
+    assert restricted.client.get(f"/v2/accounts/{accounts.cash.pk}").status_code == 200
+    assert restricted.client.get(f"/v2/accounts/{accounts.savings.pk}").status_code == 200
+    assert restricted.client.get(f"/v2/accounts/{accounts.checking.pk}").status_code == 404
+
+
 @pytest.mark.rule("K3")
 def test_rotate_shows_new_secret_and_invalidates_old(alices_browser, restricted):
     page = alices_browser.get(url("rotate", restricted.key)).content.decode()
@@ -189,7 +235,7 @@ def test_key_deleted_during_submit_returns_404(alices_browser, restricted, monke
     ApiKey.objects.filter(pk=restricted.key.pk).delete()
     for action, data in [
         ("rename", {"name": "x"}),
-        ("edit_scope", {"share_all_accounts": "on"}),
+        ("edit_scope", {"share_all_accounts": "on", "scope_edits": 0}),
         ("rotate", {"rotation": 0}),
         ("delete", {"rotation": 0}),
     ]:
