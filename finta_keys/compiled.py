@@ -24,7 +24,10 @@ class CompiledQuery(Generic[M]):
     def __init__(self, queryset: models.QuerySet[M], field: models.Field[Any, Any]) -> None:
         compiler: Any = queryset.query.get_compiler(queryset.db)
         self.alias = queryset.db
-        self.sql, self._examples = compiler.as_sql()
+        sql, examples = compiler.as_sql()
+        # Named: for "%s", Django's SQLite cursor searches the whole text with a regular expression at each call.
+        self._names = [f"p{number}" for number in range(len(examples))]
+        self.sql = sql % tuple(f"%({name})s" for name in self._names)
         self._field = field
         # Do not keep the compiler: it holds the connection of this thread.
         converters = compiler.get_converters([column for column, _, _ in compiler.select])
@@ -40,10 +43,11 @@ class CompiledQuery(Generic[M]):
         Raise ``ValueError`` if the number of values differs from that of the compiled queryset.
         """
         connection = connections[self.alias]
-        if len(values) != len(self._examples):
-            raise ValueError(f"This query takes {len(self._examples)} values, not {len(values)}.")
+        if len(values) != len(self._names):
+            raise ValueError(f"This query takes {len(self._names)} values, not {len(values)}.")
+        values = [self._field.get_db_prep_value(value, connection) for value in values]
         with connection.cursor() as cursor:
-            cursor.execute(self.sql, [self._field.get_db_prep_value(value, connection) for value in values])
+            cursor.execute(self.sql, dict(zip(self._names, values, strict=True)))
             rows = cursor.fetchall()
         return [self._instance(self._converted(row, connection)) for row in rows]
 
