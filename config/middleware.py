@@ -3,12 +3,14 @@
 from collections.abc import Callable
 
 from django.conf import settings
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 from django.utils.encoding import iri_to_uri
 
 from accounts_app.api import errors
 from finta_keys.leaks import without_secrets
+from finta_keys.request_state import carries_key
 
 API_PREFIX = "/v2"
 HEALTH_PATH = "/v2/health"
@@ -82,6 +84,21 @@ def _has_inline_style(response: HttpResponse) -> bool:
 def is_api(request: HttpRequest) -> bool:
     """Return True if the request is for the API, whether or not the path exists."""
     return request.path_info == API_PREFIX or request.path_info.startswith(f"{API_PREFIX}/")
+
+
+class PagesRejectKeysMiddleware:
+    """Respond 403 at pages to an API key that comes with a session: it is not a signed-in person (rule K6)."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, view: Callable[..., HttpResponse], *args: object) -> None:
+        """Raise ``PermissionDenied`` for a key at a view that is not one of Django REST framework."""
+        if not hasattr(view, "cls") and carries_key(request) and request.user.is_authenticated:
+            raise PermissionDenied
 
 
 class ApiHeadersMiddleware:

@@ -63,6 +63,8 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    # After the middleware that the page for errors needs.
+    "config.middleware.PagesRejectKeysMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"

@@ -23,6 +23,7 @@ from django.views.decorators.http import require_safe
 from finta_keys import admin_views, conf, display
 from finta_keys.key_list import count_accounts
 from finta_keys.models import ApiKey
+from finta_keys.request_state import carries_key
 
 ACCOUNTS_SHOWN = 100
 
@@ -33,8 +34,27 @@ class SharesAllFilter(admin.BooleanFieldListFilter):
         self.title = _("share all %(account_words)s") % display.words()
 
 
+class SignedInPeopleOnly:
+    """Deny every permission to a request that carries an API key, whoever a middleware has signed in."""
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return not carries_key(request) and super().has_module_permission(request)  # type: ignore[misc]
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return not carries_key(request) and super().has_view_permission(request, obj)  # type: ignore[misc]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return not carries_key(request) and super().has_add_permission(request)  # type: ignore[misc]
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return not carries_key(request) and super().has_change_permission(request, obj)  # type: ignore[misc]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return not carries_key(request) and super().has_delete_permission(request, obj)  # type: ignore[misc]
+
+
 @admin.register(ApiKey)
-class ApiKeyAdmin(admin.ModelAdmin):
+class ApiKeyAdmin(SignedInPeopleOnly, admin.ModelAdmin):
     list_display = ("name", "owner", "hint", "scope", "created_at", "rotated_at", "last_used_at")
     list_filter = (("share_all_accounts", SharesAllFilter),)
     list_select_related = ("owner",)

@@ -1,75 +1,105 @@
-"""Authentication of an HTTP request by an API key, for Django REST framework."""
+"""Authenticate an HTTP request by an API key."""
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest
 from django.views.decorators.debug import sensitive_variables
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from finta_keys import conf, usage
+from finta_keys import usage
 from finta_keys.models import ApiKey
-from finta_keys.scoping import require_scope
+from finta_keys.request_state import hide_headers, http_request, presented_secrets, state_of
 
-BLANKS = " \t"  # of HTTP. Of Latin-1 there are more, which belong to no header.
+logger = logging.getLogger("finta_keys.scope")
+_logged: set[type] = set()
+
+
+class InvalidKey(AuthenticationFailed):
+    """A 401 that asks for a Bearer token, whichever authentication class the view lists first.
+
+    Django REST framework would take the header of the first class, and make it a 403 if that has none.
+    """
+
+    status_code = property(lambda self: 401, lambda self, value: None)
+    auth_header = property(lambda self: "Bearer", lambda self, value: None)
 
 
 class ApiKeyAuthentication(BaseAuthentication):
-    """``Authorization: Bearer finta_…``: sets ``request.user`` to the owner and ``request.auth`` to the key.
+    """``Authorization: Bearer finta_…`` sets ``request.user`` to the owner and ``request.auth`` to the key.
 
-    Three answers: None where the header is absent or another scheme's, so that other classes may have their turn; an
-    ``AuthenticationFailed`` (401), always the same, for anything that starts like a secret of ours and is not good;
-    ``(owner, key)``.
+    Keys open only views that have ``AccountScopeMixin``, ``@scoped_view`` or ``@unscoped``. At any other view the
+    header is removed, so that the view responds as it does without a key.
     """
 
     keyword = "Bearer"
 
-    @sensitive_variables()
     def authenticate(self, request: Request) -> tuple[AbstractBaseUser, ApiKey] | None:
-        """Return ``(owner, key)`` or None. Raises ``AuthenticationFailed``, and ``ImproperlyConfigured`` for a view
-        without a scope (rule S7)."""
-        presented = self.presented(request)
-        if presented is None:
+        """Return ``(owner, key)``, or None if the request presents no key or the view does not open to keys.
+
+        Raises ``InvalidKey`` (401) for anything that starts like a secret of ours and does not authenticate.
+        """
+        if isinstance(request, HttpRequest):
+            raise ImproperlyConfigured(
+                "ApiKeyAuthentication works in views of Django REST framework. Elsewhere, call "
+                "finta_keys.authentication.get_key(request)."
+            )
+        state = state_of(request)
+        view = (request.parser_context or {}).get("view")
+        if state.gate is None or state.gate is not view:
+            if presented_secrets(request):
+                hide_headers(request)
+                _log_closed_view(type(view))
             return None
-        view = _view(request)
-        require_scope(type(view))
-        key = ApiKey.objects.authenticate(presented)
+        if not state.is_presented:
+            return None
+        key = get_key(request)
         if key is None:
-            raise AuthenticationFailed
-        usage.record_after_response(key, request._request)
-        _vary(view)
-        request.key_found_by = self  # type: ignore[attr-defined]  # A subclass may hand on something else.
+            raise InvalidKey
         return key.owner, key
 
-    def authenticate_header(self, request: Request) -> str:
-        """Return the value of ``WWW-Authenticate`` in a 401."""
-        return self.keyword
+    def authenticate_header(self, request: Request) -> str | None:
+        """Return the ``WWW-Authenticate`` header for a request without credentials.
 
-    @sensitive_variables()
-    def presented(self, request: Request) -> str | None:
-        """Return what is presented as one of our secrets, or None. It may be malformed: ``authenticate()`` tells.
-
-        The server hands over bytes that are not text as characters of Latin-1, which no secret contains.
+        Next to other authentication classes it is theirs, so that adding ours changes no status.
         """
-        scheme, _, credentials = request.META.get("HTTP_AUTHORIZATION", "").strip(BLANKS).partition(" ")
-        credentials = credentials.strip(BLANKS)
-        if scheme.lower() != self.keyword.lower() or not credentials.startswith(conf.prefix()):
-            return None
-        return str(credentials)
+        others = (other for other in request.authenticators or () if not isinstance(other, ApiKeyAuthentication))
+        first: Any = next(others, None)
+        return first.authenticate_header(request) if first else self.keyword
 
 
-def _view(request: Request) -> Any:
-    view = (request.parser_context or {}).get("view")
-    if view is None:
-        raise ImproperlyConfigured("ApiKeyAuthentication works in views of Django REST framework only.")
-    return view
+@sensitive_variables()
+def get_key(request: Any) -> ApiKey | None:
+    """Return the API key that a request presents, or None.
+
+    ``request`` is Django's ``HttpRequest``, in a middleware or a plain view, or a request of Django REST framework.
+    The use of the key is recorded after the response. ``request.user`` stays as it is: limit rows by
+    ``key.scoped(queryset)`` or ``scoped(request, queryset)``. Calling it again costs no query.
+    """
+    state = state_of(request)
+    if not state.was_looked_up:
+        secrets = presented_secrets(request) if state.presented is None else state.presented
+        state.presented = None
+        key = ApiKey.objects.authenticate(secrets.pop()) if len(secrets) == 1 else None
+        if key is not None:
+            usage.record_after_response(key, http_request(request))
+        state.key, state.was_looked_up = key, True
+    return state.key
 
 
-def _vary(view: Any) -> None:
-    """Let caches keep the answers of keys apart. Django's own does so by itself since a fix within 5.2 only."""
-    headers = getattr(view, "headers", {})  # There are none outside of a call.
-    headers["Vary"] = ", ".join(filter(None, (headers.get("Vary"), "Authorization")))
+def _log_closed_view(view: type) -> None:
+    """Log once per view that a key was presented where keys are not accepted."""
+    if view not in _logged:
+        _logged.add(view)
+        logger.warning(
+            "%s.%s does not open to API keys, so the key of a request was ignored. To open it, add AccountScopeMixin "
+            'or mark it @unscoped("reason").',
+            view.__module__,
+            view.__qualname__,
+        )

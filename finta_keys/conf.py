@@ -24,6 +24,9 @@ SETTINGS = (
     "FINTA_KEYS_ACCOUNT_GROUP",
     "FINTA_KEYS_ACCOUNT_WORDS",
     "FINTA_KEYS_PREFIX",
+    "FINTA_KEYS_EXTRA_HEADER",
+    "FINTA_KEYS_SHARED_MODELS",
+    "FINTA_KEYS_OWNER_PATHS",
     "FINTA_KEYS_BASE_TEMPLATE",
     "FINTA_KEYS_LAST_USED_INTERVAL",
     "FINTA_KEYS_FRESH_SIGN_IN",
@@ -59,10 +62,35 @@ def prefix() -> str:
     return str(getattr(settings, "FINTA_KEYS_PREFIX", secret.PREFIX))
 
 
+@cache
+def extra_header() -> str:
+    """Return the name in ``request.META`` of a second header that may present a secret, or an empty string.
+
+    ``FINTA_KEYS_EXTRA_HEADER`` names it as HTTP does, such as ``"X-API-Key"``.
+    """
+    name = extra_header_name()
+    return f"HTTP_{name.upper().replace('-', '_')}" if name else ""
+
+
+def extra_header_name() -> str:
+    return str(getattr(settings, "FINTA_KEYS_EXTRA_HEADER", None) or "")
+
+
+def shared_models() -> frozenset[str]:
+    """Return the labels, in lower case, of the models whose rows all users may name: ``FINTA_KEYS_SHARED_MODELS``."""
+    return frozenset(label.lower() for label in getattr(settings, "FINTA_KEYS_SHARED_MODELS", ()))
+
+
+def owner_paths() -> dict[str, str]:
+    """Return the foreign keys to the owner by the label of their model, in lower case: ``FINTA_KEYS_OWNER_PATHS``."""
+    return {label.lower(): path for label, path in getattr(settings, "FINTA_KEYS_OWNER_PATHS", {}).items()}
+
+
 @receiver(setting_changed)
-def _clear_prefix(**kwargs: object) -> None:
-    """Clear the cache when a test changes settings."""
+def _clear_caches(**kwargs: object) -> None:
+    """Clear the caches when a test changes settings."""
     prefix.cache_clear()
+    extra_header.cache_clear()
 
 
 def last_used_interval() -> timedelta:

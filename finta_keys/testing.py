@@ -21,7 +21,8 @@ from django.db import connections
 from django.test import Client
 from django.urls import Resolver404, get_resolver, resolve
 
-from finta_keys.checks import views
+from finta_keys.checks.routes import routed_views
+from finta_keys.checks.views import closed_views
 from finta_keys.models import ApiKey
 from finta_keys.secret import Secret
 
@@ -100,14 +101,14 @@ def assert_scope_covers(urlconf: Any = None) -> list[str]:
     which keys are taken. Fails also where there is none: then the test looks at the wrong URLs.
     """
     patterns: Any = tuple(urlconf) if isinstance(urlconf, list) else urlconf
-    resolver = get_resolver(patterns)
-    covered = [path for path, _ in views.views_that_take_keys(resolver)]
-    if not covered:
-        raise AssertionError("No view of these URLs authenticates by key.")
-    problems = [f"{message.msg} {message.hint}" for message in views.unscoped_views(resolver)]
+    views = [view for view in routed_views(get_resolver(patterns)) if view.takes_keys]
+    problems = [f"{message.msg} {message.hint}" for message in closed_views(views)]
     if problems:
         raise AssertionError("\n".join(problems))
-    return covered
+    open_paths = [view.path for view in views if view.opens_to_keys]
+    if not open_paths:
+        raise AssertionError("No view of these URLs opens to API keys.")
+    return open_paths
 
 
 def answer_of(response: Any) -> tuple[int, bytes, dict[str, str]]:

@@ -8,7 +8,7 @@ from typing import Any, cast
 from django.contrib import messages
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.contrib.auth.views import redirect_to_login
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.paginator import Paginator
 from django.db import connections, transaction
 from django.db.models import QuerySet
@@ -27,6 +27,7 @@ from django.views.generic.base import ContextMixin
 from finta_keys import conf, display, key_list, leaks, owners
 from finta_keys.forms import ConfirmForm, CreateKeyForm, EditScopeForm, KeyForm, ListForm, RenameForm
 from finta_keys.models import AlreadyDone, ApiKey, KeyAccountScope
+from finta_keys.request_state import carries_key
 
 KEYS_PER_PAGE = 50
 ACCOUNTS_SHOWN = 100  # before a key is rotated or deleted
@@ -103,6 +104,8 @@ class OwnKeysMixin(LoginRequiredMixin, ContextMixin):
         return keys
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if carries_key(request) and request.user.is_authenticated:  # by a session, or by a middleware
+            raise PermissionDenied(_("API keys cannot manage keys. Sign in, and send no API key."))
         try:
             return super().dispatch(request, *args, **kwargs)
         except (Http404, ApiKey.DoesNotExist):

@@ -45,7 +45,7 @@ MESSAGES = {
 }
 
 
-class PayloadTooLarge(exceptions.APIException):
+class PayloadTooLarge(exceptions.ParseError):
     status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
 
 

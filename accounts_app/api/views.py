@@ -73,8 +73,8 @@ class AccountsView(AccountScopeMixin, KeyView):
         responses=responses({200: serializers.AccountsResponse}, 400),
     )
     def get(self, request: Request) -> Response:
-        query = queries.AccountQuerySerializer.validate_query(request.query_params)
         accounts = self.get_queryset()
+        query = queries.AccountQuerySerializer.validate_query(request.query_params)
         if query["status"] != queries.ALL:
             accounts = accounts.filter(status=query["status"])
         if "type" in query:
@@ -107,15 +107,17 @@ class AccountView(AccountScopeMixin, KeyView):
     """One account in the scope of the key."""
 
     queryset = Account.objects.all()
+    lookup_url_kwarg = "accountId"
 
-    def resolve(self) -> None:
-        self.account = self.find(self.get_queryset(), self.kwargs["accountId"])
+    def get_object(self) -> Account:
+        account: Account = self.find(self.get_queryset(), self.kwargs["accountId"])
+        return account
 
     @extend_schema(
         operation_id="getAccount", parameters=[ACCOUNT_ID], responses=responses({200: serializers.AccountResponse}, 404)
     )
     def get(self, request: Request, accountId: str) -> Response:
-        return Response({"account": serializers.AccountSerializer.to_json(self.account)})
+        return Response({"account": serializers.AccountSerializer.to_json(self.get_object())})
 
     @extend_schema(
         operation_id="updateAccount",
@@ -159,8 +161,9 @@ class TransactionsView(AccountScopeMixin, KeyView):
         responses=responses({200: serializers.TransactionsResponse}, 400, 404),
     )
     def get(self, request: Request) -> Response:
+        rows = self.get_queryset()
         query = queries.TransactionQuerySerializer.validate_query(request.query_params)
-        transactions, cursor = pagination.paginate(self._filtered(query), query)
+        transactions, cursor = pagination.paginate(self._filtered(rows, query), query)
         return Response(
             {
                 "transactions": [serializers.TransactionSerializer.to_json(row) for row in transactions],
@@ -172,8 +175,7 @@ class TransactionsView(AccountScopeMixin, KeyView):
         accounts: QuerySet[Account] = self.request.auth.scoped(Account.objects.all())
         return accounts
 
-    def _filtered(self, query: dict[str, Any]) -> QuerySet[Transaction]:
-        rows: QuerySet[Transaction] = self.get_queryset()
+    def _filtered(self, rows: QuerySet[Transaction], query: dict[str, Any]) -> QuerySet[Transaction]:
         if query["status"] != queries.ALL:
             rows = rows.filter(status=query["status"])
         if self.account:

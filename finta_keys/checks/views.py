@@ -1,264 +1,126 @@
-"""System checks of the views that authenticate by key (rules S3 and S7).
-
-They walk the URLs and see what is written down in classes. What only a request decides is stopped at the first call.
-"""
+"""System checks of the views that open to API keys."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from types import CodeType
-from typing import Any, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from django.apps import AppConfig
-from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
-from django.db import models
-from django.urls import URLResolver, get_resolver
-from rest_framework import permissions
+from django.http import HttpRequest
+from rest_framework.request import Request
 
-from finta_keys import conf, paths
+from finta_keys import account_paths, url_rows
 from finta_keys.authentication import ApiKeyAuthentication
+from finta_keys.checks.findings import ViewError, ViewWarning, once_per_view
+from finta_keys.checks.routes import RoutedView, project_views, scoped_views
 from finta_keys.checks.settings import Messages
-from finta_keys.scoping import AccountScopeMixin, is_scoped, scope_problem
-
-Detail = TypeVar("Detail")
-
-STAFF_PERMISSIONS = (permissions.IsAdminUser, permissions.DjangoModelPermissions)
-STAFF_NAMES = frozenset(
-    {
-        *("is_staff", "is_superuser", "has_perm", "has_perms", "has_module_perms"),
-        *("IsAdminUser", "DjangoModelPermissions", "DjangoModelPermissionsOrAnonReadOnly", "DjangoObjectPermissions"),
-    }
-)
-
-
-# --- what the URLs lead to -------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class RoutedView:
-    """A view of Django REST framework at one path, with what ``as_view()`` was given for it."""
-
-    path: str
-    cls: Any
-    initkwargs: Mapping[str, Any]
-    actions: Mapping[str, str] | None  # of a viewset: which method leads to which action
-
-    def __str__(self) -> str:
-        return f"{self.cls.__module__}.{self.cls.__name__} at {self.path!r}"
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """Return an attribute as the view has it here: what ``as_view()`` or ``@action`` was given goes first."""
-        return self.initkwargs.get(name, getattr(self.cls, name, default))
-
-    def instance(self) -> Any:
-        return self.cls(**self.initkwargs)
-
-    @property
-    def model(self) -> type[models.Model] | None:
-        """Its model where ``queryset`` tells."""
-        model: type[models.Model] | None = getattr(self.get("queryset"), "model", None)
-        return model
-
-    @property
-    def writing(self) -> dict[str, str]:
-        """The methods that take a body, and the action of each: in what is no viewset, the method itself."""
-        actions = self.actions or {method: method for method in self.cls.http_method_names if hasattr(self.cls, method)}
-        return {method: action for method, action in actions.items() if method in ("post", "put", "patch")}
-
-    @property
-    def takes_keys(self) -> bool:
-        try:
-            found = self.instance().get_authenticators()
-        except Exception:  # the host's own code, which may need a request
-            classes = self.get("authentication_classes", ())
-            return any(isinstance(each, type) and issubclass(each, ApiKeyAuthentication) for each in classes)
-        return any(isinstance(each, ApiKeyAuthentication) for each in found)
-
-
-def views_that_take_keys(resolver: URLResolver) -> Iterator[tuple[str, RoutedView]]:
-    """Yield the path and the view of every entry below a resolver that authenticates by key."""
-    for path, callback in callbacks(resolver):
-        for found in _drf_callbacks(callback):
-            actions = getattr(found, "actions", None)
-            view = RoutedView(path, found.cls, getattr(found, "initkwargs", None) or {}, actions)
-            if view.takes_keys:
-                yield path, view
-
-
-def callbacks(resolver: URLResolver, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the path and the callback of every entry below a resolver."""
-    for entry in resolver.url_patterns:
-        path = prefix + str(entry.pattern)
-        if isinstance(entry, URLResolver):
-            yield from callbacks(entry, path)
-        else:
-            yield path, entry.callback
-
-
-def _drf_callbacks(callback: Any) -> Iterator[Any]:
-    """Yield what ``as_view()`` or ``@api_view`` made, found through whatever decorators stand before it."""
-    seen, pending = set(), [callback]
-    while pending:
-        each = pending.pop()
-        if id(each) in seen or isinstance(each, type):
-            continue
-        seen.add(id(each))
-        if callable(each) and isinstance(getattr(each, "cls", None), type):
-            yield each
-        else:
-            pending += _inside(each)
-
-
-def _inside(found: Any) -> Iterator[Any]:
-    """Yield what a decorated function, or another callable, may call: it need not have been made with
-    ``functools.wraps``, and may keep several views in a table."""
-    if isinstance(found, dict):
-        yield from found.values()
-    elif isinstance(found, list | tuple):
-        yield from found
-    elif callable(found):
-        yield from getattr(found, "__dict__", {}).values()
-        if isinstance(found, functools.partial):
-            yield from (found.func, found.args, found.keywords)
-        yield from _closure(found)
-
-
-def _closure(function: Any) -> Iterator[Any]:
-    for cell in getattr(function, "__closure__", None) or ():
-        try:
-            yield cell.cell_contents
-        except ValueError:
-            continue  # not yet filled
-
-
-# --- the checks ------------------------------------------------------------------------------------------------------
+from finta_keys.gate import is_declared
 
 
 @checks.register(checks.Tags.security)
-def check_views_are_scoped(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
-    """Find the views that authenticate by key and carry neither the mixin nor a mark (rule S7)."""
-    return unscoped_views(get_resolver()) if _has_urls() else []
+def check_views_open_to_keys(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
+    """Find views that name our authentication class and do not open to keys."""
+    return closed_views(project_views())
 
 
-def unscoped_views(resolver: URLResolver) -> Messages:
-    """Return an error for each view below a resolver that takes keys and does not keep to their scope."""
-    found = (view for _, view in views_that_take_keys(resolver) if not is_scoped(view.cls))
+def closed_views(views: Iterable[RoutedView]) -> Messages:
+    """Return an error for each view that names our authentication class and does not open to keys.
+
+    Views that inherit ``DEFAULT_AUTHENTICATION_CLASSES`` are no finding: they respond as they do without a key.
+    """
+    closed = (view for view in views if view.takes_keys and view.is_about_keys and not view.opens_to_keys)
     return [
-        checks.Error(f"{view} {what}", hint=hint, id="finta_keys.E006")
-        for view, (what, hint) in once((view, scope_problem(view.cls)) for view in found)
+        ViewError(view, problem, hint=hint, id="finta_keys.E006")
+        for view, (problem, hint) in once_per_view((view, _closed_because(view)) for view in closed)
     ]
+
+
+def _closed_because(view: RoutedView) -> tuple[str, str]:
+    if is_declared(view.cls):
+        return (
+            "does not open to API keys: its initial() is not the one that AccountScopeMixin or @unscoped has wrapped.",
+            "A base class has an __init_subclass__() that does not call super().__init_subclass__(**kwargs), or "
+            "initial() was replaced after the class was made.",
+        )
+    return (
+        "names ApiKeyAuthentication, but does not open to API keys.",
+        'Add AccountScopeMixin to its bases, or mark it @unscoped("why it shows rows of no account"). Put @scoped_view '
+        "above @api_view. If keys have no business here, remove ApiKeyAuthentication.",
+    )
 
 
 @checks.register(checks.Tags.security)
 def check_account_paths(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
     """Find the scoped views whose ``account_path`` does not lead from their model to the account."""
     return [
-        checks.Error(f"{view} cannot be limited to a key's scope. {problem}", id="finta_keys.E016")
-        for view, problem in once((view, _path_problem(view)) for view in scoped_views())
+        ViewError(view, f"cannot be limited to accounts. {problem}", id="finta_keys.E016")
+        for view, problem in once_per_view((view, _path_problem(view)) for view in scoped_views())
         if problem
     ]
 
 
-@checks.register(checks.Tags.security)
-def check_staff_is_not_asked(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
-    """Find the views that look at what the owner may do in the admin (rule S3)."""
-    found = views_that_take_keys(get_resolver()) if _has_urls() else ()
-    return [
-        checks.Warning(
-            f"{view} authenticates by API key and grants by {reason}.",
-            hint="Being staff or superuser never widens a key: it acts for its owner, within its scope. Decide by what "
-            "the key may see, or serve this to people who are signed in. Where it is meant, add finta_keys.W015 to "
-            "SILENCED_SYSTEM_CHECKS.",
-            id="finta_keys.W015",
-        )
-        for view, reason in once((view, reason) for _, view in found for reason in _staff_reasons(view))
-    ]
-
-
-def scoped_views() -> Iterator[RoutedView]:
-    """Yield the views that take keys and carry the mixin, at each of their paths."""
-    try:
-        conf.account_model()
-    except ImproperlyConfigured:
-        return  # That is to be put right first.
-    if _has_urls():
-        found = (view for _, view in views_that_take_keys(get_resolver()))
-        yield from (view for view in found if issubclass(view.cls, AccountScopeMixin))
-
-
-def once(found: Iterable[tuple[RoutedView, Detail]]) -> list[tuple[RoutedView, Detail]]:
-    """Keep the first of what is the same but for the path: a viewset has many."""
-    kept: dict[Any, tuple[RoutedView, Detail]] = {}
-    for view, detail in found:
-        kept.setdefault((view.cls, detail), (view, detail))
-    return list(kept.values())
-
-
-def _has_urls() -> bool:
-    return bool(getattr(settings, "ROOT_URLCONF", None))
-
-
 def _path_problem(view: RoutedView) -> str:
     path = view.get("account_path")
-    if view.model is None or not isinstance(path, str):
-        return ""  # get_queryset(), or a property, is asked at the first call.
+    overrides = getattr(view.cls.get_queryset, "__module__", "") != "rest_framework.generics" if view.model else True
+    if view.model is None or overrides or not isinstance(path, str):
+        return ""  # The first request decides.
     try:
-        paths.lookups(view.model, path)
+        account_paths.lookups(view.model, path)
     except ImproperlyConfigured as error:
         return str(error)
     return ""
 
 
-# --- staff -----------------------------------------------------------------------------------------------------------
+@checks.register(checks.Tags.security)
+def check_url_arguments(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
+    """Find URL arguments of scoped views that nothing looks up."""
+    undeclared = ((view, name) for view in scoped_views() for name in sorted(_undeclared(view)))
+    return [
+        ViewWarning(
+            view,
+            f"has the URL argument {name!r}, which is not looked up in the scope.",
+            hint=f'Set scoped_kwargs = {{"{name}": Model}} if it names a row, {{"{name}": None}} if it does not.',
+            id="finta_keys.W023",
+        )
+        for view, name in once_per_view(undeclared)
+    ]
 
 
-def _staff_reasons(view: RoutedView) -> Iterator[str]:
-    for each in _plain_permissions(view.get("permission_classes", ())):
-        if issubclass(each, STAFF_PERMISSIONS) or _names_staff(each):
-            yield each.__name__
-    for name in _names_staff(view.cls):
-        yield f"{name} in its own code"
+def _undeclared(view: RoutedView) -> set[str]:
+    return url_rows.undeclared_kwargs(view.instance(), set(view.arguments)) if view.arguments else set()
 
 
-def _plain_permissions(classes: Iterable[Any]) -> Iterator[type]:
-    """Yield the classes of which permissions are composed with ``&``, ``|`` and ``~``."""
-    for each in classes:
-        if isinstance(each, type):
-            yield each
-        else:
-            yield from _plain_permissions(
-                operand for name in ("op1_class", "op2_class") if (operand := getattr(each, name, None))
-            )
+@checks.register(checks.Tags.security)
+def check_bearer_classes_come_later(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
+    """Find authentication classes for Bearer tokens that stand before ours."""
+    orders = ((view, (first, ours)) for view in project_views() for first, ours in _bearer_before_ours(view))
+    first_views = {order: view for view, order in reversed(list(orders))}
+    return [
+        ViewWarning(
+            view,
+            f"asks {first.__name__} before {ours.__name__}. If it rejects Bearer tokens that it does not know, it "
+            "rejects API keys where they would be ignored.",
+            hint=f"Put {ours.__name__} first, in DEFAULT_AUTHENTICATION_CLASSES or in the view. No status changes for "
+            "requests without a key.",
+            id="finta_keys.W024",
+        )
+        for (first, ours), view in first_views.items()
+    ]
 
 
-def _names_staff(cls: type) -> list[str]:
-    """Return the names of rights that the host's own code of a class names."""
-    hosts = [base for base in cls.__mro__ if base.__module__.partition(".")[0] not in ("rest_framework", "django")]
-    codes = [code for base in hosts for member in vars(base).values() for code in _codes(member)]
-    return sorted({name for code in codes for name in (*code.co_names, *code.co_consts) if _is_staff_name(name)})
+def _bearer_before_ours(view: RoutedView) -> list[tuple[type, type]]:
+    classes = view.authenticators
+    ours = next((cls for cls in classes if issubclass(cls, ApiKeyAuthentication)), None)
+    if ours is None:
+        return []
+    return [(cls, ours) for cls in classes[: classes.index(ours)] if _asks_for_bearer(cls)]
 
 
-def _is_staff_name(name: Any) -> bool:
-    return isinstance(name, str) and name in STAFF_NAMES
-
-
-def _codes(member: Any) -> Iterator[CodeType]:
-    """Yield the code of a method, function or property, and all that is written inside of it."""
-    pending, seen = [member], set()
-    while pending:
-        each = pending.pop()
-        if id(each) in seen or isinstance(each, type):
-            continue
-        seen.add(id(each))
-        if isinstance(each, CodeType):
-            yield each
-            pending += [const for const in each.co_consts if isinstance(const, CodeType)]
-        elif isinstance(each, property):
-            pending.append(each.fget)
-        else:
-            pending += [getattr(each, name, None) for name in ("__func__", "__wrapped__", "func", "__code__")]
-            pending += [inner for inner in _closure(each) if callable(inner)]
+def _asks_for_bearer(cls: Any) -> bool:
+    try:
+        header = cls().authenticate_header(Request(HttpRequest()))
+    except Exception:  # The project's own code may need a whole request.
+        return False
+    return str(header or "").lower().startswith("bearer")

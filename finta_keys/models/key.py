@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models
 from django.db.models.functions import Length
 from django.db.models.lookups import Exact, IntegerLessThanOrEqual
@@ -23,12 +23,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.debug import sensitive_variables
 
-from finta_keys import conf, names, owners, paths, secret, signals, transactions
+from finta_keys import account_paths, conf, names, owners, secret, signals, transactions
 from finta_keys.database import key_database
 from finta_keys.deprecation import warn_renamed
 from finta_keys.exceptions import AlreadyDone
 from finta_keys.models.manager import ApiKeyManager
 from finta_keys.models.scope import KeyAccountScope
+from finta_keys.request_state import count_scoping
 
 
 class ApiKey(models.Model):
@@ -196,21 +197,11 @@ class ApiKey(models.Model):
         """Return the rows of ``queryset`` that this key may access, read from the primary database.
 
         ``account_path`` names the foreign keys from the queryset's model to the account, such as ``"account"`` or
-        ``"order__shop"``. It is empty for the account model itself. Raise ``ImproperlyConfigured`` for any other path,
-        and if an annotation has the name of a field on the path.
+        ``"order__shop"``. It is empty for the account model itself. Raise ``ImproperlyConfigured`` for any other
+        path, for a queryset that can no longer be filtered, and if an annotation has the name of a field on the path.
         """
-        to_owner, to_key = paths.lookups(queryset.model, account_path)
-        for name in queryset.query.annotations:  # Django would filter by the annotation instead of the field.
-            if f"{to_owner}__".startswith(f"{name}__") or f"{to_key}__".startswith(f"{name}__"):
-                raise ImproperlyConfigured(
-                    f"The queryset has an annotation {name!r}, which is also a field on the path from "
-                    f"{queryset.model._meta.label} to the account. Rename the annotation."
-                )
-        conditions: dict[str, Any] = {to_owner: self.owner_id}
-        if not self.share_all_accounts:
-            # A join, because Exists() takes three times as long to build. A scope row is unique, so it duplicates none.
-            conditions[to_key] = self.pk
-        return queryset.using(key_database()).filter(**conditions)
+        count_scoping(self)
+        return account_paths.limit_to_key(self, queryset, account_path)
 
     def narrow(self, queryset: models.QuerySet[Any], path: str = "") -> models.QuerySet[Any]:
         """Deprecated: use ``scoped()``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from inspect import unwrap
 from uuid import uuid4
 
 import pytest
@@ -69,7 +70,7 @@ def faults_of_a_key_view(name, view):
         yield "lets in who has no key"
     if list(view.throttle_classes) != [OwnerRateThrottle]:
         yield "has no rate limit"
-    if not issubclass(view, KeyView) or view.initial is not KeyView.initial:
+    if not issubclass(view, KeyView) or unwrap(view.initial) is not unwrap(KeyView.initial):
         yield "has an order of checks of its own"
     if not issubclass(view, AccountScopeMixin) and name not in UNSCOPED:
         yield "is not limited to the key's scope"
@@ -168,9 +169,7 @@ def test_protected_view_is_not_reported():
 @pytest.mark.rule("S7")
 def test_view_without_scope_rejects_keys(rf, unrestricted):
     request = rf.get("/", headers={"authorization": f"Bearer {unrestricted.secret}"})
-    response = Unscoped.as_view()(request)
-    assert response.status_code == 500
-    assert response.data == {"error": {"code": "INTERNAL_ERROR", "message": "Something went wrong on our side."}}
+    assert Unscoped.as_view()(request).status_code == 401
 
 
 @pytest.mark.rule("K6")

@@ -10,7 +10,7 @@ from django.core.management import get_commands, load_command_class
 from django.urls import get_resolver
 from limits import parse_many
 
-from finta_keys.checks import views
+from finta_keys.checks.routes import entries as routes_of
 from tests.docs.blocks import ROOT, SITE
 from tests.docs.site import SETTINGS
 from tests.docs.test_reference import resolve
@@ -82,7 +82,7 @@ def test_dotted_names_exist() -> None:
 
 
 def test_url_paths_exist() -> None:
-    routes = {f"/{path}" for path, _ in views.callbacks(get_resolver())}
+    routes = {f"/{path}" for path, _, _ in routes_of(get_resolver())}
     paths = {match[2] for match in matches(r"([A-Z]+ )?(/v2/[\w./]+)")}
     called = set(re.findall(r"(?<=8000)/[\w/.]+", "".join(document.read_text() for document in SITE)))
     assert paths | called <= routes

@@ -10,7 +10,7 @@ from rest_framework.test import APIRequestFactory
 
 from finta_keys.authentication import ApiKeyAuthentication
 from finta_keys.models import ApiKey
-from tests.finta_keys import urls_made_up
+from tests.finta_keys import urls_example
 
 pytestmark = pytest.mark.rule("K2")
 
@@ -46,7 +46,7 @@ def test_report_of_unreadable_header_hides_secret(restricted):
 def test_report_of_failed_view_hides_secret(restricted, failing_query):
     request = APIRequestFactory().get("/", HTTP_AUTHORIZATION=f"Bearer {restricted.secret}")
     with pytest.raises(DatabaseError) as error:
-        urls_made_up.Accounts.as_view()(request)
+        urls_example.Accounts.as_view()(request)
     text = report(request, error)
     assert "in authenticate" in text
     assert restricted.secret[10:-4] not in text

@@ -1,4 +1,4 @@
-"""The assertions for other projects can fail, and say why."""
+"""The assertions for other projects fail when they should, and say why."""
 
 from uuid import uuid4
 
@@ -17,10 +17,10 @@ from accounts_app.models import Account, Transaction
 from finta_keys.models import ApiKey
 from finta_keys.testing import assert_indistinguishable, assert_scope_covers, key_client, make_key
 from tests.factories import TransactionFactory
-from tests.finta_keys import urls_made_up as made_up
+from tests.finta_keys import urls_example as example
 
 
-class OpenToAll(made_up.OneAccount):
+class OpenToAll(example.OneAccount):
     permission_classes = []
 
 
@@ -31,18 +31,18 @@ class FirstVersion(URLPathVersioning):
     allowed_versions = ["v1"]
 
 
-def answering(**answers):
-    """Return views that answer as told, by the name of their path: a function of the request, or a response."""
+def urls_of(**responses):
+    """Return URLs whose views return these responses, or the results of these functions of the request."""
 
-    def view(answer):
-        return lambda request: answer(request) if callable(answer) else answer
+    def view(response):
+        return lambda request: response(request) if callable(response) else response
 
-    return [path(name, view(answer)) for name, answer in answers.items()]
+    return [path(name, view(response)) for name, response in responses.items()]
 
 
-def of_method(method, otherwise, answer):
-    """Answer differently to one method."""
-    return lambda request: (answer if request.method == method else otherwise)()
+def of_method(method, otherwise, response):
+    """Respond differently to one method."""
+    return lambda request: (response if request.method == method else otherwise)()
 
 
 def missing(status=404, body=b"no", **headers):
@@ -53,7 +53,7 @@ def plain(request):
     return missing()()
 
 
-def asks(number):
+def queries(number):
     def view(request):
         for _ in range(number):
             ApiKey.objects.exists()
@@ -63,7 +63,7 @@ def asks(number):
 
 
 def compare(settings, client, hidden, **request):
-    settings.ROOT_URLCONF = tuple(answering(hidden=hidden, missing=plain))
+    settings.ROOT_URLCONF = tuple(urls_of(hidden=hidden, missing=plain))
     assert_indistinguishable(client, "/hidden", "/missing", **request)
 
 
@@ -72,10 +72,11 @@ def client(restricted):
     return key_client(restricted.secret)
 
 
-def test_the_same_answers_pass(settings, client):
+def test_same_responses_pass(settings, client):
     compare(settings, client, plain)
 
 
+@pytest.mark.rule("S4")
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "POST", "TRACE", "BREW"])
 @pytest.mark.parametrize(
     ("other", "part"),
@@ -86,60 +87,63 @@ def test_the_same_answers_pass(settings, client):
         (missing(body=b"hidden"), "body"),
     ],
 )
-def test_S4_one_method_that_tells_is_found(settings, client, method, other, part):
+def test_method_that_differs_is_found(settings, client, method, other, part):
     if (method, part) == ("HEAD", "body"):
-        return  # It has none.
+        return  # A HEAD has no body.
     with pytest.raises(AssertionError, match=f"{method} /missing differs in its {part}"):
         compare(settings, client, of_method(method, missing(), other))
 
 
-def test_headers_that_always_differ_do_not_count(settings, client):
+def test_headers_that_always_differ_are_ignored(settings, client):
     compare(settings, client, lambda request: missing(**{"X-Request-Id": "7", "Date": "today"})())
 
 
-def test_a_body_that_is_streamed_is_read(settings, client):
+def test_streamed_body_is_compared(settings, client):
     def streamed(text):
         return lambda request: StreamingHttpResponse(iter([text]), status=404)
 
-    settings.ROOT_URLCONF = tuple(answering(hidden=streamed("no"), same=streamed("no"), other=streamed("nope")))
+    settings.ROOT_URLCONF = tuple(urls_of(hidden=streamed("no"), same=streamed("no"), other=streamed("nope")))
     assert_indistinguishable(client, "/hidden", "/same", methods=["GET"])
     with pytest.raises(AssertionError, match="in its body"):
         assert_indistinguishable(client, "/hidden", "/other", methods=["GET"])
 
 
+@pytest.mark.rule("S4")
 @pytest.mark.django_db
-def test_S4_another_number_of_queries_is_found_unless_it_may_be(settings):
+def test_number_of_queries_is_compared_unless_disabled(settings):
     with pytest.raises(AssertionError, match="takes 0 queries, not 2"):
-        compare(settings, Client(), asks(2))
-    compare(settings, Client(), asks(2), same_queries=False)
+        compare(settings, Client(), queries(2))
+    compare(settings, Client(), queries(2), same_queries=False)
 
 
 @pytest.mark.parametrize(
     ("method", "status"),
     [("GET", status) for status in (301, 302, 401, 403, 429, 500, 503)] + [("PUT", 401), ("PUT", 500)],
 )
-def test_a_client_that_is_not_let_in_compares_nothing(settings, client, method, status):
+def test_rejected_client_fails_the_assertion(settings, client, method, status):
     with pytest.raises(AssertionError, match=f"{method} /hidden answers {status}: nothing is compared"):
         compare(settings, client, of_method(method, missing(), missing(status=status)))
 
 
 @pytest.mark.parametrize("status", [302, 403, 429])
-def test_other_methods_may_be_refused(settings, client, status):
+def test_other_methods_may_be_rejected(settings, client, status):
     settings.ROOT_URLCONF = tuple(
-        answering(**{name: of_method("PUT", missing(), missing(status=status)) for name in ("hidden", "missing")})
+        urls_of(**{name: of_method("PUT", missing(), missing(status=status)) for name in ("hidden", "missing")})
     )
     assert_indistinguishable(client, "/hidden", "/missing")
 
 
-def test_S4_bodies_that_name_what_is_hidden_are_compared(settings, client):
-    settings.ROOT_URLCONF = tuple(answering(orders=lambda request: missing(body=request.body[:5])()))
+@pytest.mark.rule("S4")
+def test_bodies_naming_hidden_rows_are_compared(settings, client):
+    settings.ROOT_URLCONF = tuple(urls_of(orders=lambda request: missing(body=request.body[:5])()))
     hidden, same, other = (("/orders", {name: 7}) for name in ("shop", "shore", "boat"))
     assert_indistinguishable(client, hidden, same, methods=["POST"])
     with pytest.raises(AssertionError, match="POST /orders differs in its body"):
         assert_indistinguishable(client, hidden, same, other, methods=["POST"])
 
 
-def test_S4_a_cookie_that_tells_is_found_and_none_is_kept(settings, client):
+@pytest.mark.rule("S4")
+def test_cookie_that_differs_is_found(settings, client):
     def hidden(request):
         response = missing()()
         response.set_cookie("seen", "yes")
@@ -150,44 +154,44 @@ def test_S4_a_cookie_that_tells_is_found_and_none_is_kept(settings, client):
     assert not client.cookies
 
 
-def test_the_random_token_of_forms_does_not_count(settings, client):
+def test_csrf_token_is_ignored(settings, client):
     def with_token(request):
         response = missing()()
         response.set_cookie(settings.CSRF_COOKIE_NAME, request.path)
         return response
 
-    settings.ROOT_URLCONF = tuple(answering(hidden=with_token, missing=with_token))
+    settings.ROOT_URLCONF = tuple(urls_of(hidden=with_token, missing=with_token))
     assert_indistinguishable(client, "/hidden", "/missing")
 
 
-def test_a_path_that_leads_nowhere_compares_nothing(client):
+def test_unknown_path_fails_the_assertion(client):
     with pytest.raises(AssertionError, match="/acounts/1 leads to no view"):
         assert_indistinguishable(client, "/acounts/1", "/acounts/2")
 
 
 @pytest.mark.parametrize("status", [302, 403, 405, 406, 413, 415, 429])
-def test_refusing_every_method_compares_nothing(settings, client, status):
-    settings.ROOT_URLCONF = tuple(answering(hidden=missing(status=status)(), missing=missing(status=status)()))
+def test_rejecting_every_method_fails_the_assertion(settings, client, status):
+    settings.ROOT_URLCONF = tuple(urls_of(hidden=missing(status=status)(), missing=missing(status=status)()))
     with pytest.raises(AssertionError, match="refuses each of these methods"):
         assert_indistinguishable(client, "/hidden", "/missing", methods=["POST", "PUT"])
 
 
-class TakesFormsOnly(made_up.OpenToAll):
+class TakesFormsOnly(example.OpenToAll):
     parser_classes = [FormParser]
 
     def post(self, request):
-        return Response({"seen": Account.objects.filter(pk=request.data["account"]).exists()})
+        return Response({"exists": Account.objects.filter(pk=request.data["account"]).exists()})
 
 
-def test_a_body_that_the_view_cannot_read_compares_nothing(settings, client):
+def test_unreadable_body_fails_the_assertion(settings, client):
     settings.ROOT_URLCONF = (path("forms", TakesFormsOnly.as_view()),)
-    bodies = [("/forms", {"account": each}) for each in "ab"]
+    bodies = [("/forms", {"account": pk}) for pk in "ab"]
     with pytest.raises(AssertionError, match="refuses each of these methods"):
         assert_indistinguishable(client, *bodies, methods=["POST"])
 
 
-def test_an_answer_to_nobody_compares_nothing(settings, client, accounts):
-    """A view that lets everybody in shows nobody any account."""
+def test_client_without_key_fails_the_assertion(settings, client, accounts):
+    """A public view shows an anonymous caller no account."""
     settings.ROOT_URLCONF = (path("open/<str:pk>", OpenToAll.as_view()),)
     addresses = [f"/open/{pk}" for pk in (accounts.savings.pk, uuid4())]
     assert_indistinguishable(client, *addresses)
@@ -195,18 +199,19 @@ def test_an_answer_to_nobody_compares_nothing(settings, client, accounts):
         assert_indistinguishable(Client(), *addresses)
 
 
-def test_an_answer_before_the_key_is_asked_for_compares_nothing(settings, client):
-    """Here a 404 for a version that there is none of."""
+def test_response_before_authentication_fails_the_assertion(settings, client):
+    """An unknown version is a 404 here."""
     view = OpenToAll.as_view(versioning_class=FirstVersion)
     settings.ROOT_URLCONF = (path("<str:version>/<str:pk>", view),)
     with pytest.raises(AssertionError, match="asks for no key: nothing is compared"):
         assert_indistinguishable(client, "/v9/1", "/v9/2")
 
 
+@pytest.mark.rule("S3")
 @pytest.mark.parametrize("same_queries", [True, False])
 @pytest.mark.parametrize("change", ["delete", "update"])
-def test_S3_a_hidden_row_that_is_changed_in_silence_is_found(settings, client, accounts, change, same_queries):
-    """The answer is the same for any id, and so is the number of queries."""
+def test_changed_hidden_row_is_found(settings, client, accounts, change, same_queries):
+    """The response and the number of queries are the same for every id."""
     for account in (accounts.checking, accounts.savings):
         TransactionFactory(account=account)
 
@@ -225,7 +230,7 @@ def test_S3_a_hidden_row_that_is_changed_in_silence_is_found(settings, client, a
 
 @pytest.fixture
 def bank(django_db_blocker, monkeypatch):
-    """Another database of the project."""
+    """A second database of the project."""
     monkeypatch.setitem(connections.settings, "bank", {**connection.settings_dict, **MEMORY})
     with django_db_blocker.unblock():
         yield connections["bank"]
@@ -233,34 +238,35 @@ def bank(django_db_blocker, monkeypatch):
     del connections["bank"]
 
 
-def test_S4_another_number_of_queries_in_another_database_is_found(settings, bank):
-    def asks_the_bank(request):
+@pytest.mark.rule("S4")
+def test_queries_of_another_database_are_compared(settings, bank):
+    def queries_bank(request):
         with bank.cursor() as cursor:
             cursor.execute("SELECT 1")
         return missing()()
 
     with pytest.raises(AssertionError, match="takes 0 queries, not 1"):
-        compare(settings, Client(), asks_the_bank)
+        compare(settings, Client(), queries_bank)
 
 
 @pytest.mark.parametrize("twice", [["/v2/accounts/x"] * 2, [("/v2/accounts", {"id": 1})] * 2])
-def test_the_same_twice_compares_nothing(client, twice):
+def test_same_url_twice_fails_the_assertion(client, twice):
     with pytest.raises(AssertionError, match="given twice"):
         assert_indistinguishable(client, *twice)
 
 
-def test_the_use_of_a_key_is_written_before_anything_is_counted(unrestricted):
+def test_write_of_last_use_is_not_counted(unrestricted):
     assert_indistinguishable(key_client(unrestricted.secret), "/v2/accounts/x", "/v2/accounts/y", methods=["GET"])
 
 
-def test_what_is_sent_reaches_both(settings, client):
+def test_request_arguments_reach_both_urls(settings, client):
     sent = []
 
     def view(request):
         sent.append((request.path, request.body, request.content_type))
         return missing()()
 
-    settings.ROOT_URLCONF = tuple(answering(hidden=view, missing=view))
+    settings.ROOT_URLCONF = tuple(urls_of(hidden=view, missing=view))
     assert_indistinguishable(
         client, "/hidden", "/missing", methods=["PUT"], data=b"{}", content_type="application/json"
     )
@@ -270,31 +276,33 @@ def test_what_is_sent_reaches_both(settings, client):
 # --- assert_scope_covers() -------------------------------------------------------------------------------------------
 
 
-def test_S7_the_paths_that_take_keys_are_returned():
+@pytest.mark.rule("S7.1")
+def test_paths_that_open_to_keys_are_returned():
     paths = assert_scope_covers()
     assert "v2/accounts" in paths
     assert "v2/health" not in paths
 
 
-def test_S7_a_forgotten_view_is_named_with_both_ways_out():
-    urls = [path("good", made_up.Accounts.as_view()), path("deep/bad", made_up.Neither.as_view())]
-    with pytest.raises(AssertionError) as found:
+@pytest.mark.rule("S7.1")
+def test_closed_view_is_named_with_both_fixes():
+    urls = [path("open", example.Accounts.as_view()), path("deep/closed", example.Neither.as_view())]
+    with pytest.raises(AssertionError) as error:
         assert_scope_covers(urls)
-    assert "urls_made_up.Neither at 'deep/bad'" in str(found.value)
-    assert "AccountScopeMixin" in str(found.value)
-    assert "@unscoped" in str(found.value)
-    assert "Accounts at 'good'" not in str(found.value)
+    assert "urls_example.Neither at 'deep/closed'" in str(error.value)
+    assert "AccountScopeMixin" in str(error.value)
+    assert "@unscoped" in str(error.value)
+    assert "Accounts at 'open'" not in str(error.value)
 
 
-def test_S7_a_urlconf_may_be_named():
-    with pytest.raises(AssertionError, match=r"urls_made_up\.Neither"):
-        assert_scope_covers("tests.finta_keys.urls_made_up")
+def test_urlconf_may_be_named():
+    with pytest.raises(AssertionError, match=r"urls_example\.Neither"):
+        assert_scope_covers("tests.finta_keys.urls_example")
 
 
 @pytest.mark.parametrize(
-    "urls", [(), (path("x", made_up.Accounts.as_view(authentication_classes=[SessionAuthentication])),)]
+    "urls", [(), (path("x", example.Accounts.as_view(authentication_classes=[SessionAuthentication])),)]
 )
-def test_S7_urls_without_keys_test_nothing(urls):
+def test_urls_without_keys_fail_the_assertion(urls):
     with pytest.raises(AssertionError, match="No view of these URLs"):
         assert_scope_covers(urls)
 
@@ -302,7 +310,7 @@ def test_S7_urls_without_keys_test_nothing(urls):
 # --- keys ------------------------------------------------------------------------------------------------------------
 
 
-def test_keys_need_no_name_and_get_a_scope(alice, accounts):
+def test_make_key_chooses_name_and_sets_scope(alice, accounts):
     keys = [make_key(alice)[0] for _ in range(2)]
     assert keys[0].name != keys[1].name
     key, secret = make_key(alice, "Till", [accounts.checking])
@@ -310,6 +318,6 @@ def test_keys_need_no_name_and_get_a_scope(alice, accounts):
     assert [account["name"] for account in key_client(secret).get("/v2/accounts").json()["accounts"]] == ["Checking"]
 
 
-def test_a_client_takes_the_options_of_djangos(unrestricted):
+def test_key_client_accepts_options_of_client(unrestricted):
     client = key_client(unrestricted.secret, raise_request_exception=False)
     assert client.raise_request_exception is False

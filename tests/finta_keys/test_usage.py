@@ -167,7 +167,7 @@ def test_response_429_is_a_use(settings, restricted, clock):
 
 
 @pytest.mark.rule("T3")
-@pytest.mark.urls("tests.finta_keys.urls_made_up")
+@pytest.mark.urls("tests.finta_keys.urls_example")
 @pytest.mark.parametrize(("path", "status"), [("/refuses", 403), ("/throttled", 429), ("/who-calls", 200)])
 def test_responses_of_other_projects_are_uses(restricted, clock, path, status):
     assert get(path, restricted.secret).status_code == status
@@ -176,7 +176,7 @@ def test_responses_of_other_projects_are_uses(restricted, clock, path, status):
 
 @pytest.mark.rule("T3")
 def test_response_500_is_a_use(restricted, clock):
-    with mock.patch.object(ApiKey, "scoped", side_effect=RuntimeError("for the test")):
+    with mock.patch("finta_keys.account_paths.limit_to_key", side_effect=RuntimeError("for the test")):
         assert get("/v2/accounts", restricted.secret).status_code == 500
     assert last_used(restricted.key) == NOON
 

@@ -1,4 +1,4 @@
-"""A made-up project as others have it: all of DRF as it comes, beside other ways to authenticate and other packages."""
+"""An API like those of other projects: all of DRF, other authentication classes and other packages."""
 
 from django.urls import include, path
 from django_filters import FilterSet, ModelChoiceFilter
@@ -22,8 +22,8 @@ from rest_framework_simplejwt.authentication import JWTAuthentication
 from accounts_app.models import Account, Transaction
 from finta_keys.authentication import ApiKeyAuthentication
 from finta_keys.fields import AccountRelatedField
-from finta_keys.scoping import AccountScopeMixin, scoped, unscoped
-from tests.finta_keys.urls_made_up import BearerTokens
+from finta_keys.scoping import AccountScopeMixin, scoped, scoped_view, unscoped
+from tests.finta_keys.urls_example import BearerTokens
 
 KEYS_FIRST = [ApiKeyAuthentication, SessionAuthentication, JWTAuthentication, BasicAuthentication]
 
@@ -78,11 +78,12 @@ class TransactionViewSet(ByKey, ModelViewSet):
     filter_backends = []
 
 
-class OfOneAccount(ByKey, NestedViewSetMixin, ModelViewSet):
+class NestedTransactions(ByKey, NestedViewSetMixin, ModelViewSet):
     queryset = Transaction.objects.order_by("summary")
     serializer_class = TransactionSerializer
     account_path = "account"
     parent_lookup_kwargs = {"account_pk": "account__pk"}
+    scoped_kwargs = {"account_pk": Account}
 
 
 class AnyAccount(TransactionViewSet):
@@ -119,14 +120,23 @@ class ByOffset(LimitOffsetPagination):
     default_limit = 2
 
 
-class Narrows(ByKey, APIView):
+class PlainNames(ByKey, APIView):
+    scoped_kwargs = {"pk": None}
+
     def get(self, request, pk=None, format=None):
         return Response([account.name for account in self.scoped(Account.objects.order_by("name"))])
 
 
-class NarrowsInAViewSet(ByKey, ViewSet):
+class NamesViewSet(ByKey, ViewSet):
     def list(self, request):
         return Response([account.name for account in scoped(request, Account.objects.order_by("name"))])
+
+
+@scoped_view()
+@api_view(["GET"])
+@authentication_classes(KEYS_FIRST)
+def function_names(request):
+    return Response([account.name for account in scoped(request, Account.objects.order_by("name"))])
 
 
 @unscoped("says who calls")
@@ -160,7 +170,7 @@ router.register("transactions", TransactionViewSet)
 router.register("any-account", AnyAccount, "any-account")
 router.register("filtered", Filtered, "filtered")
 nested = NestedSimpleRouter(router, "accounts", lookup="account")
-nested.register("transactions", OfOneAccount, "of-one-account")
+nested.register("transactions", NestedTransactions, "nested-transactions")
 
 
 def in_order(*classes):
@@ -170,8 +180,9 @@ def in_order(*classes):
 urlpatterns = [
     path("", include(router.urls)),
     path("", include(nested.urls)),
-    *format_suffix_patterns([path("narrows", Narrows.as_view()), path("narrows/<str:pk>", Narrows.as_view())]),
-    path("narrows-in-a-viewset", NarrowsInAViewSet.as_view({"get": "list"})),
+    *format_suffix_patterns([path("names", PlainNames.as_view()), path("names/<str:pk>", PlainNames.as_view())]),
+    path("names-of-a-viewset", NamesViewSet.as_view({"get": "list"})),
+    path("function-names", function_names),
     path("who-calls", who_calls),
     path("pages", AccountViewSet.as_view({"get": "list"}, pagination_class=ByPage)),
     path("cursors", AccountViewSet.as_view({"get": "list"}, pagination_class=ByCursor)),

@@ -1,0 +1,77 @@
+"""Limit rows to the caller of a request: a key, a person, or someone unknown (rule S7.3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ImproperlyConfigured
+from django.db import models
+
+from finta_keys import account_paths
+from finta_keys.models import ApiKey
+from finta_keys.request_state import carries_key, state_of
+
+
+def scoped(request: Any, queryset: Any, account_path: str = "") -> models.QuerySet[Any]:
+    """Return the rows of ``queryset`` that the caller of a request may access.
+
+    A key is limited to its scope. A signed-in user is limited to their own accounts, staff included. Everyone else
+    gets nothing, unless the view's ``unlimited_for()`` returns True. ``request`` is one of Django REST framework or
+    Django's own; ``account_path`` leads from the queryset's model to the account, as in ``key.scoped()``.
+
+    Raises ``ImproperlyConfigured`` if the path does not lead to the account, or if the queryset can no longer be
+    filtered.
+    """
+    rows = limited(request, queryset, account_path)
+    state_of(request).scoped_count += 1
+    return rows
+
+
+def limited(request: Any, queryset: Any, account_path: str = "", view: Any = None) -> models.QuerySet[Any]:
+    """Like ``scoped()``, but does not count as scoping the response: for choices, filters and checks."""
+    auth = getattr(request, "auth", None)  # This authenticates, if the view has put it off.
+    key = state_of(request).key or (auth if isinstance(auth, ApiKey) else None)
+    if key is not None:
+        return account_paths.limit_to_key(key, queryset, account_path)
+    if hasattr(request, "parser_context") and is_unlimited(request, view or (request.parser_context or {}).get("view")):
+        return queryset.all()  # type: ignore[no-any-return]
+    pk = owner_pk(request)
+    if pk is None:
+        return queryset.none()  # type: ignore[no-any-return]
+    return account_paths.limit(queryset, account_path, pk)
+
+
+def owner_pk(request: Any) -> Any:
+    """Return the primary key of the user that the caller of a request acts for, or None."""
+    auth = getattr(request, "auth", None)
+    key = state_of(request).key or (auth if isinstance(auth, ApiKey) else None)
+    if key is not None:
+        return key.owner_id
+    if not hasattr(request, "parser_context") and carries_key(request):
+        return None
+    user = getattr(request, "user", None)
+    return user.pk if isinstance(user, get_user_model()) else None
+
+
+def key_of(request: Any) -> ApiKey | None:
+    """Return the key that has authenticated a request so far, or None."""
+    key = state_of(request).key
+    if key is None and isinstance(auth := vars(request).get("_auth"), ApiKey):
+        return auth
+    return key
+
+
+def is_unlimited(request: Any, view: Any) -> bool:
+    """Return True if a view opens itself to the caller. The view is asked once per request, never for a key."""
+    if not hasattr(view, "unlimited_for") or key_of(request) is not None:
+        return False
+    results = state_of(request).unlimited
+    if type(view) not in results:
+        result = view.unlimited_for(request)
+        if result and result is not True:
+            raise ImproperlyConfigured(
+                f"{type(view).__qualname__}.unlimited_for() must return True or False, not {type(result).__name__}."
+            )
+        results[type(view)] = bool(result)
+    return results[type(view)]

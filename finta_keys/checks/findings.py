@@ -1,0 +1,41 @@
+"""Findings about views, which can be silenced for one view."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+from django.conf import settings
+from django.core import checks
+
+from finta_keys.checks.routes import RoutedView
+
+Detail = TypeVar("Detail")
+
+
+class _AboutView:
+    """Adds to ``SILENCED_SYSTEM_CHECKS`` entries such as ``"finta_keys.W023:shops.api.ShopView"``."""
+
+    def __init__(self, view: RoutedView, problem: str, *, hint: str | None = None, id: str) -> None:
+        super().__init__(f"{view} {problem}", hint=hint, id=id)  # type: ignore[call-arg]
+        self.silenced_as = f"{id}:{view.name}"
+
+    def is_silenced(self) -> bool:
+        is_silenced: bool = super().is_silenced()  # type: ignore[misc]
+        return is_silenced or self.silenced_as in settings.SILENCED_SYSTEM_CHECKS
+
+
+class ViewError(_AboutView, checks.Error):
+    """An error in a view."""
+
+
+class ViewWarning(_AboutView, checks.Warning):
+    """A warning about a view."""
+
+
+def once_per_view(findings: Iterable[tuple[RoutedView, Detail]]) -> list[tuple[RoutedView, Detail]]:
+    """Return the findings without those that differ only by the path."""
+    first: dict[Any, tuple[RoutedView, Detail]] = {}
+    for view, detail in findings:
+        first.setdefault((view.cls, detail), (view, detail))
+    return list(first.values())

@@ -1,0 +1,200 @@
+"""The gate of a view: it lets API keys in, and puts the guard around the handler.
+
+The gate runs around ``initial()``. The authentication class accepts a key only while the gate of the called view runs,
+so a view without a gate never opens to keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache, wraps
+from types import MethodType
+from typing import Any
+
+from django.db.models.manager import BaseManager
+from django.http import Http404
+
+from finta_keys import account_paths, conf, guard
+from finta_keys.authentication import ApiKeyAuthentication
+from finta_keys.callers import is_unlimited, limited
+from finta_keys.request_state import current, presented_secrets, state_of
+
+
+def install(cls: type) -> None:
+    """Wrap the methods of a view class that the gate needs. A method that the class does not have is left out.
+
+    The wrapped method is the one that attribute look-up finds, so the mixin may stand anywhere among the bases.
+    """
+    for name, wrap in WRAPPERS.items():
+        if name == "get_queryset" and not getattr(cls, "is_scoped", False):
+            continue
+        method = getattr(cls, name, None)
+        if method is not None and not _is_wrapped(method):
+            wrapped = wraps(method)(wrap(method))
+            wrapped.gate_wrapper = wrapped  # type: ignore[attr-defined]  # itself, since wraps() copies attributes
+            setattr(cls, name, wrapped)
+
+
+@cache
+def _complete(cls: Any) -> None:
+    """Wrap methods that were replaced after the class was created, such as by a decorator on the class."""
+    install(cls)
+
+
+def opens_to_keys(cls: type) -> bool:
+    """Return True for a view class that is scoped or marked, and has its gate."""
+    return is_declared(cls) and _is_wrapped(getattr(cls, "initial", None))
+
+
+def is_declared(cls: type) -> bool:
+    """Return True for a view class that is scoped, or marked itself: a mark is not inherited."""
+    return getattr(cls, "is_scoped", False) or "unscoped_reason" in vars(cls)
+
+
+def _is_wrapped(method: Any) -> bool:
+    return method is not None and getattr(method, "gate_wrapper", None) is method
+
+
+def _gated(initial: Callable[..., None]) -> Callable[..., None]:
+    def gated_initial(view: Any, request: Any, *args: Any, **kwargs: Any) -> None:
+        state = state_of(request)
+        # A subclass that overrides initial() has a gate of its own, inside which its super() call gets here.
+        if state.gate is view or not is_declared(type(view)):
+            initial(view, request, *args, **kwargs)
+            return
+        _complete(view.__class__)
+        state.gate, state.presented = view, presented_secrets(request)
+        state.is_presented = bool(state.presented)
+        state.scoped_before = state.scoped_count
+        if state.is_presented and len(request.authenticators) > 1:
+            _prefer_keys(request)
+        _vary(view)
+        token = current.set(state)
+        try:
+            initial(view, request, *args, **kwargs)
+        finally:
+            current.reset(token)
+        guard.replace_handler(view, request, state)
+
+    return gated_initial
+
+
+def _prefer_keys(request: Any) -> None:
+    """Ask our authentication class first, wherever the view lists it."""
+    request.authenticators = sorted(
+        request.authenticators, key=lambda authenticator: not isinstance(authenticator, ApiKeyAuthentication)
+    )
+
+
+def _vary(view: Any) -> None:
+    names = (view.headers.get("Vary"), "Authorization", conf.extra_header_name())
+    view.headers["Vary"] = ", ".join(filter(None, names))
+
+
+def _with_plain_404(handle_exception: Callable[..., Any]) -> Callable[..., Any]:
+    """Django's message names the model if a row is missing, and not if its id is malformed."""
+
+    def handle(view: Any, exception: Exception) -> Any:
+        return handle_exception(view, Http404() if isinstance(exception, Http404) else exception)
+
+    return handle
+
+
+def _without_caching(finalize_response: Callable[..., Any]) -> Callable[..., Any]:
+    """Forbid caches to store a response to a key, unless the view sets ``Cache-Control`` itself."""
+
+    def finalize(view: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
+        response = finalize_response(view, request, *args, **kwargs)
+        if state_of(request).key is not None:
+            response.headers.setdefault("Cache-Control", "private, no-store")
+        return response
+
+    return finalize
+
+
+def _uncounted(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Rows that permissions, throttles and filters limit do not count as scoping the response."""
+
+    def uncounted(view: Any, *args: Any, **kwargs: Any) -> Any:
+        state = current.get()
+        if state is None:  # Neither initial() nor a handler of a key is running.
+            return method(view, *args, **kwargs)
+        count = state.scoped_count
+        try:
+            return method(view, *args, **kwargs)
+        finally:
+            state.scoped_count = count
+
+    return uncounted
+
+
+def _scoped_queryset(get_queryset: Callable[..., Any]) -> Callable[..., Any]:
+    """Limit the rows of the outermost ``get_queryset()``, and in another way those of its calls to ``super()``."""
+
+    def scoped_queryset(view: Any, *args: Any, **kwargs: Any) -> Any:
+        request = getattr(view, "request", None)
+        if request is None:
+            return get_queryset(view, *args, **kwargs)
+        if view.__dict__.get("_in_get_queryset"):
+            return _limit_inner_rows(view, get_queryset(view, *args, **kwargs))
+        view._in_get_queryset = True
+        state = state_of(request)
+        count = state.scoped_count
+        try:
+            rows = get_queryset(view, *args, **kwargs)
+        finally:
+            view._in_get_queryset = False
+        return _limit_rows(view, rows, has_scoped=state.scoped_count > count)
+
+    return scoped_queryset
+
+
+class InheritedQueryset:
+    """``get_queryset()`` of the classes behind the mixin: limited for ``super()``, as it is for the mixin itself.
+
+    It is no method, because Django REST framework asks by ``hasattr()`` whether a view has one.
+    """
+
+    def __init__(self, mixin: type) -> None:
+        self.mixin = mixin
+
+    def __get__(self, view: Any, owner: type) -> Any:
+        behind: Any = super(self.mixin, owner)
+        inherited = behind.get_queryset  # AttributeError if there is none
+        return inherited if view is None else MethodType(_scoped_queryset(inherited), view)
+
+
+def _limit_inner_rows(view: Any, rows: Any) -> Any:
+    """Limit by a subquery: a join for each ``super()`` would duplicate rows that an override combines with ``|``."""
+    path = view.account_path
+    if not account_paths.can_filter(rows) or not account_paths.leads_to_account(rows.model, path):
+        return rows
+    if is_unlimited(view.request, view):
+        return rows
+    manager: Any = conf.account_model()._base_manager
+    accounts = limited(view.request, manager.all(), view=view)
+    return rows.using(accounts.db).filter(**{f"{path or 'pk'}__in": accounts})
+
+
+def _limit_rows(view: Any, rows: Any, *, has_scoped: bool) -> Any:
+    """Return the rows of ``get_queryset()`` that the caller may access.
+
+    If they cannot be filtered along ``account_path``, such as a list, a slice or a model with a many-to-many relation
+    to accounts, then ``get_queryset()`` must have used ``scoped()`` itself.
+    """
+    is_queryset = isinstance(rows, BaseManager) or account_paths.can_filter(rows)
+    if has_scoped and not (is_queryset and account_paths.leads_to_account(rows.model, view.account_path)):
+        return rows
+    return view.scoped(rows)
+
+
+WRAPPERS: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
+    "initial": _gated,
+    "handle_exception": _with_plain_404,
+    "finalize_response": _without_caching,
+    "check_permissions": _uncounted,
+    "check_object_permissions": _uncounted,
+    "check_throttles": _uncounted,
+    "filter_queryset": _uncounted,
+    "get_queryset": _scoped_queryset,
+}

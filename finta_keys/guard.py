@@ -1,0 +1,254 @@
+"""The guard around a handler: it checks the rows of the URL, the rows that are saved, and the response.
+
+For a request by a key, a handler that forgets the scope fails before anything is committed or sent. The database
+decides whether a row is inside the scope.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from types import TracebackType
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.core.exceptions import ImproperlyConfigured
+from django.db import OperationalError, connections, models
+from rest_framework.permissions import SAFE_METHODS
+
+from finta_keys import account_paths, scope_rows, url_rows
+from finta_keys.callers import is_unlimited, key_of
+from finta_keys.database import key_database
+from finta_keys.models import ApiKey, KeyAccountScope
+from finta_keys.request_state import RequestState, current, current_request
+from finta_keys.responses import (
+    EXEMPT_STATUSES,
+    RESPONSE_ERRORS,
+    Conflict,
+    RowOutsideScope,
+    is_conflict,
+    is_exempt_error,
+    serialized_rows,
+)
+from finta_keys.transactions import atomic
+
+logger = logging.getLogger("finta_keys.scope")
+_logged: set[tuple[type, str]] = set()
+
+
+def replace_handler(view: Any, request: Any, state: RequestState) -> None:
+    """Put the guard in the place of the handler that Django REST framework is about to call."""
+    if state.is_presented and not state.was_looked_up:
+        _ = request.user  # Authenticate now if the view has put it off: an invalid key is a 401.
+    name = request.method.lower()
+    if name not in view.http_method_names or not hasattr(view, name):
+        name = "http_method_not_allowed"
+    handler = getattr(view, name)
+    own = name in view.__dict__  # A viewset binds its actions on the instance.
+
+    def guarded_handler(request: Any, *args: Any, **kwargs: Any) -> Any:
+        view.__dict__[name] = handler
+        if not own:
+            del view.__dict__[name]
+        guard = Guard(view, request, handler, state)
+        return guard.run_async(args, kwargs) if inspect.iscoroutinefunction(handler) else guard.run(args, kwargs)
+
+    setattr(view, name, guarded_handler)
+
+
+class Guard:
+    """One call of a handler."""
+
+    def __init__(self, view: Any, request: Any, handler: Callable[..., Any], state: RequestState) -> None:
+        self.view, self.request, self.handler = view, request, handler
+        self.key: ApiKey | None = key_of(request)
+        self.state = state
+        state.key = self.key
+        self.scoped_before = state.scoped_before
+        self.is_unsafe = self.key is not None and request.method not in SAFE_METHODS
+        self.is_marked = "unscoped_reason" in vars(type(view)) or hasattr(handler, "unscoped_reason")
+        self.row: Any = None
+        self.saved: dict[type[models.Model], set[Any]] = {}
+        self.created_accounts: set[Any] = set()
+        self.is_rejected = False
+
+    def run(self, args: Any, kwargs: Any) -> Any:
+        try:
+            with self._transaction():
+                self._before()
+                with self:
+                    response = self.handler(self.request, *args, **kwargs)
+                    self._check(response)
+                return response
+        except OperationalError as error:
+            if is_conflict(error):
+                raise Conflict from error
+            raise
+
+    async def run_async(self, args: Any, kwargs: Any) -> Any:
+        transaction = self._transaction()
+        try:
+            await sync_to_async(transaction.__enter__)()
+            try:
+                await sync_to_async(self._before)()
+                with self:
+                    response = await self.handler(self.request, *args, **kwargs)
+                    await sync_to_async(self._check)(response)
+            except BaseException:
+                await sync_to_async(transaction.__exit__)(*sys.exc_info())
+                raise
+            await sync_to_async(transaction.__exit__)(None, None, None)
+            return response
+        except OperationalError as error:
+            if is_conflict(error):
+                raise Conflict from error
+            raise
+
+    def __enter__(self) -> None:
+        """Check rows while the handler saves them."""
+        self._tokens = current.set(self.state if self.key else None), current_request.set(self.request)
+        self._outer, self.state.guard = self.state.guard, self if self._checks_saves else None
+
+    def __exit__(self, kind: type | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        current.reset(self._tokens[0])
+        current_request.reset(self._tokens[1])
+        self.state.guard = self._outer
+        url_rows.forget(self.view)
+        if isinstance(error, RESPONSE_ERRORS):
+            self._check_error(error)
+
+    def _limit(self, queryset: Any, account_path: str = "") -> models.QuerySet[Any]:
+        key: Any = self.key  # Rows are checked for keys only.
+        return account_paths.limit_to_key(key, queryset, account_path)
+
+    @property
+    def _checks_saves(self) -> bool:
+        return self.is_unsafe and not self.is_marked
+
+    def _transaction(self) -> AbstractContextManager[Any]:
+        return atomic() if self.is_unsafe else nullcontext()
+
+    def _before(self) -> None:
+        if not self.is_marked and not is_unlimited(self.request, self.view):
+            self.row = url_rows.check(self.view, self.request, self.handler)
+
+    def _check(self, response: Any) -> None:
+        """Raise unless a key may get this response."""
+        if self.key is None:
+            return
+        if "_cache_update_cache" in vars(self.request):
+            raise ImproperlyConfigured(
+                f"cache_page() on {self._handler_name} would serve the response to one key to others. "
+                "Cache inside the handler, by self.scope_cache_key(*parts)."
+            )
+        if self.is_unsafe:
+            self._check_transaction()
+        if self.is_marked:
+            return
+        if self.is_rejected:
+            raise RowOutsideScope  # The handler has caught the first one.
+        if self.is_unsafe:
+            for model, pks in self.saved.items():
+                self._require_inside(model, pks)
+        status = getattr(response, "status_code", None)
+        if not (self.has_scoped or status in EXEMPT_STATUSES or self._is_drf_options):
+            raise ImproperlyConfigured(self._hint)
+        self._check_serialized(response)
+
+    def _check_error(self, error: Exception) -> None:
+        """Raise unless a key may get the response that this exception becomes."""
+        if self.key is not None and not (self.is_marked or self.has_scoped or is_exempt_error(error)):
+            raise ImproperlyConfigured(self._hint) from error
+
+    @property
+    def has_scoped(self) -> bool:
+        return self.state.scoped_count > self.scoped_before or bool(self.saved)
+
+    @property
+    def _is_drf_options(self) -> bool:
+        method = getattr(self.handler, "__func__", self.handler)
+        return self.request.method == "OPTIONS" and method.__module__.startswith("rest_framework.")
+
+    def _check_transaction(self) -> None:
+        """Raise if the database will undo what the handler reports as done."""
+        connection: Any = connections[key_database()]
+        info = getattr(connection.connection, "info", None)  # of psycopg; 3 is INERROR
+        if connection.needs_rollback or getattr(info, "transaction_status", 0) == 3:
+            raise ImproperlyConfigured(
+                f"{self._handler_name} caught a database error and returned a response, but the transaction can only "
+                "be rolled back. Put transaction.atomic() around the statement that may fail."
+            )
+        if connection.settings_dict.get("ATOMIC_REQUESTS") and connection.in_atomic_block:
+            connection.check_constraints(table_names=[model._meta.db_table for model in self.saved] or None)
+
+    def _check_serialized(self, response: Any) -> None:
+        for row in serialized_rows(getattr(response, "data", None), with_lists=self.is_unsafe):
+            model = type(row)
+            if row is not self.row and row.pk is not None and row.pk not in self.saved.get(model, ()):
+                self._require_inside(model, {row.pk})
+
+    def before_save(self, row: models.Model) -> None:
+        """Raise ``RowOutsideScope`` if a row exists and is outside the scope as it is stored."""
+        if isinstance(row, KeyAccountScope):
+            if row.key_id != self.key.pk or row.account_id not in self.created_accounts:  # type: ignore[union-attr]
+                self._reject(type(row))
+        elif row.pk is not None:
+            self._require_inside_before(type(row), {row.pk})
+
+    def after_save(self, row: models.Model, created: bool) -> None:
+        if scope_rows.has_paths(type(row)):
+            self.saved.setdefault(type(row), set()).add(row.pk)
+            if created and scope_rows.is_account(type(row)):
+                self.created_accounts.add(row.pk)
+
+    def before_relating(self, row: models.Model, model: type[models.Model], pks: set[Any]) -> None:
+        """Raise ``RowOutsideScope`` if a many-to-many change touches a row outside the scope."""
+        for end, end_pks in ((type(row), {row.pk}), (model, pks)):
+            self._require_inside_before(end, end_pks)
+            if scope_rows.has_paths(end):
+                self.saved.setdefault(end, set()).update(end_pks)
+
+    def _require_inside_before(self, model: type[models.Model], pks: set[Any]) -> None:
+        # Rows that this handler has saved passed already, or are new and may join the scope before the end.
+        self._require_inside(model, pks - self.saved.get(model, set()))
+
+    def _require_inside(self, model: type[models.Model], pks: set[Any]) -> None:
+        if scope_rows.outside(self._limit, model, pks) and not self._is_inside_by_now(model, pks):
+            self._reject(model)
+
+    def _is_inside_by_now(self, model: type[models.Model], pks: set[Any]) -> bool:
+        """Return True if the key was changed to share all accounts since it was authenticated, and may access these."""
+        key: Any = self.key
+        current_key = ApiKey.objects.filter(pk=key.pk, share_all_accounts=True).first()
+        if key.share_all_accounts or current_key is None:
+            return False
+        return not scope_rows.outside(partial(account_paths.limit_to_key, current_key), model, pks)
+
+    def _reject(self, model: type[models.Model]) -> None:
+        self.is_rejected = True
+        if (type(self.view), model._meta.label) not in _logged:
+            _logged.add((type(self.view), model._meta.label))
+            logger.warning(
+                "%s used a row of %s that is outside the scope of the API key, or has no account. The response is a "
+                "404, and nothing was saved. Limit rows by self.scoped(queryset), add a new account to the scope by "
+                "key.add_to_scope(account), or save by unscoped_rows(reason).",
+                self._handler_name,
+                model._meta.label,
+            )
+        raise RowOutsideScope
+
+    @property
+    def _handler_name(self) -> str:
+        return f"{self.request.method} of {type(self.view).__module__}.{type(self.view).__qualname__}"
+
+    @property
+    def _hint(self) -> str:
+        return (
+            f"{self._handler_name} responded to an API key without limiting anything to its scope. Use "
+            "self.get_queryset() or self.scoped(queryset), or mark the handler "
+            '@unscoped("why it shows rows of no account").'
+        )

@@ -1,0 +1,80 @@
+"""Limit the rows that a relation, a choice or a filter may name (rule S7.7)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ImproperlyConfigured
+from django.db import models
+from django.db.models.manager import BaseManager
+
+from finta_keys import account_paths, conf
+from finta_keys.callers import is_unlimited, limited, owner_pk
+from finta_keys.request_state import current_request
+
+
+def limited_choices(request: Any, queryset: Any, account_path: str | None = None) -> models.QuerySet[Any]:
+    """Return the rows of ``queryset`` that the caller of a request may name.
+
+    Rows with a path to the account are limited to the accounts that the caller may access, rows of a user to the
+    caller's own. Rows of shared models are returned as they are. So are all rows if no request is running, such as in
+    a background job.
+
+    Raises ``ImproperlyConfigured`` for a model with neither an account nor an owner that is not declared as shared.
+    """
+    if isinstance(queryset, BaseManager):
+        queryset = queryset.all()
+    request = request or current_request.get()
+    if request is None or is_shared(queryset.model):
+        return queryset  # type: ignore[no-any-return]  # may be a queryset class of the project
+    path = account_paths.shortest_path(queryset.model) if account_path is None else account_path
+    if path is not None:
+        return limited(request, queryset, path)
+    lookup = owner_lookup(queryset.model)
+    view = (getattr(request, "parser_context", None) or {}).get("view")
+    if is_unlimited(request, view):
+        return queryset  # type: ignore[no-any-return]
+    pk = owner_pk(request)
+    return queryset.none() if pk is None else queryset.filter(**{lookup: pk})  # type: ignore[no-any-return]
+
+
+def hidden_rows(field: Any, account_path: str | None = None) -> list[Any]:
+    """Return the rows that the saved instance is related to by a many-to-many field, and the caller may not access."""
+    row = getattr(field.parent, "instance", None)
+    is_saved = isinstance(row, models.Model) and row.pk is not None
+    related: Any = getattr(row, str(field.source), None) if is_saved else None
+    if not isinstance(related, BaseManager):
+        return []
+    visible = limited_choices(field.context.get("request"), related.model._base_manager.all(), account_path)
+    return list(related.get_queryset().using(visible.db).exclude(pk__in=visible.values("pk")))
+
+
+def is_shared(model: type[models.Model]) -> bool:
+    """Return True if ``FINTA_KEYS_SHARED_MODELS`` lists a model: all users may name its rows."""
+    return model._meta.concrete_model._meta.label_lower in conf.shared_models()  # type: ignore[union-attr]
+
+
+def owner_lookup(model: type[models.Model]) -> str:
+    """Return the look-up from a model to the user that its rows belong to, such as ``"merchant"``.
+
+    Raises ``ImproperlyConfigured`` if there is none, or more than one.
+    """
+    label = model._meta.label
+    declared = conf.owner_paths().get(model._meta.label_lower)
+    if declared:
+        return declared
+    if issubclass(model, get_user_model()):
+        return "pk"
+    lookups = account_paths.paths_to_user(model)
+    if len(lookups) == 1:
+        return lookups[0]
+    if lookups:
+        raise ImproperlyConfigured(
+            f"{label} has several foreign keys to users: {', '.join(lookups)}. Set FINTA_KEYS_OWNER_PATHS to "
+            f'the one that names the owner: {{"{label}": "{lookups[0]}"}}.'
+        )
+    raise ImproperlyConfigured(
+        f"Rows of {label} belong to no account and to no user. If all users may name them, add {label!r} to "
+        "FINTA_KEYS_SHARED_MODELS."
+    )

@@ -1,0 +1,97 @@
+"""The API key of a request: its headers, and what is known about it while the request runs.
+
+The state is kept on Django's ``HttpRequest``. Django REST framework wraps that in a request of its own, which it also
+clones without copying attributes.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from django.views.decorators.debug import sensitive_variables
+
+from finta_keys import conf
+
+if TYPE_CHECKING:
+    from finta_keys.models import ApiKey
+
+SCHEME = "bearer"
+WHITESPACE = " \t"  # as HTTP defines it; str.strip() removes more characters of Latin-1
+
+
+@dataclass
+class RequestState:
+    key: ApiKey | None = None  # found by the authentication class or by get_key()
+    was_looked_up: bool = False  # whether ``key`` is final
+    is_hidden: bool = False  # whether our headers were removed, because the view does not open to keys
+    gate: Any = None  # the view that opens to keys, while it runs
+    is_presented: bool = False  # whether a header presented a key when the gate was entered
+    presented: set[str] | None = field(default=None, repr=False)  # these secrets, until they are looked up
+    guard: Any = None  # the checks of saved rows, while a handler runs
+    scoped_count: int = 0  # how often rows were limited to the caller
+    scoped_before: int = 0  # the same when the gate was entered
+    unlimited: dict[type, bool] = field(default_factory=dict)  # the result of unlimited_for(), by view class
+
+
+# The state of the request by a key whose handler is running.
+current: ContextVar[RequestState | None] = ContextVar("finta_keys_request", default=None)
+
+
+# The request of Django REST framework whose handler is running in a view that opens to keys, whoever calls.
+current_request: ContextVar[Any] = ContextVar("finta_keys_current_request", default=None)
+
+
+def count_scoping(key: ApiKey) -> None:
+    """Note that rows were limited to the scope of the key whose request is running."""
+    state = current.get()
+    if state is not None and state.key == key:
+        state.scoped_count += 1
+
+
+def http_request(request: Any) -> Any:
+    """Return Django's request for one of Django or of Django REST framework."""
+    return request.__dict__.get("_request", request)
+
+
+def state_of(request: Any) -> RequestState:
+    """Return the state of a request, made on first use."""
+    attributes = request.__dict__.get("_request", request).__dict__
+    state: RequestState | None = attributes.get("_finta_keys")
+    if state is None:
+        state = attributes["_finta_keys"] = RequestState()
+    return state
+
+
+def presented_secrets(request: Any) -> set[str]:
+    """Return the different secrets in the headers that start like one of ours. They may be malformed."""
+    return set(_secrets_by_header(request).values())
+
+
+@sensitive_variables()
+def _secrets_by_header(request: Any) -> dict[str, str]:
+    # The server decodes bytes that are not ASCII as Latin-1, which no secret contains.
+    meta, prefix = http_request(request).META, conf.prefix()
+    scheme, _, credentials = meta.get("HTTP_AUTHORIZATION", "").strip(WHITESPACE).partition(" ")
+    secrets = {}
+    if scheme.lower() == SCHEME and (secret := credentials.strip(WHITESPACE)).startswith(prefix):
+        secrets["HTTP_AUTHORIZATION"] = secret
+    if (name := conf.extra_header()) and (secret := meta.get(name, "").strip(WHITESPACE)).startswith(prefix):
+        secrets[name] = secret
+    return secrets
+
+
+def hide_headers(request: Any) -> None:
+    """Remove the headers that present a key, so that nothing later in the request reads them."""
+    django_request = http_request(request)
+    state_of(django_request).is_hidden = True
+    for name in _secrets_by_header(django_request):
+        del django_request.META[name]
+    django_request.__dict__.pop("headers", None)  # cached from META
+
+
+def carries_key(request: Any) -> bool:
+    """Return True if a request presents an API key, valid or not. Such a request is never a signed-in person."""
+    state = state_of(request)
+    return state.key is not None or state.is_hidden or bool(_secrets_by_header(request))

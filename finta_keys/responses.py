@@ -1,0 +1,68 @@
+"""The response of a handler: what needs scoping, and which rows it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from traceback import walk_tb
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.db import OperationalError, models
+from django.http import Http404
+from rest_framework import exceptions
+
+RESPONSE_ERRORS = (exceptions.APIException, Http404, PermissionDenied)  # Django REST framework makes responses of them.
+EXEMPT_ERRORS = (exceptions.ParseError, exceptions.UnsupportedMediaType, PermissionDenied)
+EXEMPT_STATUSES = frozenset({401, 403, 405, 429})
+RETRYABLE = frozenset({"40001", "40P01"})  # PostgreSQL: serialization failure, deadlock
+
+
+class RowOutsideScope(Http404):
+    """A row that the key may not access was read or saved."""
+
+
+class Conflict(exceptions.APIException):
+    """Another request changed the same rows at the same time. Nothing was changed; the caller may repeat it."""
+
+    status_code = 503
+    default_detail = "The request conflicts with another one. Nothing was changed. Send it again."
+    default_code = "conflict"
+    wait = 1  # seconds, as Retry-After
+
+
+def is_exempt_error(error: Exception) -> bool:
+    """Return True if a handler may raise this exception without scoping anything: it shows no rows."""
+    return (
+        isinstance(error, (RowOutsideScope, *EXEMPT_ERRORS))
+        or getattr(error, "status_code", None) in EXEMPT_STATUSES
+        or _is_validation_by_library(error)
+    )
+
+
+def serialized_rows(data: Any, *, with_lists: bool) -> Iterator[models.Model]:
+    """Yield the rows that serializers in a response have shown."""
+    serializer = getattr(data, "serializer", None)
+    if serializer is not None:
+        instance = getattr(serializer, "instance", None)
+        if isinstance(instance, models.Model):
+            yield instance
+        elif with_lists and isinstance(instance, Iterable):
+            yield from (row for row in instance if isinstance(row, models.Model))
+    elif isinstance(data, dict):
+        for value in data.values():
+            yield from serialized_rows(value, with_lists=with_lists)
+
+
+def _is_validation_by_library(error: Exception) -> bool:
+    """Return True for a ``ValidationError`` that Django REST framework or django-filter raised, such as by
+    ``is_valid(raise_exception=True)``."""
+    if not isinstance(error, exceptions.ValidationError):
+        return False
+    frames = list(walk_tb(error.__traceback__))
+    module = frames[-1][0].f_globals.get("__name__", "") if frames else ""
+    return module.partition(".")[0] in ("rest_framework", "django_filters", "finta_keys")
+
+
+def is_conflict(error: OperationalError) -> bool:
+    """Return True if the same request may succeed when it is sent again."""
+    return getattr(error.__cause__, "sqlstate", None) in RETRYABLE or "database is locked" in str(error)

@@ -1,0 +1,95 @@
+"""Receive the rows that a handler saves, and hand them to its guard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from django.db import models
+from django.dispatch import receiver
+
+from finta_keys import scope_rows
+from finta_keys.callers import is_unlimited, limited
+from finta_keys.request_state import current, state_of
+from finta_keys.responses import RowOutsideScope
+
+
+def check_rows(view: Any, rows: Iterable[models.Model]) -> None:
+    """Raise ``Http404`` if one of these rows is outside what the caller of a view may access."""
+    if is_unlimited(view.request, view):
+        return
+    by_model: dict[type[models.Model], set[Any]] = {}
+    for row in rows:
+        by_model.setdefault(type(row), set()).add(row.pk)
+    limit = partial(limited, view.request)
+    guard = active_guard()
+    for model, pks in by_model.items():
+        if scope_rows.outside(limit, model, pks):
+            if guard is not None:
+                guard.is_rejected = True
+            raise RowOutsideScope
+        if guard is not None:
+            guard.saved.setdefault(model, set()).update(pks)
+    state_of(view.request).scoped_count += 1
+
+
+@contextmanager
+def unscoped_rows(reason: str) -> Iterator[None]:
+    """Save rows outside the scope of the key that calls, such as counters or an audit log. ``reason`` says why."""
+    require_reason("unscoped_rows", reason)
+    state = current.get()
+    if state is None:
+        yield
+        return
+    guard, state.guard = state.guard, None
+    try:
+        yield
+    finally:
+        state.guard = guard
+
+
+def require_reason(name: str, reason: object) -> None:
+    """Raise ``TypeError`` unless ``reason`` is a text."""
+    if not isinstance(reason, str) or not reason.strip():
+        raise TypeError(f'{name} takes the reason: {name}("shows rows of no account").')
+
+
+def active_guard() -> Any:
+    """Return the guard of the handler that is running for a key, if it checks the rows that are saved."""
+    state = current.get()
+    return state.guard if state else None
+
+
+@receiver(models.signals.pre_save)
+def _before_save(instance: Any, **kwargs: Any) -> None:
+    if (guard := active_guard()) is not None:
+        guard.before_save(instance)
+
+
+@receiver(models.signals.post_save)
+def _after_save(instance: Any, created: bool, **kwargs: Any) -> None:
+    if (guard := active_guard()) is not None:
+        guard.after_save(instance, created)
+
+
+def receive_m2m_changes(all_models: Iterable[type[models.Model]]) -> None:
+    """Check many-to-many changes between models of which one has a path to the account.
+
+    Connected per relation: a receiver for all would slow down ``add()`` in the whole project.
+    """
+    for model in all_models:
+        for field in model._meta.many_to_many:
+            if scope_rows.has_paths(model) or scope_rows.has_paths(field.related_model):
+                models.signals.m2m_changed.connect(_before_m2m_change, sender=field.remote_field.through)
+
+
+def _before_m2m_change(instance: Any, action: str, model: Any, pk_set: Any, **kwargs: Any) -> None:
+    guard = active_guard()
+    if guard is None or not action.startswith("pre_"):
+        return
+    if action == "pre_clear":
+        sender, reverse = kwargs["sender"], kwargs["reverse"]
+        pk_set = scope_rows.related_pks(sender, instance, model, reverse=reverse)
+    guard.before_relating(instance, model, set(pk_set))

@@ -1,0 +1,65 @@
+"""Ask the database which rows are outside a scope, along every foreign-key path to the account."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+
+from finta_keys import account_paths, conf
+from finta_keys.database import key_database
+
+Limit = Callable[..., models.QuerySet[Any]]  # as ``key.scoped``: takes a queryset and an account path
+
+
+def has_paths(model: type[models.Model]) -> bool:
+    """Return True if rows of this model belong to an account, or are accounts."""
+    return bool(account_paths.all_paths(model))
+
+
+def is_account(model: type[models.Model]) -> bool:
+    return issubclass(model, conf.account_model()._meta.concrete_model or ())
+
+
+def outside(limit: Limit, model: type[models.Model], pks: set[Any]) -> set[Any]:
+    """Return the primary keys of the rows that exist and are outside the scope. Empty for models without a path.
+
+    A row is inside if at least one of its paths leads to an account, and none to an account outside the scope.
+    """
+    paths = account_paths.all_paths(model)
+    if not paths or not pks:
+        return set()
+    rows = model._base_manager.using(key_database()).filter(pk__in=pks).order_by()
+    inside = set(_inside(limit, rows, paths).values_list("pk", flat=True))
+    if len(inside) == len(pks):
+        return set()
+    return set(rows.values_list("pk", flat=True)) - inside
+
+
+def _inside(limit: Limit, rows: models.QuerySet[Any], paths: tuple[str, ...]) -> models.QuerySet[Any]:
+    if len(paths) == 1:
+        return limit(rows, paths[0])
+    manager: Any = conf.account_model()._base_manager
+    accounts = limit(manager.all())
+    leads_somewhere = Q()
+    for path in paths:
+        name = path or "pk"
+        rows = rows.filter(Q(**{f"{name}__in": accounts}) | Q(**{f"{name}__isnull": True}))
+        leads_somewhere |= Q(**{f"{name}__isnull": False})
+    return rows.filter(leads_somewhere)
+
+
+def related_pks(through: Any, row: models.Model, model: Any, *, reverse: bool) -> set[Any]:
+    """Return the primary keys of ``model`` that ``row`` is related to by a many-to-many relation."""
+    ends: tuple[Any, ...] = (type(row), model)
+    for end in ends:
+        for field in end._meta.many_to_many:
+            if field.remote_field.through is through:
+                own, other = field.m2m_field_name(), field.m2m_reverse_field_name()
+                if reverse:
+                    own, other = other, own
+                rows = through._base_manager.using(key_database()).filter(**{own: row.pk})
+                return set(rows.values_list(f"{other}_id", flat=True))
+    return set()

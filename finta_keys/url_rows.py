@@ -1,0 +1,143 @@
+"""Look up the rows that a URL names, before the handler runs (rule S7.4)."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.db import DataError
+from django.http import Http404
+from rest_framework.request import override_method
+
+from finta_keys import account_paths
+from finta_keys.callers import scoped
+
+STANDARD_ACTIONS = frozenset({"retrieve", "update", "partial_update", "destroy"})
+NO_ROW = (TypeError, ValueError, ValidationError, OverflowError, DataError)  # raised for malformed values
+
+
+def check(view: Any, request: Any, handler: Callable[..., Any]) -> Any:
+    """Look up the parents and the row in the URL. Return the row, or None if the URL names none.
+
+    The first ``get_object()`` of the handler gets the same row without another query. Raises ``Http404``.
+    """
+    if not view.kwargs and not view.args:
+        return None
+    if request.method == "OPTIONS" or handler.__name__ == "http_method_not_allowed":
+        with override_method(view, request, "GET") as get_request:  # What would a GET show?
+            return _check(view, get_request, getattr(view, "get", None))
+    return _check(view, request, handler)
+
+
+def _check(view: Any, request: Any, handler: Any) -> Any:
+    for name, target in view.scoped_kwargs.items():
+        if target is not None and name in view.kwargs:
+            _check_parent(request, target, view.kwargs[name])
+    overrides = _overrides_get_object(view)
+    name = _lookup_kwarg(view)
+    if not _names_row(view, name, overrides):
+        return None
+    if overrides or _is_standard(view, handler):
+        row, is_permitted = _call(view.get_object), True
+    else:
+        row, is_permitted = get_row(view.get_queryset(), view.lookup_field, view.kwargs[name]), False
+        if view.filter_backends or not hasattr(view, "get_object"):
+            return row  # get_object() may exclude this row, so it has to run.
+    _reuse(view, row, is_permitted)
+    return row
+
+
+def undeclared_kwargs(view: Any, names: set[Any]) -> set[Any]:
+    """Return the URL arguments that a scoped view neither looks up nor declares in ``scoped_kwargs``.
+
+    ``view`` may be the class.
+    """
+    version = getattr(view.versioning_class, "version_param", None)
+    known: set[Any] = {view.settings.FORMAT_SUFFIX_KWARG, version, _lookup_kwarg(view), *view.scoped_kwargs}
+    return names - known
+
+
+def get_row(rows: Any, field: str, value: Any) -> Any:
+    """Return the row of a queryset, or of a list, whose field has a value. Raises ``Http404``."""
+    try:
+        if account_paths.can_filter(rows):
+            return rows.get(**{field: value})
+        return next(row for row in rows if str(getattr(row, field)) == str(value))
+    except (StopIteration, *NO_ROW):
+        raise Http404 from None
+    except Exception as error:
+        if isinstance(error, getattr(getattr(rows, "model", None), "DoesNotExist", ())):
+            raise Http404 from None
+        raise
+
+
+def _check_parent(request: Any, target: Any, value: Any) -> None:
+    model, field = target if isinstance(target, tuple) else (target, "pk")
+    path = account_paths.shortest_path(model)
+    if path is None:
+        raise ImproperlyConfigured(f"scoped_kwargs names {model._meta.label}, which has no foreign key to an account.")
+    get_row(scoped(request, model._default_manager.all(), path), field, value)
+
+
+def _names_row(view: Any, lookup_kwarg: str | None, overrides_get_object: bool) -> bool:
+    if lookup_kwarg in view.kwargs and lookup_kwarg not in view.scoped_kwargs:
+        return overrides_get_object or _has_queryset(view)
+    return overrides_get_object and bool(view.args or undeclared_kwargs(view, set(view.kwargs)))
+
+
+def _lookup_kwarg(view: Any) -> str | None:
+    return getattr(view, "lookup_url_kwarg", None) or getattr(view, "lookup_field", None)
+
+
+def _has_queryset(view: Any) -> bool:
+    return getattr(view, "queryset", None) is not None or not _is_of_drf(getattr(type(view), "get_queryset", None))
+
+
+def _overrides_get_object(view: Any) -> bool:
+    """Return True for a ``get_object()`` of the project that can be called without arguments."""
+    method = getattr(view, "get_object", None)
+    if method is None or _is_of_drf(getattr(type(view), "get_object", None)):
+        return False
+    try:
+        inspect.signature(method).bind()
+    except TypeError:
+        return False
+    return True
+
+
+def _is_standard(view: Any, handler: Any) -> bool:
+    """Return True for the handlers and actions of Django REST framework that call ``get_object()``."""
+    if getattr(view, "action_map", None):
+        return view.action in STANDARD_ACTIONS
+    return _is_of_drf(handler) and hasattr(view, "get_object")
+
+
+def _is_of_drf(method: Any) -> bool:
+    # functools.wraps() copies the module, so a wrapped method counts as the one inside.
+    return method is None or getattr(method, "__module__", "").startswith("rest_framework.")
+
+
+def _call(get_object: Callable[[], Any]) -> Any:
+    try:
+        return get_object()
+    except (OverflowError, DataError):  # The database cannot hold the value, so no row has it.
+        raise Http404 from None
+
+
+def _reuse(view: Any, row: Any, is_permitted: bool) -> None:
+    def get_object(*args: Any, **kwargs: Any) -> Any:
+        forget(view)
+        if args or kwargs:
+            return view.get_object(*args, **kwargs)
+        if not is_permitted:
+            view.check_object_permissions(view.request, row)
+        return row
+
+    view.get_object = get_object
+
+
+def forget(view: Any) -> None:
+    """Let ``get_object()`` look up rows again."""
+    view.__dict__.pop("get_object", None)
