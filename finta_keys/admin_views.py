@@ -32,6 +32,7 @@ from django.views.generic import FormView
 from finta_keys import display, owners, transactions, views
 from finta_keys.database import key_database
 from finta_keys.models import ApiKey
+from finta_keys.own_keys import non_atomic_requests
 
 
 class OwnerForm(forms.Form):
@@ -54,7 +55,7 @@ class OwnerForm(forms.Form):
             raise ValidationError(message % {"field": self.field_name, "name": name}) from None
 
 
-@method_decorator([never_cache, views.non_atomic_requests], name="dispatch")
+@method_decorator([never_cache, non_atomic_requests], name="dispatch")
 class AdminPage(PermissionRequiredMixin, FormView):
     """A page for keys in the admin. The ``ModelAdmin`` wraps it in ``admin_site.admin_view``."""
 

@@ -2,119 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, cast
 
 from django.contrib import messages
-from django.contrib.auth.mixins import LoginRequiredMixin
-from django.contrib.auth.views import redirect_to_login
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
-from django.db import connections, transaction
 from django.db.models import QuerySet
 from django.forms import Form
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
-from django.shortcuts import render
-from django.urls import reverse
-from django.utils.decorators import method_decorator
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.generic import FormView, ListView
-from django.views.generic.base import ContextMixin
 
-from finta_keys import conf, display, key_list, leaks, owners
-from finta_keys.forms import ConfirmForm, CreateKeyForm, EditScopeForm, KeyForm, ListForm, RenameForm
+from finta_keys import conf, display, key_list, owners
+from finta_keys.forms import ConfirmForm, CreateKeyForm, EditScopeForm, KeyForm, RenameForm
 from finta_keys.models import AlreadyDone, ApiKey, KeyAccountScope
-from finta_keys.request_state import carries_key
+from finta_keys.own_keys import OwnKeysMixin
 
 KEYS_PER_PAGE = 50
 ACCOUNTS_SHOWN = 100  # before a key is rotated or deleted
-
-
-def non_atomic_requests(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Apply Django's ``non_atomic_requests`` for every database, whichever holds the keys."""
-    for alias in connections:
-        view = transaction.non_atomic_requests(using=alias)(view)
-    return view
-
-
-@method_decorator([never_cache, non_atomic_requests], name="dispatch")
-class OwnKeysMixin(LoginRequiredMixin, ContextMixin):
-    """Require a signed-in user and limit the view to that user's keys. Other keys are not found.
-
-    Requests are not atomic, even under ``ATOMIC_REQUESTS``: a secret must be committed before it
-    is shown.
-    """
-
-    request: HttpRequest
-
-    @cached_property
-    def list_form(self) -> ListForm:
-        return ListForm(self.request.GET)
-
-    @property
-    def list_url(self) -> str:
-        """The URL of the list, with the search and sort order that the user left it with."""
-        return self.page_url("list") + self.list_form.query
-
-    def page_url(self, name: str, key_pk: Any = None) -> str:
-        """Return the URL of another of these pages.
-
-        It is in the namespace of the current page and has the same captured values, because a
-        project may include the pages several times, such as once per tenant.
-        """
-        match = self.request.resolver_match
-        kwargs = {"key_pk": key_pk} if key_pk else {}
-        if match is None or "finta_keys" not in match.app_names:
-            return reverse(f"finta_keys:{name}", kwargs=kwargs)
-        ours = {"key_pk", *match.extra_kwargs}  # type: ignore[attr-defined]  # missing in django-stubs
-        captured = {parameter: value for parameter, value in match.kwargs.items() if parameter not in ours}
-        return reverse(":".join([*match.namespaces, name]), kwargs=captured | kwargs)
-
-    @property
-    def base_template(self) -> str:
-        return conf.base_template()
-
-    @cached_property
-    def messages(self) -> list[Any]:
-        return list(messages.get_messages(self.request))
-
-    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        return super().get_context_data(**{**self.page_context(), **kwargs})
-
-    def page_context(self) -> dict[str, Any]:
-        """Return the context that all pages need.
-
-        ``page.html`` shows the messages, because the scripts insert only that part of a response
-        into the page. The host's base template must not show them a second time.
-        """
-        return {"messages": (), **display.words()}
-
-    def handle_no_permission(self) -> HttpResponseRedirect:
-        if self.request.user.is_authenticated:
-            return super().handle_no_permission()
-        # Someone may have pasted a secret into the path or the search. Keep it out of ``next``.
-        path = leaks.without_secrets(self.request.path)
-        return redirect_to_login(path + self.list_form.query, self.get_login_url())
-
-    def get_queryset(self) -> QuerySet[ApiKey]:
-        keys: QuerySet[ApiKey] = ApiKey.objects.filter(owner=self.request.user.pk)
-        return keys
-
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if carries_key(request) and request.user.is_authenticated:  # by a session, or by a middleware
-            raise PermissionDenied(_("API keys cannot manage keys. Sign in, and send no API key."))
-        try:
-            return super().dispatch(request, *args, **kwargs)
-        except (Http404, ApiKey.DoesNotExist):
-            return self.render_page("key_not_found", status=404)
-
-    def render_page(self, template: str, status: int = 200, **context: Any) -> HttpResponse:
-        """Return a response with one of this app's templates."""
-        context = {"view": self, **self.page_context(), **context}
-        return render(self.request, f"finta_keys/{template}.html", context, status=status)
 
 
 class KeyListView(OwnKeysMixin, ListView):
