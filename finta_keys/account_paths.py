@@ -104,8 +104,8 @@ def shortest_path(model: type[models.Model]) -> str | None:
 def all_paths(model: type[models.Model]) -> tuple[str, ...]:
     """Return every foreign-key path from ``model`` to the account. Empty if there is none.
 
-    No path visits a model twice, and none leads through the user model: accounts belong to users, not the other way
-    round.
+    No path visits a model twice, except that a foreign key to the same model is followed once. None leads through the
+    user model: accounts belong to users, not the other way round.
     """
     return tuple(_paths(model._meta.concrete_model, (get_user_model(),), ""))
 
@@ -115,11 +115,17 @@ def _paths(model: Any, visited: tuple[Any, ...], prefix: str) -> list[str]:
     paths = [prefix] if model is account else []
     if model in visited or (prefix and paths):
         return paths
+    own = []  # foreign keys to the same model
     for field in model._meta.get_fields():
         if isinstance(field, models.ForeignKey):
             path = f"{prefix}__{field.name}" if prefix else field.name
-            paths += _paths(field.related_model._meta.concrete_model, (*visited, model), path)
-    return paths
+            related = field.related_model._meta.concrete_model
+            if related is model and model is not account:
+                own.append(path)
+            else:
+                paths += _paths(related, (*visited, model), path)
+    start = len(prefix) + 2 if prefix else 0
+    return paths + [f"{path}__{rest[start:]}" for path in own for rest in paths]
 
 
 @lru_cache(maxsize=256)

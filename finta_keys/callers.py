@@ -66,12 +66,11 @@ def is_unlimited(request: Any, view: Any) -> bool:
     """Return True if a view opens itself to the caller. The view is asked once per request, never for a key."""
     if not hasattr(view, "unlimited_for") or key_of(request) is not None:
         return False
-    results = state_of(request).unlimited
-    if type(view) not in results:
+    if "_is_unlimited" not in view.__dict__:
         result = view.unlimited_for(request)
         if result and result is not True:
             raise ImproperlyConfigured(
                 f"{type(view).__qualname__}.unlimited_for() must return True or False, not {type(result).__name__}."
             )
-        results[type(view)] = bool(result)
-    return results[type(view)]
+        view._is_unlimited = bool(result)
+    return bool(view._is_unlimited)

@@ -12,12 +12,15 @@ from types import MethodType
 from typing import Any
 
 from django.db.models.manager import BaseManager
+from django.db.models.sql.where import AND
 from django.http import Http404
+from rest_framework.views import APIView
 
 from finta_keys import account_paths, conf, guard
 from finta_keys.authentication import ApiKeyAuthentication
 from finta_keys.callers import is_unlimited, limited
-from finta_keys.request_state import current, presented_secrets, state_of
+from finta_keys.request_state import current, http_request, presented_secrets, state_of
+from finta_keys.responses import RowOutsideScope
 
 
 def install(cls: type) -> None:
@@ -57,24 +60,29 @@ def _is_wrapped(method: Any) -> bool:
 
 def _gated(initial: Callable[..., None]) -> Callable[..., None]:
     def gated_initial(view: Any, request: Any, *args: Any, **kwargs: Any) -> None:
-        state = state_of(request)
         # A subclass that overrides initial() has a gate of its own, inside which its super() call gets here.
-        if state.gate is view or not is_declared(type(view)):
+        if view.__dict__.get("_in_initial") or not is_declared(type(view)):
             initial(view, request, *args, **kwargs)
             return
+        state = state_of(request)
         _complete(view.__class__)
+        django_request = http_request(request)
         state.gate, state.presented = view, presented_secrets(request)
         state.is_presented = bool(state.presented)
         state.scoped_before = state.scoped_count
         if state.is_presented and len(request.authenticators) > 1:
             _prefer_keys(request)
         _vary(view)
-        token = current.set(state)
+        person = django_request.__dict__.get("user")
+        view._in_initial = True
         try:
-            initial(view, request, *args, **kwargs)
+            with guard.Guard(view, request, None, state):
+                initial(view, request, *args, **kwargs)
         finally:
-            current.reset(token)
+            del view._in_initial
         guard.replace_handler(view, request, state)
+        if state.key is not None:  # Django REST framework has made the owner the user of Django's request too.
+            django_request.user = person
 
     return gated_initial
 
@@ -103,10 +111,17 @@ def _with_plain_404(handle_exception: Callable[..., Any]) -> Callable[..., Any]:
 def _without_caching(finalize_response: Callable[..., Any]) -> Callable[..., Any]:
     """Forbid caches to store a response to a key, unless the view sets ``Cache-Control`` itself."""
 
-    def finalize(view: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
-        response = finalize_response(view, request, *args, **kwargs)
-        if state_of(request).key is not None:
-            response.headers.setdefault("Cache-Control", "private, no-store")
+    def finalize(view: Any, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
+        state = state_of(request)
+        if state.key is None or state.gate is not view:
+            return finalize_response(view, request, response, *args, **kwargs)
+        guard.require_guarded(view, state, response)
+        try:
+            with guard.Guard(view, request, None, state):
+                response = finalize_response(view, request, response, *args, **kwargs)
+        except RowOutsideScope as error:
+            response = APIView.finalize_response(view, request, view.handle_exception(error), *args, **kwargs)
+        response.headers.setdefault("Cache-Control", "private, no-store")
         return response
 
     return finalize
@@ -188,6 +203,28 @@ def _limit_rows(view: Any, rows: Any, *, has_scoped: bool) -> Any:
     return view.scoped(rows)
 
 
+def _limited_filters(filter_queryset: Callable[..., Any]) -> Callable[..., Any]:
+    """Limit the rows again if a filter backend has replaced the queryset, such as by the hits of a search engine."""
+    uncounted = _uncounted(filter_queryset)
+
+    def filtered(view: Any, queryset: Any, *args: Any, **kwargs: Any) -> Any:
+        rows = uncounted(view, queryset, *args, **kwargs)
+        if not getattr(view, "is_scoped", False) or _is_filtered(queryset, rows):
+            return rows
+        return limited(view.request, rows, view.account_path, view=view)
+
+    return filtered
+
+
+def _is_filtered(queryset: Any, rows: Any) -> bool:
+    """Return True if ``rows`` has all conditions of ``queryset``, or if one of them is no queryset."""
+    if not (account_paths.can_filter(queryset) and account_paths.can_filter(rows)):
+        return True
+    conditions, where = queryset.query.where, rows.query.where
+    is_narrower = where.connector == AND and not where.negated
+    return not conditions or (is_narrower and all(condition in where.children for condition in conditions.children))
+
+
 WRAPPERS: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
     "initial": _gated,
     "handle_exception": _with_plain_404,
@@ -195,6 +232,6 @@ WRAPPERS: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
     "check_permissions": _uncounted,
     "check_object_permissions": _uncounted,
     "check_throttles": _uncounted,
-    "filter_queryset": _uncounted,
+    "filter_queryset": _limited_filters,
     "get_queryset": _scoped_queryset,
 }

@@ -9,10 +9,8 @@ from __future__ import annotations
 import inspect
 import logging
 import sys
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from types import TracebackType
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -42,7 +40,7 @@ _logged: set[tuple[type, str]] = set()
 
 def replace_handler(view: Any, request: Any, state: RequestState) -> None:
     """Put the guard in the place of the handler that Django REST framework is about to call."""
-    if state.is_presented and not state.was_looked_up:
+    if state.is_presented and state.key is None:
         _ = request.user  # Authenticate now if the view has put it off: an invalid key is a 401.
     name = request.method.lower()
     if name not in view.http_method_names or not hasattr(view, name):
@@ -50,91 +48,124 @@ def replace_handler(view: Any, request: Any, state: RequestState) -> None:
     handler = getattr(view, name)
     own = name in view.__dict__  # A viewset binds its actions on the instance.
 
-    def guarded_handler(request: Any, *args: Any, **kwargs: Any) -> Any:
+    def new_guard(request: Any) -> Guard:
         view.__dict__[name] = handler
         if not own:
             del view.__dict__[name]
-        guard = Guard(view, request, handler, state)
-        return guard.run_async(args, kwargs) if inspect.iscoroutinefunction(handler) else guard.run(args, kwargs)
+        return Guard(view, request, handler, state)
 
-    setattr(view, name, guarded_handler)
+    def guarded_handler(request: Any, *args: Any, **kwargs: Any) -> Any:
+        return new_guard(request).run(args, kwargs)
+
+    async def guarded_async_handler(request: Any, *args: Any, **kwargs: Any) -> Any:
+        return await new_guard(request).run_async(args, kwargs)
+
+    setattr(view, name, guarded_async_handler if inspect.iscoroutinefunction(handler) else guarded_handler)
+
+
+def require_guarded(view: Any, state: RequestState, response: Any) -> None:
+    """Raise ``ImproperlyConfigured`` if a handler has responded to a key outside the guard."""
+    if not state.is_guarded and not getattr(response, "exception", False):
+        raise ImproperlyConfigured(
+            f"{type(view).__module__}.{type(view).__qualname__} called its handler without the guard. A dispatch() of "
+            "the project must look up the handler after initial(), as Django REST framework does."
+        )
 
 
 class Guard:
-    """One call of a handler."""
+    """The checks around a handler, or around other code of the view if ``handler`` is None."""
 
-    def __init__(self, view: Any, request: Any, handler: Callable[..., Any], state: RequestState) -> None:
-        self.view, self.request, self.handler = view, request, handler
-        self.key: ApiKey | None = key_of(request)
-        self.state = state
-        state.key = self.key
+    def __init__(self, view: Any, request: Any, handler: Any, state: RequestState) -> None:
+        self.view, self.request, self.handler, self.state = view, request, handler, state
         self.scoped_before = state.scoped_before
-        self.is_unsafe = self.key is not None and request.method not in SAFE_METHODS
         self.is_marked = "unscoped_reason" in vars(type(view)) or hasattr(handler, "unscoped_reason")
+        self.is_done = handler is None  # Nothing is checked later, so each row is checked when it is saved.
         self.row: Any = None
         self.saved: dict[type[models.Model], set[Any]] = {}
         self.created_accounts: set[Any] = set()
         self.is_rejected = False
+        if handler is not None:
+            state.key, state.is_guarded = key_of(request), True
+
+    @property
+    def key(self) -> ApiKey | None:
+        """The key that calls. It is unknown until ``initial()`` has authenticated the request."""
+        return self.state.key
+
+    @property
+    def is_unsafe(self) -> bool:
+        return self.key is not None and self.request.method not in SAFE_METHODS
+
+    @property
+    def checks_saves(self) -> bool:
+        """True if the rows that are saved now have to be inside the scope."""
+        return self.is_unsafe and not self.is_marked
 
     def run(self, args: Any, kwargs: Any) -> Any:
-        try:
-            with self._transaction():
-                self._before()
-                with self:
-                    response = self.handler(self.request, *args, **kwargs)
-                    self._check(response)
+        with self:
+            try:
+                with self._transaction():
+                    self._before()
+                    try:
+                        response = self.handler(self.request, *args, **kwargs)
+                        self._check(response)
+                    except RESPONSE_ERRORS as error:
+                        self._check_error(error)
+                        raise
+                    self.is_done = True
                 return response
-        except OperationalError as error:
-            if is_conflict(error):
-                raise Conflict from error
-            raise
+            except OperationalError as error:
+                if is_conflict(error):
+                    raise Conflict from error
+                raise
 
     async def run_async(self, args: Any, kwargs: Any) -> Any:
-        transaction = self._transaction()
-        try:
-            await sync_to_async(transaction.__enter__)()
+        with self:
+            transaction = self._transaction()
             try:
-                await sync_to_async(self._before)()
-                with self:
-                    response = await self.handler(self.request, *args, **kwargs)
-                    await sync_to_async(self._check)(response)
-            except BaseException:
-                await sync_to_async(transaction.__exit__)(*sys.exc_info())
+                await sync_to_async(transaction.__enter__)()
+                try:
+                    await sync_to_async(self._before)()
+                    try:
+                        response = await self.handler(self.request, *args, **kwargs)
+                        await sync_to_async(self._check)(response)
+                    except RESPONSE_ERRORS as error:
+                        self._check_error(error)
+                        raise
+                    self.is_done = True
+                except BaseException:
+                    await sync_to_async(transaction.__exit__)(*sys.exc_info())
+                    raise
+                await sync_to_async(transaction.__exit__)(None, None, None)
+                return response
+            except OperationalError as error:
+                if is_conflict(error):
+                    raise Conflict from error
                 raise
-            await sync_to_async(transaction.__exit__)(None, None, None)
-            return response
-        except OperationalError as error:
-            if is_conflict(error):
-                raise Conflict from error
-            raise
 
     def __enter__(self) -> None:
-        """Check rows while the handler saves them."""
-        self._tokens = current.set(self.state if self.key else None), current_request.set(self.request)
-        self._outer, self.state.guard = self.state.guard, self if self._checks_saves else None
+        """Count what limits rows, and check rows while the block saves them."""
+        is_counted = self.handler is None or self.key is not None
+        self._tokens = current.set(self.state if is_counted else None), current_request.set(self.request)
+        self._outer, self.state.guard = self.state.guard, self
 
-    def __exit__(self, kind: type | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         current.reset(self._tokens[0])
         current_request.reset(self._tokens[1])
         self.state.guard = self._outer
         url_rows.forget(self.view)
-        if isinstance(error, RESPONSE_ERRORS):
-            self._check_error(error)
 
     def _limit(self, queryset: Any, account_path: str = "") -> models.QuerySet[Any]:
         key: Any = self.key  # Rows are checked for keys only.
         return account_paths.limit_to_key(key, queryset, account_path)
-
-    @property
-    def _checks_saves(self) -> bool:
-        return self.is_unsafe and not self.is_marked
 
     def _transaction(self) -> AbstractContextManager[Any]:
         return atomic() if self.is_unsafe else nullcontext()
 
     def _before(self) -> None:
         if not self.is_marked and not is_unlimited(self.request, self.view):
-            self.row = url_rows.check(self.view, self.request, self.handler)
+            can_reuse = self.key is not None or self.request.method in SAFE_METHODS
+            self.row = url_rows.check(self.view, self.request, self.handler, can_reuse=can_reuse)
 
     def _check(self, response: Any) -> None:
         """Raise unless a key may get this response."""
@@ -171,7 +202,7 @@ class Guard:
     @property
     def _is_drf_options(self) -> bool:
         method = getattr(self.handler, "__func__", self.handler)
-        return self.request.method == "OPTIONS" and method.__module__.startswith("rest_framework.")
+        return self.request.method == "OPTIONS" and str(method.__module__).startswith("rest_framework.")
 
     def _check_transaction(self) -> None:
         """Raise if the database will undo what the handler reports as done."""
@@ -186,24 +217,33 @@ class Guard:
             connection.check_constraints(table_names=[model._meta.db_table for model in self.saved] or None)
 
     def _check_serialized(self, response: Any) -> None:
+        pks: dict[type[models.Model], set[Any]] = {}
         for row in serialized_rows(getattr(response, "data", None), with_lists=self.is_unsafe):
             model = type(row)
             if row is not self.row and row.pk is not None and row.pk not in self.saved.get(model, ()):
-                self._require_inside(model, {row.pk})
+                pks.setdefault(model, set()).add(row.pk)
+        for model, model_pks in pks.items():
+            path = self.view.account_path
+            paths = (path,) if account_paths.leads_to_account(model, path) else None
+            self._require_inside(model, model_pks, paths)
 
     def before_save(self, row: models.Model) -> None:
         """Raise ``RowOutsideScope`` if a row exists and is outside the scope as it is stored."""
         if isinstance(row, KeyAccountScope):
             if row.key_id != self.key.pk or row.account_id not in self.created_accounts:  # type: ignore[union-attr]
                 self._reject(type(row))
-        elif row.pk is not None:
-            self._require_inside_before(type(row), {row.pk})
+            return
+        for model, pk in scope_rows.stored_parts(row):
+            self._require_inside_before(model, {pk})
 
     def after_save(self, row: models.Model, created: bool) -> None:
-        if scope_rows.has_paths(type(row)):
-            self.saved.setdefault(type(row), set()).add(row.pk)
-            if created and scope_rows.is_account(type(row)):
-                self.created_accounts.add(row.pk)
+        if not scope_rows.has_paths(type(row)):
+            return
+        self.saved.setdefault(type(row), set()).add(row.pk)
+        if created and scope_rows.is_account(type(row)):
+            self.created_accounts.add(row.pk)
+        if self.is_done:
+            self._require_inside(type(row), {row.pk})
 
     def before_relating(self, row: models.Model, model: type[models.Model], pks: set[Any]) -> None:
         """Raise ``RowOutsideScope`` if a many-to-many change touches a row outside the scope."""
@@ -216,17 +256,17 @@ class Guard:
         # Rows that this handler has saved passed already, or are new and may join the scope before the end.
         self._require_inside(model, pks - self.saved.get(model, set()))
 
-    def _require_inside(self, model: type[models.Model], pks: set[Any]) -> None:
-        if scope_rows.outside(self._limit, model, pks) and not self._is_inside_by_now(model, pks):
+    def _require_inside(self, model: type[models.Model], pks: set[Any], paths: tuple[str, ...] | None = None) -> None:
+        if scope_rows.outside(self._limit, model, pks, paths) and not self._is_inside_by_now(model, pks, paths):
             self._reject(model)
 
-    def _is_inside_by_now(self, model: type[models.Model], pks: set[Any]) -> bool:
+    def _is_inside_by_now(self, model: type[models.Model], pks: set[Any], paths: tuple[str, ...] | None) -> bool:
         """Return True if the key was changed to share all accounts since it was authenticated, and may access these."""
         key: Any = self.key
         current_key = ApiKey.objects.filter(pk=key.pk, share_all_accounts=True).first()
         if key.share_all_accounts or current_key is None:
             return False
-        return not scope_rows.outside(partial(account_paths.limit_to_key, current_key), model, pks)
+        return not scope_rows.outside(partial(account_paths.limit_to_key, current_key), model, pks, paths)
 
     def _reject(self, model: type[models.Model]) -> None:
         self.is_rejected = True

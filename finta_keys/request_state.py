@@ -29,10 +29,10 @@ class RequestState:
     gate: Any = None  # the view that opens to keys, while it runs
     is_presented: bool = False  # whether a header presented a key when the gate was entered
     presented: set[str] | None = field(default=None, repr=False)  # these secrets, until they are looked up
-    guard: Any = None  # the checks of saved rows, while a handler runs
+    guard: Any = None  # the checks of saved rows, while code of the view runs
+    is_guarded: bool = False  # whether the handler ran inside the guard
     scoped_count: int = 0  # how often rows were limited to the caller
     scoped_before: int = 0  # the same when the gate was entered
-    unlimited: dict[type, bool] = field(default_factory=dict)  # the result of unlimited_for(), by view class
 
 
 # The state of the request by a key whose handler is running.
@@ -86,9 +86,13 @@ def hide_headers(request: Any) -> None:
     """Remove the headers that present a key, so that nothing later in the request reads them."""
     django_request = http_request(request)
     state_of(django_request).is_hidden = True
-    for name in _secrets_by_header(django_request):
+    names = list(_secrets_by_header(django_request))
+    for name in names:
         del django_request.META[name]
     django_request.__dict__.pop("headers", None)  # cached from META
+    if scope := getattr(django_request, "scope", None):  # of ASGI
+        hidden = {name.removeprefix("HTTP_").replace("_", "-").lower().encode() for name in names}
+        scope["headers"] = [(name, value) for name, value in scope["headers"] if name.lower() not in hidden]
 
 
 def carries_key(request: Any) -> bool:

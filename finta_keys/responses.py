@@ -48,6 +48,9 @@ def serialized_rows(data: Any, *, with_lists: bool) -> Iterator[models.Model]:
             yield instance
         elif with_lists and isinstance(instance, Iterable):
             yield from (row for row in instance if isinstance(row, models.Model))
+    elif isinstance(data, list) and data and hasattr(data[0], "serializer"):
+        for item in data:
+            yield from serialized_rows(item, with_lists=with_lists)
     elif isinstance(data, dict):
         for value in data.values():
             yield from serialized_rows(value, with_lists=with_lists)

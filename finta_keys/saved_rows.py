@@ -59,7 +59,8 @@ def require_reason(name: str, reason: object) -> None:
 def active_guard() -> Any:
     """Return the guard of the handler that is running for a key, if it checks the rows that are saved."""
     state = current.get()
-    return state.guard if state else None
+    guard = state.guard if state else None
+    return guard if guard is not None and guard.checks_saves else None
 
 
 @receiver(models.signals.pre_save)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from django.db import models
@@ -23,12 +23,26 @@ def is_account(model: type[models.Model]) -> bool:
     return issubclass(model, conf.account_model()._meta.concrete_model or ())
 
 
-def outside(limit: Limit, model: type[models.Model], pks: set[Any]) -> set[Any]:
+def stored_parts(row: models.Model) -> Iterator[tuple[type[models.Model], Any]]:
+    """Yield the models and primary keys of the stored rows that saving a row may change.
+
+    A model that inherits from another with a table of its own changes the rows of both.
+    """
+    for model in (type(row), *type(row)._meta.get_parent_list()):
+        link = type(row)._meta.parents.get(model)  # Without a key of its own, a parent gets that of the link.
+        for field in (model._meta.pk, link):
+            pk = getattr(row, field.attname, None) if field else None
+            if pk is not None:
+                yield model, pk
+
+
+def outside(limit: Limit, model: type[models.Model], pks: set[Any], paths: tuple[str, ...] | None = None) -> set[Any]:
     """Return the primary keys of the rows that exist and are outside the scope. Empty for models without a path.
 
     A row is inside if at least one of its paths leads to an account, and none to an account outside the scope.
+    ``paths`` are all of them by default.
     """
-    paths = account_paths.all_paths(model)
+    paths = account_paths.all_paths(model) if paths is None else paths
     if not paths or not pks:
         return set()
     rows = model._base_manager.using(key_database()).filter(pk__in=pks).order_by()

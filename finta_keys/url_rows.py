@@ -4,34 +4,38 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured, ValidationError
-from django.db import DataError
+from django.db import DataError, models
 from django.http import Http404
 from rest_framework.request import override_method
 
-from finta_keys import account_paths
-from finta_keys.callers import scoped
+from finta_keys import account_paths, scope_rows
+from finta_keys.callers import limited, scoped
+from finta_keys.transactions import atomic
 
 STANDARD_ACTIONS = frozenset({"retrieve", "update", "partial_update", "destroy"})
 NO_ROW = (TypeError, ValueError, ValidationError, OverflowError, DataError)  # raised for malformed values
 
 
-def check(view: Any, request: Any, handler: Callable[..., Any]) -> Any:
+def check(view: Any, request: Any, handler: Callable[..., Any], *, can_reuse: bool) -> Any:
     """Look up the parents and the row in the URL. Return the row, or None if the URL names none.
 
-    The first ``get_object()`` of the handler gets the same row without another query. Raises ``Http404``.
+    If ``can_reuse``, the first ``get_object()`` of the handler gets the same row without another query. Otherwise the
+    row is not locked here, because the handler may open its own transaction. Raises ``Http404``.
     """
     if not view.kwargs and not view.args:
         return None
     if request.method == "OPTIONS" or handler.__name__ == "http_method_not_allowed":
         with override_method(view, request, "GET") as get_request:  # What would a GET show?
-            return _check(view, get_request, getattr(view, "get", None))
-    return _check(view, request, handler)
+            return _check(view, get_request, getattr(view, "get", None), can_reuse)
+    return _check(view, request, handler, can_reuse)
 
 
-def _check(view: Any, request: Any, handler: Any) -> Any:
+def _check(view: Any, request: Any, handler: Any, can_reuse: bool) -> Any:
     for name, target in view.scoped_kwargs.items():
         if target is not None and name in view.kwargs:
             _check_parent(request, target, view.kwargs[name])
@@ -39,14 +43,25 @@ def _check(view: Any, request: Any, handler: Any) -> Any:
     name = _lookup_kwarg(view)
     if not _names_row(view, name, overrides):
         return None
-    if overrides or _is_standard(view, handler):
-        row, is_permitted = _call(view.get_object), True
-    else:
-        row, is_permitted = get_row(view.get_queryset(), view.lookup_field, view.kwargs[name]), False
-        if view.filter_backends or not hasattr(view, "get_object"):
-            return row  # get_object() may exclude this row, so it has to run.
-    _reuse(view, row, is_permitted)
+    with nullcontext() if can_reuse else atomic():  # get_queryset() may lock the row.
+        if overrides or _is_standard(view, handler):
+            row, is_permitted = _call(view.get_object), True
+        else:
+            row, is_permitted = get_row(view.get_queryset(), view.lookup_field, view.kwargs[name]), False
+    if (
+        overrides
+        and isinstance(row, models.Model)
+        and scope_rows.outside(partial(limited, request), type(row), {row.pk}, _path_of(view, type(row)))
+    ):
+        raise Http404
+    # get_object() has to run if a filter backend may exclude the row.
+    if can_reuse and (is_permitted or not view.filter_backends):
+        _reuse(view, row, is_permitted)
     return row
+
+
+def _path_of(view: Any, model: type[models.Model]) -> tuple[str, ...] | None:
+    return (view.account_path,) if account_paths.leads_to_account(model, view.account_path) else None
 
 
 def undeclared_kwargs(view: Any, names: set[Any]) -> set[Any]:
@@ -92,6 +107,8 @@ def _lookup_kwarg(view: Any) -> str | None:
 
 
 def _has_queryset(view: Any) -> bool:
+    if not hasattr(view, "get_object") or not hasattr(view, "get_queryset"):
+        return False  # A plain ViewSet may have a queryset for its permissions only.
     return getattr(view, "queryset", None) is not None or not _is_of_drf(getattr(type(view), "get_queryset", None))
 
 
@@ -110,7 +127,7 @@ def _overrides_get_object(view: Any) -> bool:
 def _is_standard(view: Any, handler: Any) -> bool:
     """Return True for the handlers and actions of Django REST framework that call ``get_object()``."""
     if getattr(view, "action_map", None):
-        return view.action in STANDARD_ACTIONS
+        return view.action in STANDARD_ACTIONS and hasattr(view, "get_object")
     return _is_of_drf(handler) and hasattr(view, "get_object")
 
 

@@ -105,14 +105,19 @@ class KeyView(JsonView, GenericAPIView[Any]):
 
         Raise ``Http404`` if there is none or the id is malformed.
         """
-        # Django also accepts braces, "urn:uuid:" and digits of other scripts. An account has only
-        # one URL.
-        if not UUID.fullmatch(pk):
-            raise Http404
+        self.require_uuid(pk)
         try:
             return queryset.get(pk=pk)
         except queryset.model.DoesNotExist:
             raise Http404 from None
+
+    def require_uuid(self, pk: str) -> None:
+        """Raise ``Http404`` if an id is malformed.
+
+        Django also accepts braces, "urn:uuid:" and digits of other scripts. An account has only one URL.
+        """
+        if not UUID.fullmatch(pk):
+            raise Http404
 
     def body(self) -> dict[str, Any]:
         """Return the JSON object in the body. Raise the errors for 413, 415 and 400."""

@@ -109,9 +109,8 @@ class AccountView(AccountScopeMixin, KeyView):
     queryset = Account.objects.all()
     lookup_url_kwarg = "accountId"
 
-    def get_object(self) -> Account:
-        account: Account = self.find(self.get_queryset(), self.kwargs["accountId"])
-        return account
+    def resolve(self) -> None:
+        self.require_uuid(self.kwargs["accountId"])
 
     @extend_schema(
         operation_id="getAccount", parameters=[ACCOUNT_ID], responses=responses({200: serializers.AccountResponse}, 404)

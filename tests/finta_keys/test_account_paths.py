@@ -41,7 +41,9 @@ def test_path_of_two_steps_is_found_despite_circle(settings):
             def __str__(self):
                 return ""
 
-    assert account_paths.all_paths(Node) == ("permission__content_type",)
+    paths = ("permission__content_type", "parent__permission__content_type")
+    assert account_paths.all_paths(Node) == paths
+    assert account_paths.shortest_path(Node) == paths[0]
 
 
 @pytest.mark.rule("S7.6")
