@@ -67,13 +67,10 @@ def _inside(limit: Limit, rows: models.QuerySet[Any], paths: tuple[str, ...]) ->
 
 def related_pks(through: Any, row: models.Model, model: Any, *, reverse: bool) -> set[Any]:
     """Return the primary keys of ``model`` that ``row`` is related to by a many-to-many relation."""
-    ends: tuple[Any, ...] = (type(row), model)
-    for end in ends:
-        for field in end._meta.many_to_many:
-            if field.remote_field.through is through:
-                own, other = field.m2m_field_name(), field.m2m_reverse_field_name()
-                if reverse:
-                    own, other = other, own
-                rows = through._base_manager.using(key_database()).filter(**{own: row.pk})
-                return set(rows.values_list(f"{other}_id", flat=True))
-    return set()
+    owner: Any = model if reverse else type(row)
+    field = next(field for field in owner._meta.many_to_many if field.remote_field.through is through)
+    own, other = field.m2m_field_name(), field.m2m_reverse_field_name()
+    if reverse:
+        own, other = other, own
+    rows = through._base_manager.using(key_database()).filter(**{own: row.pk})
+    return set(rows.values_list(f"{other}_id", flat=True))

@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import models
-from django.urls import URLPattern, URLResolver, get_resolver
+from django.urls import URLResolver, get_resolver
 from rest_framework.views import APIView
 
 from finta_keys import conf
@@ -113,7 +113,7 @@ def entries(resolver: URLResolver, prefix: str = "", names: frozenset[str] = fro
         arguments = names | frozenset(entry.pattern.regex.groupindex)
         if isinstance(entry, URLResolver):
             yield from entries(entry, path, arguments)
-        elif isinstance(entry, URLPattern):
+        else:
             yield path, arguments, entry.callback
 
 

@@ -31,7 +31,7 @@ class TransactionFilter(FilterSet):
 
     class Meta:
         model = Transaction
-        fields = ["account"]
+        fields = ["account", "provider"]
 
 
 class TransactionList(AccountScopeMixin, ListAPIView):

@@ -823,3 +823,37 @@ def test_serializer_saves_inside_the_scope_only(restricted, accounts):
     assert rename(accounts.checking).data["name"] == "X"
     assert rename(accounts.savings).status_code == 404
     assert stored(accounts.savings).name == "Savings"
+
+
+@pytest.mark.rule("S7.5")
+def test_async_handler_raises_other_operational_errors(restricted):
+    class Fails(Keyed):
+        async def post(self, request):
+            raise OperationalError("no such table")
+
+    with pytest.raises(OperationalError):
+        call_async(Fails, restricted.secret, "post")
+
+
+@pytest.mark.parametrize("outcome", [404, 200])
+def test_row_saved_in_initial_must_be_inside(restricted, accounts, outcome):
+    account = accounts.savings if outcome == 404 else accounts.checking
+
+    class SavesInInitial(Keyed):
+        def initial(self, request, *args, **kwargs):
+            super().initial(request, *args, **kwargs)
+            TransactionFactory(account=account, summary="New")
+
+        def post(self, request):
+            return Response([row.name for row in self.scoped(Account.objects.all())])
+
+    assert call(SavesInInitial, restricted.secret, "post").status_code == outcome
+
+
+@pytest.mark.rule("K6")
+def test_key_cannot_widen_itself_by_its_relation(restricted, accounts):
+    """``ApiKey.accounts`` is a many-to-many relation, so its ``add()`` sends a signal."""
+    widen = lambda account: lambda request: request.auth.accounts.add(account)  # noqa: E731
+    assert save(restricted.secret, widen(accounts.savings)) == 404
+    assert save(restricted.secret, widen(accounts.checking)) == 200
+    assert list(restricted.key.accounts.all()) == [accounts.checking]

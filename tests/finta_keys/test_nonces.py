@@ -2,16 +2,19 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from unittest import mock
 from uuid import uuid4
 
 import pytest
 import time_machine
 from django.core import signing
+from django.db import IntegrityError
 from hypothesis import given
 from hypothesis import strategies as st
 
 from finta_keys import nonces
 from finta_keys.models import CreateNonce
+from finta_keys.testing import make_key
 
 pytestmark = pytest.mark.rule("K5")
 
@@ -72,3 +75,12 @@ def test_nonce_signed_with_another_key_is_rejected():
 def test_any_other_text_is_rejected(text):
     with pytest.raises(signing.BadSignature):
         nonces.read(text, ALICE)
+
+
+@pytest.mark.rule("K5")
+def test_conflict_with_an_invisible_transaction_is_raised(alice):
+    """At REPEATABLE READ the row that caused the error may be invisible. The caller then retries."""
+    key, _ = make_key(alice)
+    CreateNonce.spend("n" * 43, key)
+    with mock.patch("django.db.models.QuerySet.first", return_value=None), pytest.raises(IntegrityError):
+        CreateNonce.spend("n" * 43, key)

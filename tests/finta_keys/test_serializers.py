@@ -8,9 +8,10 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import ImproperlyConfigured
-from django.db import models
+from django.db import IntegrityError, models
 from django.test.utils import isolate_apps
 from rest_framework.authentication import SessionAuthentication
+from rest_framework.exceptions import ValidationError
 from rest_framework.response import Response
 from rest_framework.serializers import (
     CharField,
@@ -20,6 +21,7 @@ from rest_framework.serializers import (
     Serializer,
     SlugRelatedField,
 )
+from rest_framework.validators import UniqueTogetherValidator
 from rest_framework.views import APIView
 
 from accounts_app.models import Account, Transaction, User
@@ -141,6 +143,13 @@ def test_rows_of_users_are_limited_to_the_owner(restricted, alice, bob):
     assert errors == [(400, {"entry": ["There is no such object."]})] * 2
 
 
+def test_unlimited_callers_name_rows_of_all_users(alice, bob):
+    kind = ContentType.objects.get_for_model(Account)
+    row = LogEntry.objects.create(user=bob, content_type=kind, action_flag=1)
+    serializer_class = type("S", (ScopedSerializer,), {"entry": PrimaryKeyRelatedField(queryset=LogEntry.objects)})
+    assert post(serializer_class, alice, {"entry": row.pk}, unlimited=True)[0] == 200
+
+
 def test_users_name_only_themselves(restricted, alice, bob):
     serializer_class = type("S", (ScopedSerializer,), {"user": PrimaryKeyRelatedField(queryset=User.objects.all())})
     assert post(serializer_class, restricted.secret, {"user": alice.pk})[0] == 200
@@ -250,3 +259,39 @@ class Plain(ModelSerializer):
 def test_serializers_without_relations_stay_as_they_are(restricted):
     scoped = type("S", (ScopedSerializerMixin, Plain), {"Meta": Plain.Meta})
     assert repr(scoped().fields["name"]) == repr(Plain().fields["name"])
+
+
+class Pair(ScopedModelSerializer):
+    class Meta:
+        model = Label
+        fields = ["account", "name"]
+        extra_kwargs = {"name": {"validators": []}}
+        validators = [UniqueTogetherValidator(queryset=Label.objects.all(), fields=["name"])]
+
+
+def test_hidden_duplicate_of_several_fields_is_an_error(extra_tables, accounts):  # noqa: F811
+    Label.objects.create(account=accounts.savings, name="Taken")
+    serializer = Pair(data={"account": accounts.checking.pk, "name": "Taken"})
+    serializer.fields["name"].validators = []
+    for validator in serializer.validators:
+        validator.queryset = Label.objects.none()
+    assert serializer.is_valid()
+    with pytest.raises(ValidationError, match="must make a unique set"):
+        serializer.save()
+
+
+def test_other_integrity_errors_are_raised(extra_tables, accounts):  # noqa: F811
+    serializer = LabelSerializer(data={"account": accounts.checking.pk, "name": "New"})
+    assert serializer.is_valid()
+    with pytest.raises(IntegrityError):
+        serializer.save(account=None)
+
+
+class Mixed(ScopedSerializer):
+    shown = PrimaryKeyRelatedField(read_only=True)
+    inner = by_primary_key()(required=False)
+    account = PrimaryKeyRelatedField(queryset=Account.objects.all())
+
+
+def test_read_only_and_scoped_fields_stay_as_they_are(restricted, accounts):
+    assert post(Mixed, restricted.secret, {"account": accounts.checking.pk})[0] == 200

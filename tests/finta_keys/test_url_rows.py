@@ -422,3 +422,51 @@ def test_format_and_version_name_no_row(restricted, kwargs, versioning, status):
     """Any other argument calls an overridden ``get_object()``, which rejects it here."""
     response = call(Releases, restricted.secret, "post", kwargs=kwargs, versioning_class=versioning)
     assert response.status_code == status
+
+
+class BySummary(Keyed, RetrieveAPIView):
+    queryset = Transaction.objects.all()
+    serializer_class = TransactionSerializer
+    account_path = "account"
+    lookup_field = "summary"
+
+
+def test_look_up_that_matches_two_rows_is_an_error(restricted, accounts):
+    for _ in range(2):
+        TransactionFactory(account=accounts.checking, summary="Rent")
+
+    class ByHand(BySummary):
+        def get(self, request, summary):
+            return Response([])
+
+    with pytest.raises(Transaction.MultipleObjectsReturned):
+        call(ByHand, restricted.secret, kwargs={"summary": "Rent"})
+
+
+class ByArgument(Keyed, APIView):
+    """As in the tutorial of Django REST framework: ``get_object()`` takes the primary key."""
+
+    def get_object(self, pk):
+        return self.scoped(Account.objects.all()).get(pk=pk)
+
+    def get(self, request, pk):
+        return Response({"name": self.get_object(pk).name})
+
+
+def test_get_object_with_argument_is_left_to_the_handler(restricted, accounts):
+    assert call(ByArgument, restricted.secret, kwargs={"pk": accounts.checking.pk}).data == {"name": "Checking"}
+    with pytest.raises(Account.DoesNotExist):
+        call(ByArgument, restricted.secret, kwargs={"pk": accounts.savings.pk})
+
+
+def test_get_object_with_arguments_looks_up_again(restricted, accounts):
+    class Optional(Keyed, GenericAPIView):
+        queryset = Account.objects.all()
+
+        def get_object(self, name="Checking"):
+            return self.get_queryset().get(name=name)
+
+        def get(self, request, pk):
+            return Response({"name": self.get_object("Checking").name})
+
+    assert call(Optional, restricted.secret, kwargs={"pk": accounts.checking.pk}).data == {"name": "Checking"}

@@ -473,3 +473,43 @@ def test_view_that_authenticates_late_is_limited(restricted, accounts):
     assert call(AuthenticatesLate, restricted.secret).data == ["Checking"]
     assert call(AuthenticatesLate, restricted.secret[:-1] + "!").status_code == 401
     assert call(AuthenticatesLate).data == []
+
+
+class SlicedBase(GenericAPIView):
+    def get_queryset(self):
+        return Account.objects.order_by("name")[:1]
+
+
+class ScopesInstead(AccountScopeMixin, SlicedBase):
+    def get_queryset(self):
+        self.inner = super().get_queryset()
+        return self.scoped(Account.objects.all())
+
+
+@pytest.mark.rule("S7.3")
+def test_override_may_ignore_a_slice_of_super(restricted):
+    view = instance(ScopesInstead, key=restricted.key)
+    assert names(view.get_queryset()) == ["Checking"]
+    assert len(view.inner) == 1
+
+
+class OpenToAll(CallsSuper):
+    def unlimited_for(self, request):
+        return True
+
+
+@pytest.mark.rule("S7.3")
+def test_super_is_unlimited_for_unlimited_callers(bob, accounts, bobs_account):
+    view = instance(OpenToAll, user=bob)
+    assert "Checking" in names(view.get_queryset())
+    assert names(view.siblings()) == view.inner == names(Account.objects.all())
+
+
+def test_get_queryset_without_request_is_the_views_own(accounts):
+    """Generators of API descriptions ask for the queryset without a request."""
+    assert names(WithoutSuper().get_queryset()) == ["Checking", "Savings"]
+
+
+def test_filters_accept_lists(restricted):
+    view = instance(WithSuper, key=restricted.key)
+    assert view.filter_queryset(["a"]) == ["a"]

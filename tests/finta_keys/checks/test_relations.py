@@ -7,7 +7,14 @@ from django.contrib.auth.models import Group
 from django.db import models
 from django.test.utils import isolate_apps
 from django.urls import path
-from django_filters import AllValuesFilter, FilterSet, ModelChoiceFilter, ModelMultipleChoiceFilter, OrderingFilter
+from django_filters import (
+    AllValuesFilter,
+    CharFilter,
+    FilterSet,
+    ModelChoiceFilter,
+    ModelMultipleChoiceFilter,
+    OrderingFilter,
+)
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.filters import SearchFilter
 from rest_framework.generics import CreateAPIView, ListAPIView
@@ -257,6 +264,10 @@ class ByValues(FilterSet):
     summary = AllValuesFilter()
 
 
+class ByText(FilterSet):
+    text = CharFilter(field_name="summary")
+
+
 class ProjectBackend(DjangoFilterBackend):
     pass
 
@@ -273,6 +284,8 @@ class ProjectBackend(DjangoFilterBackend):
         ({"filterset_fields": ["summary", "no_such_field"]}, ""),
         ({"filterset_class": ByAccount, "filter_backends": [ScopedFilterBackend]}, ""),
         ({"filterset_fields": ["account"], "filter_backends": [SearchFilter]}, ""),
+        ({"filterset_class": ByText}, ""),
+        ({"filterset_fields": ["account"], "queryset": None}, ""),
         ({}, ""),
     ],
 )
