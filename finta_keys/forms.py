@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from itertools import islice
 from typing import Any, cast
@@ -159,7 +160,7 @@ class EditScopeForm(ScopeFields):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         shown = [box.data["value"] for box in self.boxes if box.data["value"] in set(self.initial["accounts"])]
-        self.initial["shown"] = ",".join(shown)
+        self.initial["shown"] = json.dumps(shown)
 
     def clean(self) -> None:
         if self.errors.pop("scope_edits", None):
@@ -176,7 +177,10 @@ class EditScopeForm(ScopeFields):
         """
         if self.add_prefix("shown") not in self.data:
             return None
-        shown = set(self.cleaned_data["shown"].split(","))
+        try:
+            shown = json.loads(self.cleaned_data["shown"] or "[]")
+        except ValueError:
+            shown = []
         return [box.data["value"] for box in self.boxes if box.data["value"] in shown]
 
     @cached_property

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from django.apps import AppConfig
+from django.contrib.auth import get_user_model
 from django.core import checks
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.db import models
@@ -125,7 +126,12 @@ def _is_open(field: Any) -> bool:
 
 
 def _accepts_all(model: Any) -> bool:
-    return model is None or is_shared(model)
+    return model is None or is_shared(model) or not _belongs_to_someone(model)
+
+
+def _belongs_to_someone(model: Any) -> bool:
+    has_path = account_paths.shortest_path(model) is not None or account_paths.paths_to_user(model)
+    return bool(has_path) or issubclass(model, get_user_model())
 
 
 def _model_relations(serializer: Any) -> list[Any]:

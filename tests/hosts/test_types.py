@@ -20,7 +20,7 @@ WRONG = {
     "from finta_keys.models import ApiKey": None,
     "from finta_keys.testing import make_key": None,
     "secret: int = make_key(1)[1]": "arg-type, assignment",
-    "reveal_type(ApiKey.objects.issue)": "def (*, owner: django.contrib.auth.base_user.AbstractBaseUser",
+    "reveal_type(ApiKey.objects.create_key)": "def (*, owner: django.contrib.auth.base_user.AbstractBaseUser",
     "ApiKey().rename()": "call-arg",
     "from finta_keys.models import Key": "attr-defined",
 }

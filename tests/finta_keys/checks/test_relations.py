@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group
 from django.db import models
 from django.test.utils import isolate_apps
@@ -28,7 +29,7 @@ from rest_framework.serializers import (
 )
 from rest_framework.views import APIView
 
-from accounts_app.models import Account, Transaction
+from accounts_app.models import Account, Transaction, User
 from finta_keys.authentication import ApiKeyAuthentication
 from finta_keys.checks import relations
 from finta_keys.fields import AccountRelatedField
@@ -111,7 +112,8 @@ def messages(settings, check, *views):
         (serializer(account=SlugRelatedField("name", queryset=Account.objects.all())), "account"),
         (serializer(inner=serializer(account=any_account())()), "inner"),
         (serializer(inner=OfModel(many=True)), "inner"),
-        (serializer(groups=PrimaryKeyRelatedField(queryset=Group.objects.all())), "groups"),
+        (serializer(user=PrimaryKeyRelatedField(queryset=User.objects.all())), "user"),
+        (serializer(entry=PrimaryKeyRelatedField(queryset=LogEntry.objects.all())), "entry"),
     ],
 )
 def test_open_relations_are_found(serializer_class, names, settings):
@@ -142,9 +144,10 @@ def test_limited_relations_pass(serializer_class, settings):
 
 
 def test_relations_to_shared_models_pass(settings):
-    settings.FINTA_KEYS_SHARED_MODELS = ["auth.Group"]
-    groups = serializer(groups=PrimaryKeyRelatedField(queryset=Group.objects.all()))
-    assert messages(settings, relations.check_serializers, NewTransaction.as_view(serializer_class=groups)) == []
+    settings.FINTA_KEYS_SHARED_MODELS = ["admin.LogEntry"]
+    for model in (LogEntry, Group):  # Groups belong to no one.
+        made = serializer(rows=PrimaryKeyRelatedField(queryset=model.objects.all()))
+        assert messages(settings, relations.check_serializers, NewTransaction.as_view(serializer_class=made)) == []
 
 
 def test_paths_of_one_view_are_one_finding(settings):
