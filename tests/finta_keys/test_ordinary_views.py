@@ -48,7 +48,7 @@ with isolate_apps("accounts_app") as isolated:
 
     class Transfer(models.Model):
         source = models.ForeignKey(Account, models.CASCADE, related_name="+", db_constraint=False)
-        target = models.ForeignKey(Account, models.CASCADE, related_name="+", null=True)
+        target = models.ForeignKey(Account, models.CASCADE, related_name="+", null=True, db_constraint=False)
         memo = models.CharField(max_length=100)
 
         class Meta:
