@@ -15,7 +15,7 @@ from finta_keys.relations import hidden_rows, limited_choices
 
 
 class _ManyAccounts(ManyRelatedField):
-    """Keeps the relations to rows that the caller may not access: nobody removes what they cannot see."""
+    """Keeps the relations to rows that the caller may not access."""
 
     child_relation: AccountRelatedField
 

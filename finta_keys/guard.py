@@ -67,8 +67,8 @@ def require_guarded(view: Any, state: RequestState, response: Any) -> None:
     """Raise ``ImproperlyConfigured`` if a handler has responded to a key outside the guard."""
     if not state.is_guarded and not getattr(response, "exception", False):
         raise ImproperlyConfigured(
-            f"{type(view).__module__}.{type(view).__qualname__} called its handler without the guard. A dispatch() of "
-            "the project must look up the handler after initial(), as Django REST framework does."
+            f"{type(view).__module__}.{type(view).__qualname__} bypassed the guard. If you override dispatch(), "
+            "look up the handler after initial(), as Django REST framework does."
         )
 
 
@@ -79,7 +79,7 @@ class Guard:
         self.view, self.request, self.handler, self.state = view, request, handler, state
         self.scoped_before = state.scoped_before
         self.is_marked = "unscoped_reason" in vars(type(view)) or hasattr(handler, "unscoped_reason")
-        self.is_done = handler is None  # Nothing is checked later, so each row is checked when it is saved.
+        self.is_done = handler is None  # Without a handler there is no final check, so check each row when it is saved.
         self.row: Any = None
         self.saved: dict[type[models.Model], set[Any]] = {}
         self.created_accounts: set[Any] = set()
@@ -102,6 +102,7 @@ class Guard:
         return self.is_unsafe and not self.is_marked
 
     def run(self, args: Any, kwargs: Any) -> Any:
+        """Check the URL, call the handler, check its response and the saved rows, and commit."""
         with self:
             try:
                 with self._transaction():
@@ -120,6 +121,7 @@ class Guard:
                 raise
 
     async def run_async(self, args: Any, kwargs: Any) -> Any:
+        """Like ``run()``, for async handlers."""
         with self:
             transaction = self._transaction()
             try:
@@ -144,7 +146,7 @@ class Guard:
                 raise
 
     def __enter__(self) -> None:
-        """Count what limits rows, and check rows while the block saves them."""
+        """Make the state and the request available to ``scoped()`` and to the signals of saved rows."""
         is_counted = self.handler is None or self.key is not None
         self._tokens = current.set(self.state if is_counted else None), current_request.set(self.request)
         self._outer, self.state.guard = self.state.guard, self
@@ -168,13 +170,13 @@ class Guard:
             self.row = url_rows.check(self.view, self.request, self.handler, can_reuse=can_reuse)
 
     def _check(self, response: Any) -> None:
-        """Raise unless a key may get this response."""
+        """Raise if this response must not be sent to a key."""
         if self.key is None:
             return
         if "_cache_update_cache" in vars(self.request):
             raise ImproperlyConfigured(
-                f"cache_page() on {self._handler_name} would serve the response to one key to others. "
-                "Cache inside the handler, by self.scope_cache_key(*parts)."
+                f"cache_page() on {self._handler_name} would serve the response of one key to other keys. "
+                "Cache inside the handler, with self.scope_cache_key(*parts)."
             )
         if self.is_unsafe:
             self._check_transaction()
@@ -191,7 +193,7 @@ class Guard:
         self._check_serialized(response)
 
     def _check_error(self, error: Exception) -> None:
-        """Raise unless a key may get the response that this exception becomes."""
+        """Raise if the response to this exception must not be sent to a key."""
         if self.key is not None and not (self.is_marked or self.has_scoped or is_exempt_error(error)):
             raise ImproperlyConfigured(self._hint) from error
 
@@ -205,7 +207,7 @@ class Guard:
         return self.request.method == "OPTIONS" and str(method.__module__).startswith("rest_framework.")
 
     def _check_transaction(self) -> None:
-        """Raise if the database will undo what the handler reports as done."""
+        """Raise if the transaction can only be rolled back, although the handler returned a response."""
         connection: Any = connections[key_database()]
         info = getattr(connection.connection, "info", None)  # of psycopg; 3 is INERROR
         if connection.needs_rollback or getattr(info, "transaction_status", 0) == 3:
@@ -253,7 +255,7 @@ class Guard:
                 self.saved.setdefault(end, set()).update(end_pks)
 
     def _require_inside_before(self, model: type[models.Model], pks: set[Any]) -> None:
-        # Rows that this handler has saved passed already, or are new and may join the scope before the end.
+        # Skip rows that this handler saved: existing ones were checked, and new ones may still join the scope.
         self._require_inside(model, pks - self.saved.get(model, set()))
 
     def _require_inside(self, model: type[models.Model], pks: set[Any], paths: tuple[str, ...] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""The API key of a request: its headers, and what is known about it while the request runs.
+"""The state of a request that may present an API key, and the headers that present it.
 
 The state is kept on Django's ``HttpRequest``. Django REST framework wraps that in a request of its own, which it also
 clones without copying attributes.
@@ -35,11 +35,11 @@ class RequestState:
     scoped_before: int = 0  # the same when the gate was entered
 
 
-# The state of the request by a key whose handler is running.
+# The state of the request whose initial() or, for a key, whose handler is running.
 current: ContextVar[RequestState | None] = ContextVar("finta_keys_request", default=None)
 
 
-# The request of Django REST framework whose handler is running in a view that opens to keys, whoever calls.
+# The DRF request that is running in a view that accepts keys.
 current_request: ContextVar[Any] = ContextVar("finta_keys_current_request", default=None)
 
 

@@ -17,7 +17,7 @@ from finta_keys.responses import RowOutsideScope
 
 
 def check_rows(view: Any, rows: Iterable[models.Model]) -> None:
-    """Raise ``Http404`` if one of these rows is outside what the caller of a view may access."""
+    """Raise ``Http404`` if the caller of a view may not access one of these rows."""
     if is_unlimited(view.request, view):
         return
     by_model: dict[type[models.Model], set[Any]] = {}
@@ -37,7 +37,7 @@ def check_rows(view: Any, rows: Iterable[models.Model]) -> None:
 
 @contextmanager
 def unscoped_rows(reason: str) -> Iterator[None]:
-    """Save rows outside the scope of the key that calls, such as counters or an audit log. ``reason`` says why."""
+    """Save rows outside the scope of the calling key, such as counters or an audit log. ``reason`` says why."""
     require_reason("unscoped_rows", reason)
     state = current.get()
     if state is None:
@@ -53,7 +53,7 @@ def unscoped_rows(reason: str) -> Iterator[None]:
 def require_reason(name: str, reason: object) -> None:
     """Raise ``TypeError`` unless ``reason`` is a text."""
     if not isinstance(reason, str) or not reason.strip():
-        raise TypeError(f'{name} takes the reason: {name}("shows rows of no account").')
+        raise TypeError(f'{name} needs a reason, such as {name}("shows rows of no account").')
 
 
 def active_guard() -> Any:
@@ -76,7 +76,7 @@ def _after_save(instance: Any, created: bool, **kwargs: Any) -> None:
 
 
 def receive_m2m_changes(all_models: Iterable[type[models.Model]]) -> None:
-    """Check many-to-many changes between models of which one has a path to the account.
+    """Check many-to-many changes if either model has a path to the account.
 
     Connected per relation: a receiver for all would slow down ``add()`` in the whole project.
     """

@@ -29,7 +29,7 @@ def stored_parts(row: models.Model) -> Iterator[tuple[type[models.Model], Any]]:
     A model that inherits from another with a table of its own changes the rows of both.
     """
     for model in (type(row), *type(row)._meta.get_parent_list()):
-        link = type(row)._meta.parents.get(model)  # Without a key of its own, a parent gets that of the link.
+        link = type(row)._meta.parents.get(model)  # If the parent's primary key is not set, the link has its value.
         for field in (model._meta.pk, link):
             pk = getattr(row, field.attname, None) if field else None
             if pk is not None:

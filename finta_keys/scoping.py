@@ -1,6 +1,6 @@
 """Limit views of Django REST framework to the accounts that the caller may access.
 
-A view opens to API keys if it has ``AccountScopeMixin``, ``@scoped_view`` or ``@unscoped``. What happens around its
+A view opens to API keys if it has ``AccountScopeMixin``, ``@scoped_view`` or ``@unscoped``. The code around its
 handlers is in ``gate`` and ``guard``.
 """
 
@@ -26,7 +26,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 class AccountScopeMixin:
     """Limit a view or viewset of Django REST framework to the rows that its caller may access.
 
-    What ``get_queryset()`` returns is limited, whether it is overridden or not. A row in the URL is looked up before
+    The result of ``get_queryset()`` is limited, even if you override it. A row in the URL is looked up before
     the handler runs: a hidden row is missing. Other rows are limited by ``self.scoped(queryset)``. A handler that
     responds to a key without either raises ``ImproperlyConfigured``, unless it is marked ``@unscoped("reason")``.
     """
@@ -70,7 +70,7 @@ AccountScopeMixin.get_queryset = gate.InheritedQueryset(AccountScopeMixin)  # ty
 
 
 def scoped_view(*, unlimited_for: Callable[[Any], bool] | None = None) -> Callable[[View], View]:
-    """Open a function view to API keys. The function limits what it shows by ``scoped(request, queryset)``.
+    """Open a function view to API keys. The function limits its rows by ``scoped(request, queryset)``.
 
     It stands above ``@api_view``. ``unlimited_for`` takes the request, as the method of ``AccountScopeMixin`` does.
     """

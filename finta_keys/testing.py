@@ -26,9 +26,9 @@ from finta_keys.checks.views import closed_views
 from finta_keys.models import ApiKey
 from finta_keys.secret import Secret
 
-# Those that are served, those that hardly ever are, and one that nobody knows.
+# Common methods, rare ones, and one that does not exist.
 EVERY_METHOD = ("GET", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "POST", "TRACE", "BREW")
-# Headers that differ from one answer to the next whatever was asked for.
+# Headers that differ between any two responses.
 NOT_COMPARED = frozenset({"date", "x-request-id"})
 
 _numbers = count(1)
@@ -39,8 +39,8 @@ def make_key(
 ) -> tuple[ApiKey, Secret]:
     """Create a key and return it with its secret.
 
-    ``name`` is "Test key 1", "Test key 2" and so on where it is not given; ``accounts`` are accounts of the owner or
-    their primary keys, None for all. Raises what ``ApiKey.objects.create_key()`` raises.
+    ``name`` is "Test key 1", "Test key 2" and so on by default. ``accounts`` are accounts of the owner or their
+    primary keys; None means all. Raise the errors of ``ApiKey.objects.create_key()``.
     """
     return ApiKey.objects.create_key(owner=owner, name=name or f"Test key {next(_numbers)}", accounts=accounts)
 
@@ -59,46 +59,50 @@ def assert_indistinguishable(
     same_queries: bool = True,
     **request: Any,
 ) -> None:
-    """Assert that a caller cannot tell what is hidden from what never existed (rule S4).
+    """Assert that the responses for a hidden row and for a missing row are the same (rule S4).
 
-    ``client`` presents the key from which ``hidden`` is hidden. Each is a URL, or where the body names what is hidden,
-    a URL and what is sent to it as JSON. For each method the answers must have the same status, body and headers (all
-    but ``Date`` and ``X-Request-Id``), change the same number of rows, and cost the same number of queries, unless
-    ``same_queries`` is false, as for an id that is not even well formed. ``request`` goes to ``client.generic()``, such
-    as ``data`` and ``content_type``.
+    ``client`` presents a key that cannot access ``hidden``. Each of ``hidden``, ``missing`` and ``more`` is a URL, or
+    a URL and the data to send as JSON if the body names the row. For each method, the responses must have the same
+    status, body and headers (except ``Date`` and ``X-Request-Id``), change the same number of rows, and cost the same
+    number of queries. Pass ``same_queries=False`` for malformed ids. ``request`` is passed to ``client.generic()``,
+    such as ``data`` and ``content_type``.
 
-    It also fails where nothing is compared: where ``hidden`` leads to no view, or where the client is not let in, runs
-    into an error, or is refused with every method, as it is where the view does not read JSON.
+    Raise ``AssertionError`` if nothing was compared too: if ``hidden`` leads to no view, or if the client is rejected
+    or fails with every method, such as at a view that does not read JSON.
     """
-    requests = [{**request, **_request(each)} for each in (hidden, missing, *more)]
-    if any(each in requests[:place] for place, each in enumerate(requests)):
-        raise AssertionError("The same is given twice: each has to ask for something else.")
+    requests = [{**request, **_request(target)} for target in (hidden, missing, *more)]
+    if any(target in requests[:place] for place, target in enumerate(requests)):
+        raise AssertionError("Two of the requests are the same. Each must be about another row.")
     _assert_leads_to_a_view(requests[0]["path"])
-    _ask(client, "GET", {"path": requests[0]["path"]})  # What is written once a minute and key is written now.
-    let_in = False
+    _send(client, "GET", {"path": requests[0]["path"]})  # Writes last_used_at, which is written once a minute.
+    is_authenticated = False
     for method in methods:
-        first, *others = [_ask(client, method, each) for each in requests]
-        let_in |= _is_let_in(method, requests[0]["path"], first.told[0]) and not first.is_nobodys
-        for each, answer in zip(requests[1:], others, strict=True):
-            for part, expected, found in zip(("status", "body", "headers"), first.told, answer.told, strict=True):
-                if found != expected:
-                    raise AssertionError(f"{method} {each['path']} differs in its {part}: {found!r}, not {expected!r}")
-            if same_queries and answer.queries != first.queries:
-                raise AssertionError(f"{method} {each['path']} takes {answer.queries} queries, not {first.queries}")
-            if answer.changed != first.changed:
-                raise AssertionError(f"{method} {each['path']} changes {answer.changed} rows, not {first.changed}")
-    if not let_in:
+        first, *others = [_send(client, method, target) for target in requests]
+        is_authenticated |= _is_comparable(method, requests[0]["path"], first.comparable[0]) and not first.is_anonymous
+        for target, other in zip(requests[1:], others, strict=True):
+            for part, expected, actual in zip(
+                ("status", "body", "headers"), first.comparable, other.comparable, strict=True
+            ):
+                if actual != expected:
+                    raise AssertionError(
+                        f"{method} {target['path']} differs in its {part}: {actual!r}, not {expected!r}"
+                    )
+            if same_queries and other.queries != first.queries:
+                raise AssertionError(f"{method} {target['path']} takes {other.queries} queries, not {first.queries}")
+            if other.changed != first.changed:
+                raise AssertionError(f"{method} {target['path']} changes {other.changed} rows, not {first.changed}")
+    if not is_authenticated:
         raise AssertionError(
-            f"{requests[0]['path']} refuses each of these methods, or asks for no key: nothing is compared. "
-            "Does the client send a key, and a body that is understood?"
+            f"{requests[0]['path']} rejects each of these methods, or does not authenticate: nothing was compared. "
+            "Check that the client sends a key, and a body that the view can parse."
         )
 
 
 def assert_scope_covers(urlconf: Any = None) -> list[str]:
-    """Assert that every view which authenticates by key keeps to the key's scope, or is marked ``@unscoped`` (rule S7).
+    """Assert that every view that names ``ApiKeyAuthentication`` is scoped or marked (rule S7).
 
-    ``urlconf`` is a module, its dotted path or a list of patterns; ``ROOT_URLCONF`` by default. Returns the paths at
-    which keys are taken. Fails also where there is none: then the test looks at the wrong URLs.
+    ``urlconf`` is a module, its dotted path or a list of patterns; ``ROOT_URLCONF`` by default. Return the paths of
+    the views that accept keys. Raise ``AssertionError`` if there is none, because the URLs are probably wrong.
     """
     patterns: Any = tuple(urlconf) if isinstance(urlconf, list) else urlconf
     views = [view for view in routed_views(get_resolver(patterns)) if view.takes_keys]
@@ -111,49 +115,48 @@ def assert_scope_covers(urlconf: Any = None) -> list[str]:
     return open_paths
 
 
-def answer_of(response: Any) -> tuple[int, bytes, dict[str, str]]:
-    """Return what of an answer a caller can compare with another: status, body, headers, cookies among them."""
+def comparable_parts(response: Any) -> tuple[int, bytes, dict[str, str]]:
+    """Return the parts of a response that a caller can compare: status, body, headers and cookies."""
     headers = {name.lower(): value for name, value in response.headers.items()}
-    # The token against forged requests is random.
-    cookies = {f"set-cookie {name}": each.OutputString() for name, each in response.cookies.items()}
+    # The CSRF token is random.
+    cookies = {f"set-cookie {name}": cookie.OutputString() for name, cookie in response.cookies.items()}
     cookies.pop(f"set-cookie {settings.CSRF_COOKIE_NAME}", None)
     body = response.getvalue() if response.streaming else response.content
-    told = {name: value for name, value in {**headers, **cookies}.items() if name not in NOT_COMPARED}
-    return response.status_code, body, told
+    comparable = {name: value for name, value in {**headers, **cookies}.items() if name not in NOT_COMPARED}
+    return response.status_code, body, comparable
 
 
-def _request(asked: str | tuple[str, Any]) -> dict[str, Any]:
-    if isinstance(asked, str):
-        return {"path": asked}
-    path, data = asked
+def _request(target: str | tuple[str, Any]) -> dict[str, Any]:
+    if isinstance(target, str):
+        return {"path": target}
+    path, data = target
     return {"path": path, "data": json.dumps(data, cls=DjangoJSONEncoder), "content_type": "application/json"}
 
 
 @dataclass(frozen=True)
-class _Answer:
-    told: tuple[int, bytes, dict[str, str]]  # what a caller can compare
+class _Response:
+    comparable: tuple[int, bytes, dict[str, str]]
     queries: int
-    changed: int  # how many rows were
-    is_nobodys: bool
+    changed: int  # rows
+    is_anonymous: bool
 
 
-def _ask(client: Client, method: str, request: dict[str, Any]) -> _Answer:
-    """Return what can be compared. The client is left as it was."""
+def _send(client: Client, method: str, request: dict[str, Any]) -> _Response:
+    """Send a request and return its response. The cookies of the client stay the same."""
     cookies = deepcopy(client.cookies)
     with _queries() as changes:
         response = client.generic(method, **request)
-    told = answer_of(response)
+    comparable = comparable_parts(response)
     client.cookies = cookies
-    return _Answer(told, len(changes), sum(changes), _is_nobodys(response))
+    return _Response(comparable, len(changes), sum(changes), _is_anonymous(response))
 
 
 @contextmanager
 def _queries() -> Iterator[list[int]]:
-    """Gather how many rows each query changed, of all databases. A project may read from others than that of the
-    keys."""
+    """Collect the number of rows that each query changes, in all databases."""
     changes: list[int] = []
 
-    def ask(execute: Any, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+    def count_changes(execute: Any, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
         changes.append(0)  # before it may fail
         result = execute(sql, params, many, context)
         if str(sql).startswith(("INSERT", "UPDATE", "DELETE")):
@@ -162,12 +165,12 @@ def _queries() -> Iterator[list[int]]:
 
     with ExitStack() as stack:
         for connection in connections.all():
-            stack.enter_context(connection.execute_wrapper(ask))
+            stack.enter_context(connection.execute_wrapper(count_changes))
         yield changes
 
 
-def _is_nobodys(response: Any) -> bool:
-    """Tell whether Django REST framework answered without a caller: nobody is let in, or nobody was asked for a key."""
+def _is_anonymous(response: Any) -> bool:
+    """Return True if Django REST framework has authenticated no caller for this response."""
     request = (getattr(response, "renderer_context", None) or {}).get("request")
     return request is not None and not vars(request).get("_authenticator")
 
@@ -176,14 +179,16 @@ def _assert_leads_to_a_view(path: str) -> None:
     try:
         resolve(unquote(urlsplit(path).path))
     except Resolver404:
-        raise AssertionError(f"{path} leads to no view, so nothing is compared. Is it written right?") from None
+        raise AssertionError(f"{path} leads to no view, so nothing was compared. Check the path.") from None
 
 
-def _is_let_in(method: str, path: str, status: int) -> bool:
-    """Tell whether an answer says something. Raises ``AssertionError`` for one that no answer about rows can be."""
+def _is_comparable(method: str, path: str, status: int) -> bool:
+    """Return True if a response can be about a row. Raise ``AssertionError`` for a response that cannot be compared."""
     moved, refused = 300 <= status < 400, status in (403, 405, 406, 413, 415, 429)
     if method == "GET" and moved:
-        raise AssertionError(f"GET {path} answers {status}: nothing is compared. Give the address to which it leads.")
+        raise AssertionError(f"GET {path} responds {status}: nothing was compared. Use the URL of the redirect.")
     if status == 401 or status >= 500 or (method == "GET" and status in (403, 429)):
-        raise AssertionError(f"{method} {path} answers {status}: nothing is compared. Does the client send a good key?")
+        raise AssertionError(
+            f"{method} {path} responds {status}: nothing was compared. Check that the client sends a valid key."
+        )
     return method != "OPTIONS" and not moved and not refused

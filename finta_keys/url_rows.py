@@ -30,7 +30,7 @@ def check(view: Any, request: Any, handler: Callable[..., Any], *, can_reuse: bo
     if not view.kwargs and not view.args:
         return None
     if request.method == "OPTIONS" or handler.__name__ == "http_method_not_allowed":
-        with override_method(view, request, "GET") as get_request:  # What would a GET show?
+        with override_method(view, request, "GET") as get_request:  # Check the row as for a GET.
             return _check(view, get_request, getattr(view, "get", None), can_reuse)
     return _check(view, request, handler, can_reuse)
 

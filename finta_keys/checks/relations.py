@@ -54,7 +54,7 @@ def check_related_models(app_configs: Sequence[AppConfig] | None, **kwargs: Any)
 
 @checks.register(checks.Tags.security)
 def check_primary_keys(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
-    """Find serializers in which the caller chooses primary keys, which reveals the keys of hidden rows."""
+    """Find serializers that accept primary keys. The responses reveal the keys of hidden rows."""
     views = ((view, name) for view in _writing_views() if (name := _open_primary_key(_serializer(view))))
     return [
         ViewWarning(
@@ -135,7 +135,7 @@ def _belongs_to_someone(model: Any) -> bool:
 
 
 def _model_relations(serializer: Any) -> list[Any]:
-    """Return the relations of the model for which the serializer makes writable fields."""
+    """Return the relations of the model that become writable fields."""
     meta = getattr(serializer, "Meta", None)
     model, names = getattr(meta, "model", None), _field_names(meta)
     read_only = {*(getattr(meta, "read_only_fields", None) or ()), *getattr(serializer, "_declared_fields", {})}
@@ -205,7 +205,7 @@ def _open_filters(view: RoutedView) -> Iterator[str]:
 
 
 def _look_ups(view: RoutedView) -> Iterator[str]:
-    """Yield the look-ups by which a view searches, filters and orders."""
+    """Yield the look-ups that a view uses to search, filter and order."""
     for attribute in ("search_fields", "ordering_fields", "filterset_fields"):
         names = view.get(attribute, None) or ()
         yield from (name.lstrip("^=@$-") for name in names if isinstance(names, Iterable) and names != "__all__")

@@ -132,7 +132,7 @@ def _drf_callbacks(callback: Any) -> Iterator[Any]:
 
 
 def _inside(candidate: Any) -> Iterator[Any]:
-    """Yield what a callable may call. A decorator need not have used ``functools.wraps``."""
+    """Yield the callables inside a callable. A decorator may not have used ``functools.wraps``."""
     if isinstance(candidate, dict):
         yield from candidate.values()
     elif isinstance(candidate, list | tuple):

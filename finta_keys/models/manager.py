@@ -63,7 +63,7 @@ class ApiKeyManager(KeyDatabaseManager["ApiKey"]):
     def authenticate(self, presented: str) -> ApiKey | None:
         """Return the key with this secret, its owner loaded, or None if the secret is not valid now.
 
-        A malformed secret is rejected without a query. Any other secret costs one query, whatever the number of
+        A malformed secret is rejected without a query. Any other secret costs one query, independent of the number of
         peppers. A related manager, such as ``alice.api_keys``, rejects keys of other owners.
         """
         if not secret.is_wellformed(presented, conf.prefix()):

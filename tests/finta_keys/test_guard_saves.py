@@ -533,7 +533,7 @@ def test_unscoped_rows_does_not_count_as_scoping(restricted, hidden_row):
 
 @pytest.mark.parametrize("reason", ["", " ", None, 1])
 def test_unscoped_rows_needs_a_reason(reason):
-    with pytest.raises(TypeError, match="unscoped_rows takes the reason"), unscoped_rows(reason):
+    with pytest.raises(TypeError, match="unscoped_rows needs a reason"), unscoped_rows(reason):
         pass
 
 

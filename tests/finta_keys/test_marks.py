@@ -53,12 +53,12 @@ def test_mixin_is_inherited(restricted, accounts):
 
 @pytest.mark.parametrize("reason", ["", " ", None, object, 1])
 def test_mark_needs_a_reason(reason):
-    with pytest.raises(TypeError, match="takes the reason"):
+    with pytest.raises(TypeError, match="needs a reason"):
         unscoped(reason)
 
 
 def test_mark_without_parentheses_raises():
-    with pytest.raises(TypeError, match="takes the reason"):
+    with pytest.raises(TypeError, match="needs a reason"):
 
         @unscoped
         class View:
