@@ -76,7 +76,7 @@ def _gated(initial: Callable[..., None]) -> Callable[..., None]:
         person = django_request.__dict__.get("user")
         view._in_initial = True
         try:
-            with guard.Guard(view, request, None, state):
+            with guard.around_handler(view, request, state):
                 initial(view, request, *args, **kwargs)
         finally:
             del view._in_initial
@@ -117,7 +117,7 @@ def _without_caching(finalize_response: Callable[..., Any]) -> Callable[..., Any
             return finalize_response(view, request, response, *args, **kwargs)
         guard.require_guarded(view, state, response)
         try:
-            with guard.Guard(view, request, None, state):
+            with guard.around_handler(view, request, state):
                 response = finalize_response(view, request, response, *args, **kwargs)
         except RowOutsideScope as error:
             response = APIView.finalize_response(view, request, view.handle_exception(error), *args, **kwargs)

@@ -72,6 +72,22 @@ def require_guarded(view: Any, state: RequestState, response: Any) -> None:
         )
 
 
+def around_handler(view: Any, request: Any, state: RequestState) -> AbstractContextManager[Any]:
+    """Check the rows that other code of the view saves. For a safe method, only count what is scoped."""
+    return _Counting(state) if request.method in SAFE_METHODS else Guard(view, request, None, state)
+
+
+class _Counting:
+    def __init__(self, state: RequestState) -> None:
+        self.state = state
+
+    def __enter__(self) -> None:
+        self.token = current.set(self.state)
+
+    def __exit__(self, *exc_info: object) -> None:
+        current.reset(self.token)
+
+
 class Guard:
     """The checks around a handler, or around other code of the view if ``handler`` is None."""
 
