@@ -1,6 +1,6 @@
 """A response to a key that was produced without scoping is never sent."""
 
-import asyncio
+import inspect
 from contextlib import suppress
 
 import pytest
@@ -556,8 +556,9 @@ def call_async(view, secret=None, method="get", data=None, kwargs=None):
             try:
                 await sync_to_async(self.initial)(self.request, *args, **kwargs)
                 name = request.method.lower()
-                response = getattr(self, name, self.http_method_not_allowed)(self.request, *args, **kwargs)
-                if asyncio.iscoroutine(response):
+                handler = getattr(self, name, self.http_method_not_allowed)
+                response = handler(self.request, *args, **kwargs)
+                if inspect.iscoroutinefunction(handler):  # as the package adrf decides
                     response = await response
             except Exception as error:
                 response = await sync_to_async(self.handle_exception)(error)
