@@ -150,7 +150,7 @@ def test_soak(postgresql, redis):
         threads = [threading.Thread(target=job) for job in jobs]
         for thread in threads:
             thread.start()
-        time.sleep(min(30, MINUTES * 60 / 4))  # warm up
+        time.sleep(min(30, max(10, MINUTES * 60 / 4)))  # warm up: each worker has served every action
         before = [megabytes(pid) for pid in served.worker_pids()]
         start = time.monotonic()
         while time.monotonic() - start < MINUTES * 60 and all(thread.is_alive() for thread in threads):

@@ -1,6 +1,6 @@
 """The cost of authentication, in function calls: their number is the same on every machine.
 
-A budget is a multiple of the calls of the same view without authentication, a tenth above what the code needs today.
+A budget is a multiple of the calls of the same view without authentication, and at most a fifth above the need.
 """
 
 import sys

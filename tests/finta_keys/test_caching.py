@@ -112,7 +112,7 @@ def test_cache_page_around_a_view_keeps_keys_apart(restricted, unrestricted):
 
 
 @pytest.mark.rule("K4")
-def test_cache_page_around_a_view_does_not_outlive_the_key(restricted):
+def test_cache_page_does_not_outlive_the_key(restricted):
     view = cache_page(60)(Names.as_view(permission_classes=[]))
     assert respond(view, restricted.secret).data == ["Checking"]
     restricted.key.restrict_to(Account.objects.filter(name="Cash"))

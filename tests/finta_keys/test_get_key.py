@@ -80,7 +80,7 @@ def test_get_key_twice_costs_one_query(restricted, django_assert_num_queries):
         assert get_key(request) == restricted.key
 
 
-def test_get_key_for_an_unknown_secret_costs_one_query(db, django_assert_num_queries):
+def test_get_key_for_unknown_secret_costs_one_query(db, django_assert_num_queries):
     request = make_request(secrets.generate())
     with django_assert_num_queries(1):
         assert get_key(request) is None

@@ -1,6 +1,6 @@
 """A response to a key that was produced without scoping is never sent."""
 
-import inspect
+import asyncio
 from contextlib import suppress
 
 import pytest
@@ -169,6 +169,23 @@ def test_other_callers_get_unscoped_responses(alice, accounts, view):
     """The guard concerns keys only. Other callers are limited by ``scoped()`` and ``get_queryset()``."""
     assert call(view, user=alice).status_code == 200
     assert call(view).status_code == 200
+
+
+class AuthenticatesLate(Forgets):
+    """Nothing authenticates before the handler runs."""
+
+    permission_classes = []
+
+    def perform_authentication(self, request):
+        pass
+
+
+@pytest.mark.rule("S7.2")
+def test_view_that_authenticates_late_is_guarded(restricted, accounts):
+    with raises_unscoped():
+        call(AuthenticatesLate, restricted.secret)
+    assert call(AuthenticatesLate, f"{restricted.secret[:-1]}!").status_code == 401
+    assert call(AuthenticatesLate).status_code == 200
 
 
 # --- responses of every kind -----------------------------------------------------------------------------------------
@@ -345,7 +362,7 @@ def test_one_request_does_not_count_for_the_next(restricted):
         call(view, restricted.secret)
 
 
-def test_scoping_in_a_thread_of_an_async_handler_counts(restricted, accounts):
+def test_scoping_in_sync_to_async_counts(restricted, accounts):
     class Asynchronous(Keyed):
         async def get(self, request):
             return Response(await sync_to_async(lambda: names(self.scoped(Account.objects.all())))())
@@ -398,7 +415,7 @@ def test_action_that_scopes_responds(restricted):
 
 
 def test_condition_on_a_hidden_row_is_checked(restricted, accounts):
-    """``If-None-Match: *`` would tell hidden rows from missing ones."""
+    """``If-None-Match: *`` would reveal that a hidden row exists."""
 
     def etag(request, pk):
         return '"1"' if Account.objects.filter(pk=pk).exists() else None
@@ -432,11 +449,11 @@ def upsert(view, key, name, field="name"):
 
 
 @pytest.mark.parametrize("name", ["Savings", "Bob's"])
-def test_response_with_a_row_outside_the_scope_is_404(restricted, accounts, bobs_account, name):
+def test_response_with_hidden_row_is_404(restricted, accounts, bobs_account, name):
     assert upsert(Upserts, restricted, name).status_code == 404
 
 
-def test_response_with_a_row_inside_the_scope_is_sent(restricted, unrestricted, accounts):
+def test_response_with_visible_row_is_sent(restricted, unrestricted, accounts):
     assert upsert(Upserts, restricted, "Checking").data["name"] == "Checking"
     assert upsert(Upserts, unrestricted, "Savings").data["name"] == "Savings"
 
@@ -556,9 +573,8 @@ def call_async(view, secret=None, method="get", data=None, kwargs=None):
             try:
                 await sync_to_async(self.initial)(self.request, *args, **kwargs)
                 name = request.method.lower()
-                handler = getattr(self, name, self.http_method_not_allowed)
-                response = handler(self.request, *args, **kwargs)
-                if inspect.iscoroutinefunction(handler):  # as the package adrf decides
+                response = getattr(self, name, self.http_method_not_allowed)(self.request, *args, **kwargs)
+                if asyncio.iscoroutine(response):
                     response = await response
             except Exception as error:
                 response = await sync_to_async(self.handle_exception)(error)

@@ -2,6 +2,7 @@
 # ruff: noqa: DJ008, DJ012
 
 import csv
+import inspect
 import io
 import json
 import uuid
@@ -10,11 +11,12 @@ from decimal import Decimal
 from types import SimpleNamespace
 
 import pytest
+from asgiref.sync import async_to_sync, sync_to_async
 from django.db import IntegrityError, connection, models, transaction
 from django.db.models import Count, F, Sum
 from django.http import Http404, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
-from django.test import AsyncRequestFactory, Client
+from django.test import AsyncClient, AsyncRequestFactory, Client
 from django.test.utils import isolate_apps
 from django.urls import include, path
 from django.utils.decorators import method_decorator
@@ -1028,6 +1030,41 @@ class PutCreates(TransactionBase, mixins.UpdateModelMixin, generics.GenericAPIVi
             return Response(serializer.data, status=201)
 
 
+class AsyncView(TransactionBase, generics.GenericAPIView):
+    """dispatch() as the package adrf has it."""
+
+    view_is_async = True
+
+    @classmethod
+    def as_view(cls, **initkwargs):
+        view = super().as_view(**initkwargs)
+
+        async def async_view(*args, **kwargs):
+            return await view(*args, **kwargs)
+
+        async_view.cls = cls
+        return csrf_exempt(async_view)
+
+    async def dispatch(self, request, *args, **kwargs):
+        self.args, self.kwargs = args, kwargs
+        self.request = request = self.initialize_request(request, *args, **kwargs)
+        self.headers = self.default_response_headers
+        try:
+            await sync_to_async(self.initial)(request, *args, **kwargs)
+            handler = getattr(self, request.method.lower(), self.http_method_not_allowed)
+            if inspect.iscoroutinefunction(handler):
+                response = await handler(request, *args, **kwargs)
+            else:
+                response = await sync_to_async(handler)(request, *args, **kwargs)
+        except Exception as error:
+            response = self.handle_exception(error)
+        self.response = self.finalize_response(request, response, *args, **kwargs)
+        return self.response
+
+    async def get(self, request):
+        return Response([row.summary async for row in self.get_queryset()])
+
+
 urlpatterns += [
     path("more/card-by-id", CardById.as_view()),
     path("more/card-by-parent", CardByParent.as_view()),
@@ -1060,6 +1097,7 @@ urlpatterns += [
     path("more/locked/<str:pk>", Locked.as_view()),
     path("more/dry-run", DryRun.as_view()),
     path("more/put/<str:pk>", PutCreates.as_view()),
+    path("more/async", AsyncView.as_view()),
 ]
 
 
@@ -1253,6 +1291,14 @@ def test_put_creates_missing_row(restricted, accounts, rows):
     check_mistake(restricted, accounts, requests)
     assert ask(restricted.client, "PUT", f"/more/put/{rows.visible.pk}", data).status_code == 200
     assert ask(restricted.client, "PUT", f"/more/put/{uuid.uuid4()}", data).status_code == 201
+
+
+@pytest.mark.filterwarnings("ignore:coroutine:RuntimeWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.django_db(transaction=True)
+def test_async_view(restricted, rows):
+    response = async_to_sync(AsyncClient().get)("/more/async", headers={"authorization": f"Bearer {restricted.secret}"})
+    assert response.status_code == 200
+    assert response.json() == ["Lunch"]
 
 
 def test_asgi_scope_keeps_no_key_at_closed_view(restricted):

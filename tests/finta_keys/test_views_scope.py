@@ -1,4 +1,4 @@
-"""``AccountScopeMixin``: what ``get_queryset()`` returns is limited, whoever writes it."""
+"""``AccountScopeMixin`` limits the rows of ``get_queryset()``, overridden or not."""
 
 import uuid
 
@@ -339,7 +339,7 @@ def test_unscoped_rows_in_another_form_raise(restricted, accounts, rows):
     view = instance(Unscoped, key=restricted.key)
     with pytest.raises(ImproperlyConfigured, match=r"Call scoped\(\) first|does not lead from"):
         view.get_queryset()
-    # What was scoped before says nothing about these rows.
+    # Rows that were scoped before do not count for these.
     view.scoped(Account.objects.all())
     with pytest.raises(ImproperlyConfigured, match=r"Call scoped\(\) first|does not lead from"):
         view.get_queryset()
@@ -442,7 +442,7 @@ class ReturnsNone(ApiKeyAuthentication):
 
 @pytest.mark.rule("S3")
 @pytest.mark.parametrize("view", [Names, NamesByFunction])
-def test_key_counts_if_request_auth_is_not_the_key(restricted, transactions, view):
+def test_key_counts_if_request_auth_differs(restricted, transactions, view):
     assert call(view, restricted.secret, authentication_classes=[ReturnsTokenInstead]).data == ["Checking"]
 
 

@@ -308,7 +308,7 @@ def test_example_urls_have_three_closed_views(settings):
 
 
 class BuiltByAFunction(APIView):
-    authentication_classes = [lambda: ApiKeyAuthentication()]  # DRF calls whatever is there.
+    authentication_classes = [lambda: ApiKeyAuthentication()]  # DRF calls any callable.
 
 
 class Overrides(APIView):

@@ -19,7 +19,7 @@ from rest_framework.viewsets import ModelViewSet
 from finta_keys.authentication import ApiKeyAuthentication
 from finta_keys.fields import AccountRelatedField
 from finta_keys.models import ApiKey
-from finta_keys.scoping import AccountScopeMixin, scoped, unscoped
+from finta_keys.scoping import AccountScopeMixin, scoped, scoped_view, unscoped
 from shops.models import Order, OrderLine, Shop
 
 
@@ -56,7 +56,11 @@ class ShopViewSet(ByKey, AccountScopeMixin, ModelViewSet):
     serializer_class = ShopSerializer
 
     def perform_create(self, serializer: Any) -> None:
-        with self.request.auth.locked() as key:
+        key = self.request.auth
+        if not isinstance(key, ApiKey):
+            serializer.save(merchant=self.request.user)
+            return
+        with key.locked() as key:
             key.add_to_scope(serializer.save(merchant=key.owner))
 
 
@@ -85,6 +89,24 @@ class OrderCount(ByKey, AccountScopeMixin, APIView):
         return Response(self.scoped(Order.objects.order_by()).aggregate(orders=Count("pk")))
 
 
+class OrdersOfShop(ByKey, AccountScopeMixin, APIView):
+    """The orders below the shop in the path. The guard looks up the shop."""
+
+    account_path = "shop"
+    scoped_kwargs = {"shop_pk": Shop}
+
+    def get(self, request: Request, shop_pk: str) -> Response:
+        return Response([order.number for order in self.scoped(Order.objects.filter(shop=shop_pk))])
+
+    def post(self, request: Request, shop_pk: str) -> Response:
+        number = request.data["number"]
+        order = Order(shop_id=shop_pk, number=number)
+        if KEYS == "text":
+            order.pk = f"order {number}"
+        order.save()
+        return Response({"number": number}, status=201)
+
+
 @unscoped("shows who calls, and nothing of any shop")
 @api_view(["GET"])
 @authentication_classes([ApiKeyAuthentication])
@@ -95,9 +117,9 @@ def caller(request: Request) -> Response:
     return Response({"user": request.user.get_username(), "key": key.name})
 
 
-@unscoped("counts what scoped() leaves")
+@scoped_view()
 @api_view(["GET"])
-@authentication_classes([ApiKeyAuthentication])
+@authentication_classes([ApiKeyAuthentication, SessionAuthentication])
 @permission_classes([IsAuthenticated])
 def shop_count(request: Request) -> Response:
     return Response({"shops": scoped(request, Shop.objects.all()).count()})
@@ -110,6 +132,7 @@ router.register("order-lines", OrderLineViewSet)
 urlpatterns = [
     *router.urls,
     path("lines", OrderLineList.as_view()),
+    path("orders-of/<path:shop_pk>/all", OrdersOfShop.as_view()),
     path("order-count", OrderCount.as_view()),
     path("caller", caller),
     path("shop-count", shop_count),
