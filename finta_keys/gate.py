@@ -11,6 +11,8 @@ from functools import cache, wraps
 from types import MethodType
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
+from django.db.models import QuerySet
 from django.db.models.manager import BaseManager
 from django.db.models.sql.where import AND
 from django.http import Http404
@@ -209,20 +211,31 @@ def _limited_filters(filter_queryset: Callable[..., Any]) -> Callable[..., Any]:
 
     def filtered(view: Any, queryset: Any, *args: Any, **kwargs: Any) -> Any:
         rows = uncounted(view, queryset, *args, **kwargs)
-        if not getattr(view, "is_scoped", False) or _is_filtered(queryset, rows):
+        if not getattr(view, "is_scoped", False) or is_unlimited(view.request, view) or _is_filtered(queryset, rows):
             return rows
-        return limited(view.request, rows, view.account_path, view=view)
+        if account_paths.can_filter(rows):
+            return limited(view.request, rows, view.account_path, view=view)
+        raise ImproperlyConfigured(
+            f"A filter backend of {type(view).__qualname__} returned a slice, a union or a list of other rows than "
+            "those of the queryset that it got. Return queryset.filter(...) instead."
+        )
 
     return filtered
 
 
 def _is_filtered(queryset: Any, rows: Any) -> bool:
-    """Return True if ``rows`` has all conditions of ``queryset``, or if one of them is no queryset."""
-    if not (account_paths.can_filter(queryset) and account_paths.can_filter(rows)):
+    """Return True if ``rows`` can contain no other rows than ``queryset``."""
+    if not isinstance(queryset, QuerySet):
         return True
-    conditions, where = queryset.query.where, rows.query.where
+    if not isinstance(rows, QuerySet):
+        return False
+    queries = rows.query.combined_queries or (rows.query,)
+    return all(_has_conditions(query.where, queryset.query.where) for query in queries)
+
+
+def _has_conditions(where: Any, conditions: Any) -> bool:
     is_narrower = where.connector == AND and not where.negated
-    return not conditions or (is_narrower and all(condition in where.children for condition in conditions.children))
+    return is_narrower and all(condition in where.children for condition in conditions.children)
 
 
 WRAPPERS: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {

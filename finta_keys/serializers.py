@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from rest_framework.exceptions import ValidationError
 from rest_framework.relations import ManyRelatedField, RelatedField
 from rest_framework.serializers import BaseSerializer, ModelSerializer
+from rest_framework.settings import api_settings
 
 from finta_keys.relations import hidden_rows, limited_choices
 
@@ -122,14 +123,13 @@ def _duplicates(serializer: Any) -> dict[str, Any]:
         for validator in field.validators:
             if hasattr(validator, "unlimited") and field.source in values:
                 _collect(errors, name, validator.unlimited, values[field.source], field)
-    for validator in serializer.validators:
-        if hasattr(validator, "unlimited"):
-            _collect(errors, "non_field_errors", validator.unlimited, dict(values), serializer)
+    for validator in (validator for validator in serializer.validators if hasattr(validator, "unlimited")):
+        _collect(errors, api_settings.NON_FIELD_ERRORS_KEY, validator.unlimited, dict(values), serializer)
     return errors
 
 
 def _collect(errors: dict[str, Any], name: str, validator: Any, value: Any, field: Any) -> None:
     try:
-        validator(value, field)
+        validator(value, field) if getattr(validator, "requires_context", False) else validator(value)
     except ValidationError as error:
         errors.setdefault(name, []).extend(error.detail if isinstance(error.detail, list) else [error.detail])

@@ -63,7 +63,11 @@ def check_account_paths(app_configs: Sequence[AppConfig] | None, **kwargs: Any) 
 
 def _path_problem(view: RoutedView) -> str:
     path = view.get("account_path")
-    overrides = getattr(view.cls.get_queryset, "__module__", "") != "rest_framework.generics" if view.model else True
+    overrides = (
+        getattr(getattr(view.cls, "get_queryset", None), "__module__", "") != "rest_framework.generics"
+        if view.model
+        else True
+    )
     if view.model is None or overrides or not isinstance(path, str):
         return ""  # The first request decides.
     try:

@@ -513,3 +513,32 @@ def test_get_queryset_without_request_is_the_views_own(accounts):
 def test_filters_accept_lists(restricted):
     view = instance(WithSuper, key=restricted.key)
     assert view.filter_queryset(["a"]) == ["a"]
+
+
+@pytest.mark.rule("S3")
+@pytest.mark.parametrize(
+    "replace",
+    [
+        lambda rows: Account.objects.order_by("name")[:10],
+        lambda rows: rows.union(Account.objects.all()),
+        lambda rows: list(Account.objects.all()),
+    ],
+)
+def test_filter_backend_returns_no_other_rows(restricted, bobs_account, replace):
+    class Backend:
+        def filter_queryset(self, request, queryset, view):
+            return replace(queryset)
+
+    view = instance(type("Replaced", (WithSuper,), {"filter_backends": [Backend]}), key=restricted.key)
+    with pytest.raises(ImproperlyConfigured, match="slice, a union or a list"):
+        view.filter_queryset(view.get_queryset())
+
+
+@pytest.mark.rule("S3")
+def test_filter_backend_may_slice_its_queryset(restricted):
+    class Backend:
+        def filter_queryset(self, request, queryset, view):
+            return queryset.order_by("name")[:10]
+
+    view = instance(type("Sliced", (WithSuper,), {"filter_backends": [Backend]}), key=restricted.key)
+    assert names(view.filter_queryset(view.get_queryset())) == ["Checking"]

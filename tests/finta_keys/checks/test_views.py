@@ -710,3 +710,16 @@ def test_closed_view_can_be_silenced(settings):
 )
 def test_views_of_the_site_pass(check):
     assert check(None) == []
+
+
+class PlainViewSet(AccountScopeMixin, ViewSet):
+    authentication_classes = [ApiKeyAuthentication]
+    queryset = Account.objects.all()  # for its permissions
+
+    def list(self, request):
+        raise NotImplementedError
+
+
+def test_plain_viewset_with_queryset_passes(settings):
+    settings.ROOT_URLCONF = (path("rows", PlainViewSet.as_view({"get": "list"})),)
+    assert views.check_account_paths(None) == []
