@@ -5,6 +5,7 @@ import csv
 import inspect
 import io
 import json
+import threading
 import uuid
 from datetime import date
 from decimal import Decimal
@@ -12,7 +13,8 @@ from types import SimpleNamespace
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
-from django.db import IntegrityError, connection, models, transaction
+from django.core.signals import request_finished
+from django.db import IntegrityError, connection, connections, models, transaction
 from django.db.models import Count, F, Sum
 from django.http import Http404, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
@@ -1293,8 +1295,21 @@ def test_put_creates_missing_row(restricted, accounts, rows):
     assert ask(restricted.client, "PUT", f"/more/put/{uuid.uuid4()}", data).status_code == 201
 
 
-@pytest.mark.filterwarnings("ignore:coroutine:RuntimeWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.fixture
+def _request_closes_its_connection(other_threads_close_connections):
+    """``AsyncClient`` closes responses in another thread, where the use of the key is saved."""
+
+    def close(**_):
+        if threading.current_thread() is not threading.main_thread():
+            connections.close_all()
+
+    request_finished.connect(close)
+    yield
+    request_finished.disconnect(close)
+
+
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("_request_closes_its_connection")
 def test_async_view(restricted, rows):
     response = async_to_sync(AsyncClient().get)("/more/async", headers={"authorization": f"Bearer {restricted.secret}"})
     assert response.status_code == 200
