@@ -18,7 +18,7 @@ from django.db.models.sql.where import AND
 from django.http import Http404
 from rest_framework.views import APIView
 
-from finta_keys import account_paths, conf, guard
+from finta_keys import account_paths, conf, guard, url_rows
 from finta_keys.authentication import ApiKeyAuthentication
 from finta_keys.callers import is_unlimited, limited
 from finta_keys.request_state import current, http_request, presented_secrets, state_of
@@ -145,6 +145,25 @@ def _uncounted(method: Callable[..., Any]) -> Callable[..., Any]:
     return uncounted
 
 
+def _denied_after_404(check_permissions: Callable[..., Any]) -> Callable[..., Any]:
+    """If a permission denies a key, look up the rows in the URL first, so that a missing row is a 404 as well.
+
+    A permission may query by the URL. Then it denies a missing row, and lets a hidden one pass that is the owner's.
+    """
+    uncounted = _uncounted(check_permissions)
+
+    def checked(view: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return uncounted(view, request, *args, **kwargs)
+        except Exception:
+            # Forms of the browsable API ask again later, and expect the denial.
+            if view.__dict__.get("_in_initial") and state_of(request).key is not None:
+                url_rows.check_denied(view, request)
+            raise
+
+    return checked
+
+
 def _scoped_queryset(get_queryset: Callable[..., Any]) -> Callable[..., Any]:
     """Limit the rows of the outermost ``get_queryset()``, and in another way those of its calls to ``super()``."""
 
@@ -242,7 +261,7 @@ WRAPPERS: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
     "initial": _gated,
     "handle_exception": _with_plain_404,
     "finalize_response": _without_caching,
-    "check_permissions": _uncounted,
+    "check_permissions": _denied_after_404,
     "check_object_permissions": _uncounted,
     "check_throttles": _uncounted,
     "filter_queryset": _limited_filters,

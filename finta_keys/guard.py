@@ -42,9 +42,7 @@ def replace_handler(view: Any, request: Any, state: RequestState) -> None:
     """Put the guard in the place of the handler that Django REST framework is about to call."""
     if state.is_presented and state.key is None:
         _ = request.user  # Authenticate now if the view has put it off: an invalid key is a 401.
-    name = request.method.lower()
-    if name not in view.http_method_names or not hasattr(view, name):
-        name = "http_method_not_allowed"
+    name = url_rows.handler_name(view, request)
     handler = getattr(view, name)
     own = name in view.__dict__  # A viewset binds its actions on the instance.
 
@@ -94,7 +92,7 @@ class Guard:
     def __init__(self, view: Any, request: Any, handler: Any, state: RequestState) -> None:
         self.view, self.request, self.handler, self.state = view, request, handler, state
         self.scoped_before = state.scoped_before
-        self.is_marked = "unscoped_reason" in vars(type(view)) or hasattr(handler, "unscoped_reason")
+        self.is_marked = url_rows.is_marked(view, handler)
         self.is_done = handler is None  # Without a handler there is no final check, so check each row when it is saved.
         self.row: Any = None
         self.saved: dict[type[models.Model], set[Any]] = {}

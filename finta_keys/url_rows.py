@@ -21,6 +21,24 @@ STANDARD_ACTIONS = frozenset({"retrieve", "update", "partial_update", "destroy"}
 NO_ROW = (TypeError, ValueError, ValidationError, OverflowError, DataError)  # raised for malformed values
 
 
+def handler_name(view: Any, request: Any) -> str:
+    """Return the name of the method that Django REST framework calls for a request."""
+    name: str = request.method.lower()
+    return name if name in view.http_method_names and hasattr(view, name) else "http_method_not_allowed"
+
+
+def is_marked(view: Any, handler: Any) -> bool:
+    """Return True if a view or its handler has ``@unscoped``: then the rows in the URL are not looked up."""
+    return "unscoped_reason" in vars(type(view)) or hasattr(handler, "unscoped_reason")
+
+
+def check_denied(view: Any, request: Any) -> None:
+    """Raise ``Http404`` if the URL of a denied request names a row that the caller may not access."""
+    handler = getattr(view, handler_name(view, request))
+    if not is_marked(view, handler):
+        check(view, request, handler, can_reuse=False)
+
+
 def check(view: Any, request: Any, handler: Callable[..., Any], *, can_reuse: bool) -> Any:
     """Look up the parents and the row in the URL. Return the row, or None if the URL names none.
 

@@ -470,3 +470,72 @@ def test_get_object_with_arguments_looks_up_again(restricted, accounts):
             return Response({"name": self.get_object("Checking").name})
 
     assert call(Optional, restricted.secret, kwargs={"pk": accounts.checking.pk}).data == {"name": "Checking"}
+
+
+# --- permissions that query by the URL --------------------------------------------------------------------------------
+
+
+class IsOwnerOfParent(BasePermission):
+    """Denies a missing account, and permits one that the key's owner has but the key may not access."""
+
+    def has_permission(self, request, view):
+        pk = view.kwargs.get("account_pk") or view.kwargs.get("pk")
+        return Account.objects.filter(pk=pk, owner=request.user).exclude(name="Denied").exists()
+
+
+class RaisesForMissingParent(IsOwnerOfParent):
+    def has_permission(self, request, view):
+        if not super().has_permission(request, view):
+            raise Account.DoesNotExist
+        return True
+
+
+class Notes(Keyed, APIView):
+    scoped_kwargs = {"account_pk": Account}
+    permission_classes = [IsOwnerOfParent]
+
+    def get(self, request, account_pk):
+        return Response({"note": "of the account"})
+
+    post = get
+
+
+class NotesOrError(Notes):
+    permission_classes = [RaisesForMissingParent]
+
+
+class OwnedAccount(Detail):
+    permission_classes = [IsOwnerOfParent]
+
+
+class OpenNotes(Notes):
+    @unscoped("shows no account")
+    def get(self, request, account_pk):
+        return Response({})
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("view", "name"), [(Notes, "account_pk"), (NotesOrError, "account_pk"), (OwnedAccount, "pk")])
+def test_permission_cannot_tell_hidden_from_missing(restricted, accounts, bobs_account, view, name, method):
+    responses = [
+        call(view, restricted.secret, method, kwargs={name: str(pk)}) for pk in hidden_pks(accounts, bobs_account)
+    ]
+    assert {response.status_code for response in responses} == {404}
+    assert len({str(response.data) for response in responses}) == 1
+
+
+def test_permission_still_denies_visible_row(restricted, accounts):
+    Account.objects.filter(pk=accounts.checking.pk).update(name="Denied")
+    assert call(Notes, restricted.secret, kwargs={"account_pk": accounts.checking.pk}).status_code == 403
+
+
+def test_permission_of_unscoped_handler_denies(restricted):
+    assert call(OpenNotes, restricted.secret, kwargs={"account_pk": uuid.uuid4()}).status_code == 403
+    assert call(OpenNotes, restricted.secret, "post", kwargs={"account_pk": uuid.uuid4()}).status_code == 404
+
+
+def test_denied_person_gets_the_view_s_status(alice):
+    class Sessions(Notes):
+        authentication_classes = [SessionAuthentication, ApiKeyAuthentication]
+
+    assert call(Sessions, user=alice, kwargs={"account_pk": uuid.uuid4()}).status_code == 403
