@@ -39,9 +39,12 @@ def limited_choices(request: Any, queryset: Any, account_path: str | None = None
     return queryset.none() if pk is None else queryset.filter(**{lookup: pk})  # type: ignore[no-any-return]
 
 
-def hidden_rows(field: Any, account_path: str | None = None) -> list[Any]:
-    """Return the rows that the saved instance is related to by a many-to-many field, and the caller may not access."""
-    row = getattr(field.parent, "instance", None)
+def hidden_rows(field: Any, account_path: str | None = None, row: Any = None) -> list[Any]:
+    """Return the rows that ``row`` is related to by a many-to-many field, and the caller may not access.
+
+    ``row`` is the instance of the serializer by default. There are none if it is not saved.
+    """
+    row = getattr(field.parent, "instance", None) if row is None else row
     is_saved = isinstance(row, models.Model) and row.pk is not None
     related: Any = getattr(row, str(field.source), None) if is_saved else None
     if not isinstance(related, BaseManager):

@@ -11,7 +11,6 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import IntegrityError, models
 from django.test.utils import isolate_apps
 from rest_framework.authentication import SessionAuthentication
-from rest_framework.exceptions import ValidationError
 from rest_framework.response import Response
 from rest_framework.serializers import (
     CharField,
@@ -21,7 +20,6 @@ from rest_framework.serializers import (
     Serializer,
     SlugRelatedField,
 )
-from rest_framework.validators import UniqueTogetherValidator
 from rest_framework.views import APIView
 
 from accounts_app.models import Account, Transaction, User
@@ -259,25 +257,6 @@ class Plain(ModelSerializer):
 def test_serializers_without_relations_stay_as_they_are(restricted):
     scoped = type("S", (ScopedSerializerMixin, Plain), {"Meta": Plain.Meta})
     assert repr(scoped().fields["name"]) == repr(Plain().fields["name"])
-
-
-class Pair(ScopedModelSerializer):
-    class Meta:
-        model = Label
-        fields = ["account", "name"]
-        extra_kwargs = {"name": {"validators": []}}
-        validators = [UniqueTogetherValidator(queryset=Label.objects.all(), fields=["name"])]
-
-
-def test_hidden_duplicate_of_several_fields_is_an_error(extra_tables, accounts):  # noqa: F811
-    Label.objects.create(account=accounts.savings, name="Taken")
-    serializer = Pair(data={"account": accounts.checking.pk, "name": "Taken"})
-    serializer.fields["name"].validators = []
-    for validator in serializer.validators:
-        validator.queryset = Label.objects.none()
-    assert serializer.is_valid()
-    with pytest.raises(ValidationError, match="must make a unique set"):
-        serializer.save()
 
 
 def test_other_integrity_errors_are_raised(extra_tables, accounts):  # noqa: F811
