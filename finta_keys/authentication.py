@@ -55,7 +55,7 @@ class ApiKeyAuthentication(BaseAuthentication):
         if state.gate is None or state.gate is not view:
             if presented_secrets(request):
                 hide_headers(request)
-                _log_closed_view(type(view))
+                _log_ignored_key(type(view))
             return None
         if not state.is_presented:
             return None
@@ -93,13 +93,26 @@ def get_key(request: Any) -> ApiKey | None:
     return state.key
 
 
-def _log_closed_view(view: type) -> None:
+def is_declared(view: type) -> bool:
+    """Return True for a view class that is scoped, or marked itself: a mark is not inherited."""
+    return getattr(view, "is_scoped", False) or "unscoped_reason" in vars(view)
+
+
+def _log_ignored_key(view: type) -> None:
     """Log once per view that a key was presented where keys are not accepted."""
-    if view not in _logged:
-        _logged.add(view)
+    if view in _logged:
+        return
+    _logged.add(view)
+    name = f"{view.__module__}.{view.__qualname__}"
+    if is_declared(view):
         logger.warning(
-            "%s.%s does not open to API keys, so the key of a request was ignored. To open it, add AccountScopeMixin "
+            "%s authenticated a request before initial(), so its API key was ignored. Read request.user and "
+            "request.auth in initial() or later, not in initialize_request() or dispatch().",
+            name,
+        )
+    else:
+        logger.warning(
+            "%s does not open to API keys, so the key of a request was ignored. To open it, add AccountScopeMixin "
             'or mark it @unscoped("reason").',
-            view.__module__,
-            view.__qualname__,
+            name,
         )

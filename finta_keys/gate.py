@@ -19,7 +19,7 @@ from django.http import Http404
 from rest_framework.views import APIView
 
 from finta_keys import account_paths, conf, guard, url_rows
-from finta_keys.authentication import ApiKeyAuthentication
+from finta_keys.authentication import ApiKeyAuthentication, is_declared
 from finta_keys.callers import is_unlimited, limited
 from finta_keys.request_state import current, http_request, presented_secrets, state_of
 from finta_keys.responses import RowOutsideScope
@@ -49,11 +49,6 @@ def _complete(cls: Any) -> None:
 def opens_to_keys(cls: type) -> bool:
     """Return True for a view class that is scoped or marked, and has its gate."""
     return is_declared(cls) and _is_wrapped(getattr(cls, "initial", None))
-
-
-def is_declared(cls: type) -> bool:
-    """Return True for a view class that is scoped, or marked itself: a mark is not inherited."""
-    return getattr(cls, "is_scoped", False) or "unscoped_reason" in vars(cls)
 
 
 def _is_wrapped(method: Any) -> bool:

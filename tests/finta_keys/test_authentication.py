@@ -255,6 +255,20 @@ def test_closed_view_is_logged_once(restricted, logged):
     assert "urls_example.Neither does not open" in logged.records[1].getMessage()
 
 
+@pytest.mark.rule("S7.1")
+def test_view_that_authenticates_too_early_ignores_the_key(restricted, accounts, logged):
+    class Early(urls_example.OneAccount):
+        def initialize_request(self, request, *args, **kwargs):
+            request = super().initialize_request(request, *args, **kwargs)
+            _ = request.user
+            return request
+
+    for _ in range(2):
+        assert call(Early, restricted.secret, kwargs={"pk": accounts.checking.pk}).status_code == 401
+    (record,) = logged.records
+    assert "Early authenticated a request before initial(), so its API key was ignored." in record.getMessage()
+
+
 @pytest.mark.rule("K2")
 def test_log_of_a_closed_view_shows_no_secret(restricted, logged):
     call(urls_example.WhoCallsInherited, restricted.secret)

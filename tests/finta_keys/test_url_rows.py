@@ -9,7 +9,7 @@ from django.db import DataError
 from django.http import Http404
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.decorators import action
-from rest_framework.filters import SearchFilter
+from rest_framework.filters import BaseFilterBackend, SearchFilter
 from rest_framework.generics import GenericAPIView, RetrieveAPIView, RetrieveUpdateDestroyAPIView
 from rest_framework.permissions import BasePermission
 from rest_framework.response import Response
@@ -539,3 +539,50 @@ def test_denied_person_gets_the_view_s_status(alice):
         authentication_classes = [SessionAuthentication, ApiKeyAuthentication]
 
     assert call(Sessions, user=alice, kwargs={"account_pk": uuid.uuid4()}).status_code == 403
+
+
+# --- standard actions -------------------------------------------------------------------------------------------------
+
+
+class OpenAccounts(BaseFilterBackend):
+    def filter_queryset(self, request, queryset, view):
+        return queryset.exclude(name="Closed")
+
+
+class IsNotLocked(BasePermission):
+    def has_object_permission(self, request, view, account):
+        return account.name != "Locked"
+
+
+class LoadsByHand(Keyed, ModelViewSet):
+    """Overrides the standard actions without calling ``get_object()``."""
+
+    queryset = Account.objects.all()
+    serializer_class = AccountSerializer
+    filter_backends = [OpenAccounts]
+    permission_classes = [IsNotLocked]
+
+    def retrieve(self, request, pk):
+        return Response({"name": Account.objects.get(pk=pk).name})
+
+    update = partial_update = destroy = retrieve
+
+    @action(detail=True, methods=["post"])
+    def extra(self, request, pk):
+        return self.retrieve(request, pk)
+
+
+@pytest.mark.parametrize(("name", "status"), [("Checking", 200), ("Locked", 403), ("Closed", 404)])
+@pytest.mark.parametrize("action_name", ["retrieve", "update", "partial_update", "destroy"])
+def test_standard_action_is_checked_by_get_object(restricted, accounts, action_name, name, status):
+    """Filter backends and object permissions apply, even if the action does not call ``get_object()``."""
+    Account.objects.filter(pk=accounts.checking.pk).update(name=name)
+    options = {"actions": {"post": action_name}, "kwargs": {"pk": accounts.checking.pk}}
+    assert call(LoadsByHand, restricted.secret, "post", **options).status_code == status
+
+
+@pytest.mark.parametrize("name", ["Locked", "Closed"])
+def test_extra_action_is_checked_without_filter_backends(restricted, accounts, name):
+    Account.objects.filter(pk=accounts.checking.pk).update(name=name)
+    options = {"actions": {"post": "extra"}, "kwargs": {"pk": accounts.checking.pk}}
+    assert call(LoadsByHand, restricted.secret, "post", **options).status_code == 200
