@@ -31,7 +31,7 @@ live: setup ## Run tests with real servers and several processes: concurrency, f
 	$(PYTHON) -m pytest tests/concurrency tests/faults -m live -p no:randomly -rA $(ARGS)
 
 soak: ## Run them for most of an hour: thousands of rounds, 10,000 changes, ten minutes of mixed load
-	SOAK_ROUNDS=100 SOAK_TRIALS=10000 SOAK_KILLS=60 SOAK_MINUTES=10 $(MAKE) live
+	SOAK_ROUNDS=100 SOAK_WRITES=1000 SOAK_TRIALS=10000 SOAK_KILLS=60 SOAK_MINUTES=10 $(MAKE) live
 
 browser: setup .venv/browser ## Run tests in a real browser (set CHROMIUM if it is not on the PATH)
 	$(PYTHON) -m pytest tests/browser -m browser --numprocesses 2 $(ARGS)
