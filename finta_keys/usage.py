@@ -70,6 +70,9 @@ def _update_last_used(key: ApiKey) -> None:
 def _update_unlocked(keys: models.QuerySet[ApiKey], **columns: Any) -> None:
     """Update the keys that no other transaction has locked."""
     with _no_waiting(key_database()), transactions.atomic():
+        if (connection := connections[key_database()]).vendor == "postgresql":
+            # Do not wait for a synchronous standby, which may be away. This update may be lost.
+            connection.cursor().execute("SET LOCAL synchronous_commit TO 'local'")
         unlocked = keys.select_for_update(skip_locked=True, no_key=True)
         ApiKey.objects.filter(pk__in=list(unlocked.values_list("pk", flat=True))).update(**columns)
 

@@ -32,6 +32,11 @@ print(json.dumps({
 }))
 """
 
+UNUSED = """
+from finta_keys.models import ApiKey
+print(ApiKey.objects.filter(last_used_at=None).count())
+"""
+
 
 def database_state(env):
     """Return the name, scope, rotation and Storage Mode of each key, and the number of stray scope rows."""
@@ -155,6 +160,26 @@ def test_read_only_database_serves_reads(postgresql):
         assert "Traceback" not in response.text
         postgresql.sql("ALTER DATABASE read_only SET default_transaction_read_only = off")
         assert [name for name, *_ in database_state(env)["keys"]] == ["Used"]
+
+
+@pytest.mark.rule("T3")
+def test_reads_go_on_while_the_synchronous_standby_is_away(postgresql):
+    env = site.environment(postgresql.create_database("standby"))
+    with site.serving(env, workers=2) as served:
+        owner = site.create_owner(env)
+        person = served.sign_in(owner)
+        secrets = [person.create(f"Key {number}").secret for number in range(6)]
+        postgresql.sql("ALTER SYSTEM SET synchronous_standby_names = 'away'")
+        postgresql.sql("SELECT pg_reload_conf()")
+        try:
+            time.sleep(0.5)  # until the server has read its settings
+            for secret in secrets:
+                assert served.connect().call(secret, "/v2/accounts").status == 200
+                assert served.connect().call(secret, "/v2/health").status == 200
+        finally:
+            postgresql.sql("ALTER SYSTEM RESET synchronous_standby_names")
+            postgresql.sql("SELECT pg_reload_conf()")
+    assert site.manage(env, "shell", "--no-imports", "--command", UNUSED) == "0"
 
 
 def test_full_disk_serves_reads(tmp_path):

@@ -365,3 +365,22 @@ def test_interval_is_a_setting(settings, clock, restricted):
         clock.move_to(NOON + minutes * MINUTE)
         get("/v2/me", restricted.secret)
         assert last_used(restricted.key) == NOON + written * MINUTE
+
+
+@pytest.mark.rule("T3")
+def test_use_does_not_wait_for_a_standby(restricted, monkeypatch):
+    """``tests/faults`` has the same test with a real PostgreSQL whose standby is away."""
+    connection = connections["default"]
+    statements = []
+
+    def run(execute, sql, params, many, context):
+        statements.append(sql)
+        return None if sql.startswith("SET LOCAL") else execute(sql, params, many, context)
+
+    key = ApiKey.objects.authenticate(restricted.secret)
+    monkeypatch.setattr(connection, "vendor", "postgresql")
+    with connection.execute_wrapper(run):
+        usage.record(key)
+    kinds = [sql.partition(" ")[0] for sql in statements if "SAVEPOINT" not in sql]
+    assert kinds == ["SET", "SELECT", "UPDATE"]
+    assert "SET LOCAL synchronous_commit TO 'local'" in statements
