@@ -15,7 +15,7 @@ from rest_framework.request import Request
 
 from finta_keys import usage
 from finta_keys.models import ApiKey
-from finta_keys.request_state import hide_headers, http_request, presented_secrets, state_of
+from finta_keys.request_state import hide_headers, http_request, is_declared, presented_secrets, state_of
 
 logger = logging.getLogger("finta_keys.scope")
 _logged: set[type] = set()
@@ -91,11 +91,6 @@ def get_key(request: Any) -> ApiKey | None:
             usage.record_after_response(key, http_request(request))
         state.key, state.was_looked_up = key, True
     return state.key
-
-
-def is_declared(view: type) -> bool:
-    """Return True for a view class that is scoped, or marked itself: a mark is not inherited."""
-    return getattr(view, "is_scoped", False) or "unscoped_reason" in vars(view)
 
 
 def _log_ignored_key(view: type) -> None:

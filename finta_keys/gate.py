@@ -19,9 +19,9 @@ from django.http import Http404
 from rest_framework.views import APIView
 
 from finta_keys import account_paths, conf, guard, url_rows
-from finta_keys.authentication import ApiKeyAuthentication, is_declared
+from finta_keys.authentication import ApiKeyAuthentication
 from finta_keys.callers import is_unlimited, limited
-from finta_keys.request_state import current, http_request, presented_secrets, state_of
+from finta_keys.request_state import current, http_request, is_declared, presented_secrets, state_of
 from finta_keys.responses import RowOutsideScope
 
 

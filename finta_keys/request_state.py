@@ -99,3 +99,8 @@ def carries_key(request: Any) -> bool:
     """Return True if a request presents an API key, valid or not. Such a request is never a signed-in person."""
     state = state_of(request)
     return state.key is not None or state.is_hidden or bool(_secrets_by_header(request))
+
+
+def is_declared(view: type) -> bool:
+    """Return True for a view class that is scoped, or marked itself: a mark is not inherited."""
+    return getattr(view, "is_scoped", False) or "unscoped_reason" in vars(view)

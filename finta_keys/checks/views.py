@@ -12,10 +12,11 @@ from django.http import HttpRequest
 from rest_framework.request import Request
 
 from finta_keys import account_paths, url_rows
-from finta_keys.authentication import ApiKeyAuthentication, is_declared
+from finta_keys.authentication import ApiKeyAuthentication
 from finta_keys.checks.findings import ViewError, ViewWarning, once_per_view
 from finta_keys.checks.routes import RoutedView, project_views, scoped_views
 from finta_keys.checks.settings import Messages
+from finta_keys.request_state import is_declared
 
 
 @checks.register(checks.Tags.security)
