@@ -37,7 +37,8 @@ class ScopedSerializerMixin:
     @property
     def fields(self) -> Any:
         """The fields, limited to the caller. So are fields that are added later, such as in ``__init__()``."""
-        fields = vars(self).get("fields") if _keeps_fields(type(self)) else None
+        cls: Any = type(self)
+        fields = vars(self).get("fields") if _keeps_fields(cls) else None
         return limit_fields(super().fields) if fields is None else fields  # type: ignore[misc]
 
     def run_validators(self, value: Any) -> None:
