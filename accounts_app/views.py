@@ -67,7 +67,7 @@ class AccountsView(OwnerMixin, TemplateView):
         return super().get_context_data(groups=self._groups(keys), calls_are_rejected=are_rejected, **kwargs)
 
     def _groups(self, keys: list[ApiKey]) -> list[tuple[str, list[Row]]]:
-        restricted = Prefetch("api_keys", self.own_keys().filter(share_all_accounts=False), to_attr="restricted_keys")
+        restricted = Prefetch("finta_keys", self.own_keys().filter(share_all_accounts=False), to_attr="restricted_keys")
         groups = display.grouped(self.own_accounts().prefetch_related(restricted))
         return [(name, [Row(account, _keys_with_access(account, keys)) for account in group]) for name, group in groups]
 

@@ -78,7 +78,7 @@ def _lookups(model: type[models.Model], account_path: str) -> tuple[str, str]:
         )
     prefix = f"{account_path}__" if account_path else ""
     # The column of the foreign key, so that the owner's table is not joined.
-    return f"{prefix}{conf.owner_field()}", f"{prefix}key_scopes__key"
+    return f"{prefix}{conf.owner_field()}", f"{prefix}finta_key_scopes__key"
 
 
 def leads_to_account(model: type[models.Model], account_path: str) -> bool:

@@ -99,7 +99,7 @@ class ApiKeyAdmin(SignedInPeopleOnly, admin.ModelAdmin):
         """Return the keys with the number of the owner's accounts, and of those in the scope."""
         owned = conf.account_model()._base_manager.filter(**{conf.owner_field(): OuterRef("owner")})
         keys: QuerySet[ApiKey] = super().get_queryset(request)
-        scoped = owned.filter(key_scopes__key=OuterRef("pk"))
+        scoped = owned.filter(finta_key_scopes__key=OuterRef("pk"))
         return keys.annotate(account_count=count_accounts(owned), scoped_count=count_accounts(scoped))
 
     @admin.display(description=gettext_lazy("scope"))

@@ -39,7 +39,7 @@ def with_scope(keys: QuerySet[Any], owner_pk: Any) -> list[Any]:
     Large scopes get no ``scoped_accounts``, because finding the first ones sorts them all.
     """
     accounts = owners.accounts_of(owner_pk)
-    count = count_accounts(accounts.filter(key_scopes__key=OuterRef("pk")))
+    count = count_accounts(accounts.filter(finta_key_scopes__key=OuterRef("pk")))
     rows = list(keys.annotate(scoped_count=count))
     first = Prefetch("accounts", accounts[:ACCOUNTS_PER_ROW], to_attr="scoped_accounts")
     prefetch_related_objects([key for key in rows if key.scoped_count <= LARGE_SCOPE], first)

@@ -37,7 +37,10 @@ class ApiKey(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_keys", verbose_name=gettext_lazy("owner")
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        related_name="finta_keys",
+        verbose_name=gettext_lazy("owner"),
     )
     name = models.CharField(gettext_lazy("name"), max_length=names.MAX_LENGTH)
     # The normalized name. An index on Lower("name") is not enough: SQLite lowers ASCII only.
@@ -55,7 +58,7 @@ class ApiKey(models.Model):
     rotated_at = models.DateTimeField(gettext_lazy("rotated at"), null=True, editable=False)
     last_used_at = models.DateTimeField(gettext_lazy("last used at"), null=True, editable=False)
     accounts: models.ManyToManyField[Any, Any] = models.ManyToManyField(
-        settings.FINTA_KEYS_ACCOUNT_MODEL, through="KeyAccountScope", related_name="api_keys", editable=False
+        settings.FINTA_KEYS_ACCOUNT_MODEL, through="KeyAccountScope", related_name="finta_keys", editable=False
     )
 
     objects: ClassVar[ApiKeyManager] = ApiKeyManager()

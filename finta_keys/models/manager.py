@@ -64,7 +64,7 @@ class ApiKeyManager(KeyDatabaseManager["ApiKey"]):
         """Return the key with this secret, its owner loaded, or None if the secret is not valid now.
 
         A malformed secret is rejected without a query. Any other secret costs one query, independent of the number of
-        peppers. A related manager, such as ``alice.api_keys``, rejects keys of other owners.
+        peppers. A related manager, such as ``alice.finta_keys``, rejects keys of other owners.
         """
         if not secret.is_wellformed(presented, conf.prefix()):
             return None

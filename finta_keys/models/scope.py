@@ -16,7 +16,9 @@ class KeyAccountScope(models.Model):
     """One account in the scope of one restricted key."""
 
     key = models.ForeignKey("finta_keys.ApiKey", on_delete=models.CASCADE, related_name="scope_rows")
-    account = models.ForeignKey(settings.FINTA_KEYS_ACCOUNT_MODEL, on_delete=models.CASCADE, related_name="key_scopes")
+    account = models.ForeignKey(
+        settings.FINTA_KEYS_ACCOUNT_MODEL, on_delete=models.CASCADE, related_name="finta_key_scopes"
+    )
 
     objects = KeyDatabaseManager()
 

@@ -23,7 +23,7 @@ def test_key_next_to_session_creates_no_key(alices_browser, unrestricted, alice)
     data = {"name": "Wider", "share_all_accounts": "on", "nonce": form["nonce"].value()}
     headers = {"authorization": f"Bearer {unrestricted.secret}"}
     assert alices_browser.post(reverse("finta_keys:create"), data, headers=headers).status_code == 403
-    assert not alice.api_keys.filter(name="Wider").exists()
+    assert not alice.finta_keys.filter(name="Wider").exists()
 
 
 def test_pages_open_with_tokens_of_others(alices_browser):

@@ -53,7 +53,7 @@ def test_all_paths_includes_every_foreign_key():
 
 
 def test_lookups_follow_a_foreign_key():
-    assert account_paths.lookups(KeyAccountScope, "account") == ("account__owner", "account__key_scopes__key")
+    assert account_paths.lookups(KeyAccountScope, "account") == ("account__owner", "account__finta_key_scopes__key")
 
 
 @pytest.mark.rule("S3")
@@ -63,8 +63,8 @@ def test_lookups_follow_a_foreign_key():
         (Account, "nothing"),
         (Account, "owner"),
         (Account, "transactions"),
-        (Account, "key_scopes"),
-        (Account, "api_keys"),
+        (Account, "finta_key_scopes"),
+        (Account, "finta_keys"),
         (Account, "name"),
         (Account, "pk"),
         (Account, "__"),
@@ -103,7 +103,7 @@ def test_proxy_of_the_account_is_an_account(restricted, accounts):
 
 
 @pytest.mark.rule("S3")
-@pytest.mark.parametrize("name", ["owner", "key_scopes"])
+@pytest.mark.parametrize("name", ["owner", "finta_key_scopes"])
 def test_annotation_named_like_the_path_raises(restricted, accounts, bobs_account, name):
     rows = Account.objects.values(label=F("name")).annotate(**{name: Value(restricted.key.owner_id)})
     with pytest.raises(ImproperlyConfigured, match=f"annotation '{name}', which is also a name on the path"):

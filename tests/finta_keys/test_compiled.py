@@ -41,8 +41,8 @@ def test_owner_is_not_fetched_again(restricted, alice, django_assert_num_queries
 
 def test_related_manager_rejects_keys_of_others(alice, bob, restricted):
     bobs_key, bobs_secret = make_key(bob)
-    assert bob.api_keys.authenticate(bobs_secret) == bobs_key
-    assert alice.api_keys.authenticate(bobs_secret) is None
+    assert bob.finta_keys.authenticate(bobs_secret) == bobs_key
+    assert alice.finta_keys.authenticate(bobs_secret) is None
 
 
 @pytest.mark.rule("X3")

@@ -82,7 +82,7 @@ class TestOutput:
     def test_standard_error_describes_the_key(self, alice):
         _, err = createkey(*ALICE, "--name", "CI")
 
-        key = alice.api_keys.get()
+        key = alice.finta_keys.get()
         assert (
             f"Created the key “CI” ({key.hint}) of alice@example.com. It can access all accounts, including future ones"
             in err
@@ -98,14 +98,14 @@ class TestOutput:
         assert secret not in err
         assert secret not in caplog.text
         stored = database_text()
-        assert alice.api_keys.get().hint in stored
+        assert alice.finta_keys.get().hint in stored
         assert secret not in stored
         assert secret.removeprefix("finta_") not in stored
 
     def test_json_is_one_object(self, alice, accounts):
         out, err = createkey(*ALICE, "--name", "CI", "--account", accounts.checking.pk, "--json")
 
-        key, output = alice.api_keys.get(), json.loads(out)
+        key, output = alice.finta_keys.get(), json.loads(out)
         assert ApiKey.objects.authenticate(output.pop("secret")) == key
         assert output == {
             "created": True,
@@ -203,7 +203,7 @@ class TestAccounts:
         checking, savings, cash = accounts.checking.pk, accounts.savings.pk, accounts.cash.pk
         _, err = createkey(*ALICE, "--name", "CI", "--account", checking, savings, "--account", cash, checking)
 
-        key = alice.api_keys.get()
+        key = alice.finta_keys.get()
         assert not key.share_all_accounts
         assert set(key.scope_rows.values_list("account_id", flat=True)) == {checking, savings, cash}
         assert "It can access 3 accounts." in err
@@ -230,7 +230,7 @@ class TestOwner:
     def test_user_is_found_as_at_sign_in(self, alice):
         createkey("--user", "ALICE@Example.com", "--name", "CI")
 
-        assert alice.api_keys.count() == 1
+        assert alice.finta_keys.count() == 1
 
     @pytest.mark.parametrize("email", ["x@y", "", "alice", "alice@example.com\n"])
     def test_unknown_user_is_rejected(self, alice, email):
@@ -245,7 +245,7 @@ class TestOwner:
     def test_user_is_found_by_primary_key(self, alice):
         createkey("--user", alice.pk, "--name", "CI")
 
-        assert alice.api_keys.count() == 1
+        assert alice.finta_keys.count() == 1
 
     def test_duplicate_user_name_is_rejected(self, alice, monkeypatch):
         monkeypatch.setattr(UserManager, "get_by_natural_key", Mock(side_effect=User.MultipleObjectsReturned))

@@ -232,7 +232,7 @@ def test_lock_query_has_no_joins(monkeypatch, restricted, accounts):
     manager = WithOwner()
     manager.model, manager.name = Account, "_base_manager"
     monkeypatch.setitem(vars(Account._meta), "base_manager", manager)
-    monkeypatch.setattr(User._meta, "ordering", ["api_keys__name"])
+    monkeypatch.setattr(User._meta, "ordering", ["finta_keys__name"])
     with CaptureQueriesContext(connection) as queries:
         restricted.key.restrict_to([accounts.savings])
     assert not [query["sql"] for query in queries if " JOIN " in query["sql"]]

@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.core.management import call_command
+from django.db import models
+from django.test.utils import isolate_apps
 
+from accounts_app.models import Account, User
 from finta_keys.migrations import __path__ as folders
 
 PROJECT = {
@@ -61,3 +64,20 @@ def test_foreign_keys_use_settings(path):
     if "ForeignKey" in source:
         assert "migrations.swappable_dependency(settings.AUTH_USER_MODEL)" in source
         assert "migrations.swappable_dependency(settings.FINTA_KEYS_ACCOUNT_MODEL)" in source
+
+
+@isolate_apps("accounts_app")
+@pytest.mark.parametrize("name", ["api_keys", "keys", "key_scopes"])
+def test_other_apps_may_use_common_related_names(name):
+    class OtherKey(models.Model):
+        user = models.ForeignKey(User, models.CASCADE, related_name=name)
+        account = models.ForeignKey(Account, models.CASCADE, related_name=name)
+
+        class Meta:
+            app_label = "accounts_app"
+
+        def __str__(self):
+            return name
+
+    clashes = {"fields.E302", "fields.E303", "fields.E304", "fields.E305"}
+    assert not clashes & {error.id for error in OtherKey.check()}

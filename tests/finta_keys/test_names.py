@@ -198,7 +198,7 @@ def test_different_names_are_not_the_same(alice):
 def test_owner_can_create_many_keys(alice):
     for number in range(120):
         make_key(alice, f"Key {number}")
-    assert alice.api_keys.count() == 120
+    assert alice.finta_keys.count() == 120
 
 
 def test_name_is_stored_as_typed(alice):

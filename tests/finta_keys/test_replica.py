@@ -41,24 +41,24 @@ def test_reading_from_the_replica_fails(replica):
 def test_authenticate_reads_from_the_primary(replica, alice, bob, restricted):
     assert ApiKey.objects.authenticate(restricted.secret) == restricted.key
     assert ApiKey.objects.db_manager("replica").authenticate(restricted.secret) == restricted.key
-    assert alice.api_keys.authenticate(restricted.secret) == restricted.key
-    assert bob.api_keys.authenticate(restricted.secret) is None
-    assert alice.api_keys.db_manager("replica").authenticate(restricted.secret) == restricted.key
+    assert alice.finta_keys.authenticate(restricted.secret) == restricted.key
+    assert bob.finta_keys.authenticate(restricted.secret) is None
+    assert alice.finta_keys.db_manager("replica").authenticate(restricted.secret) == restricted.key
 
 
 @pytest.mark.rule("K4")
 def test_managers_read_from_the_primary(replica, alice, restricted, accounts):
     assert restricted.key in ApiKey.objects.all()
-    assert restricted.key in alice.api_keys.all()
-    assert restricted.key in accounts.checking.api_keys.all()
+    assert restricted.key in alice.finta_keys.all()
+    assert restricted.key in accounts.checking.finta_keys.all()
     assert restricted.key.scope_rows.count() == KeyAccountScope.objects.filter(key=restricted.key).count()
     assert not CreateNonce.objects.exists()
 
 
 @pytest.mark.rule("K4")
 def test_prefetches_read_from_the_primary(replica, alice, restricted):
-    prefetch_related_objects([alice], "api_keys__scope_rows__key")
-    keys = {key.pk: key for key in alice.api_keys.all()}
+    prefetch_related_objects([alice], "finta_keys__scope_rows__key")
+    keys = {key.pk: key for key in alice.finta_keys.all()}
     assert {row.key.pk for row in keys[restricted.key.pk].scope_rows.all()} == {restricted.key.pk}
 
 

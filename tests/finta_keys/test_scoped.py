@@ -91,7 +91,7 @@ def test_later_queryset_methods_stay_inside_the_scope(restricted, transactions):
     assert accounts.values("name").distinct().count() == 1
     assert accounts.exists()
     assert names(accounts[:5]) == ["Checking"]
-    assert names(accounts.filter(key_scopes__isnull=False).distinct()) == ["Checking"]
+    assert names(accounts.filter(finta_key_scopes__isnull=False).distinct()) == ["Checking"]
     assert names(accounts.order_by().union(accounts.order_by())) == ["Checking"]
 
 
@@ -103,7 +103,7 @@ def test_earlier_queryset_methods_stay_inside_the_scope(alice, restricted, accou
     assert names(limit(either)) == ["Checking"]
     assert names(limit(Account.objects.exclude(name="Checking"))) == []
     assert names(limit(Account.objects.filter(owner__isnull=False))) == ["Checking"]
-    assert names(limit(Account.objects.filter(key_scopes__key__name="Other"))) == ["Checking"]
+    assert names(limit(Account.objects.filter(finta_key_scopes__key__name="Other"))) == ["Checking"]
     assert list(limit(Account.objects.annotate(n=Count("transactions"))).values_list("name", "n")) == [("Checking", 2)]
     assert limit(Account.objects.values("name").annotate(n=Count("pk"))).get() == {"name": "Checking", "n": 1}
     assert limit(Account.objects.select_related("owner")).get().owner == alice

@@ -307,7 +307,7 @@ def test_filter_check_works_without_django_filter(settings, monkeypatch):
 
 
 class ByOtherKeys(FilterSet):
-    key = ModelChoiceFilter(field_name="account__api_keys", queryset=Account.objects.all())
+    key = ModelChoiceFilter(field_name="account__finta_keys", queryset=Account.objects.all())
     order = OrderingFilter(fields=["summary"])
 
 
@@ -316,8 +316,8 @@ class ByOtherKeys(FilterSet):
     [
         ({"search_fields": ["summary", "^account__transactions__summary"]}, "account__transactions__summary"),
         ({"ordering_fields": ["account__owner__accounts__name"]}, "account__owner__accounts__name"),
-        ({"filterset_fields": ["account__api_keys"]}, "account__api_keys"),
-        ({"filterset_class": ByOtherKeys}, "account__api_keys"),
+        ({"filterset_fields": ["account__finta_keys"]}, "account__finta_keys"),
+        ({"filterset_class": ByOtherKeys}, "account__finta_keys"),
         ({"search_fields": ["account__name", "=summary"], "ordering_fields": "__all__"}, None),
         ({"ordering_fields": ["-summary", "account__owner__email"]}, None),
     ],
