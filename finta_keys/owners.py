@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import cache
 from typing import Any, NoReturn
 
-from django.contrib.auth import get_user_model
+from django.contrib.auth import get_backends, get_user_model
 from django.contrib.auth.models import AbstractBaseUser
-from django.core.exceptions import ValidationError
+from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.signals import setting_changed
 from django.core.validators import ProhibitNullCharactersValidator
 from django.db import DataError, models
+from django.db.models.manager import BaseManager
+from django.dispatch import receiver
 from django.utils.translation import gettext as _
 
 from finta_keys import conf, display
@@ -69,11 +73,47 @@ def _lockable(model: type[models.Model]) -> models.QuerySet[Any]:
     return rows.select_for_update(no_key=True)
 
 
+def can_sign_in(owner: Any) -> bool:
+    """Return True if the owner is active, and a backend accepts them or none decides (rule X5)."""
+    if not owner.is_active:
+        return False
+    return not _backends_decide() or any(
+        backend.user_can_authenticate(owner) for backend in get_backends() if hasattr(backend, "user_can_authenticate")
+    )
+
+
+@cache
+def _backends_decide() -> bool:
+    """Return False if no backend decides which active users may sign in, or if one accepts all of them."""
+    # Not at the top: this module is imported before the models of the project.
+    from django.contrib.auth.backends import AllowAllUsersModelBackend, ModelBackend
+
+    try:
+        backends = get_backends()
+    except ImproperlyConfigured:  # AUTHENTICATION_BACKENDS is empty.
+        return False
+    methods = [getattr(type(backend), "user_can_authenticate", None) for backend in backends]
+    accepting = (ModelBackend.user_can_authenticate, AllowAllUsersModelBackend.user_can_authenticate)
+    return any(methods) and not any(method in accepting for method in methods)
+
+
+@receiver(setting_changed)
+def _clear_backends(**kwargs: object) -> None:
+    """Read the settings again after a test has changed them."""
+    _backends_decide.cache_clear()
+
+
+def manager_filters() -> bool:
+    """Return True if the default manager of users may leave some out, such as deleted ones."""
+    return type(get_user_model()._default_manager).get_queryset is not BaseManager.get_queryset
+
+
 def require_active(owner: AbstractBaseUser | None) -> Any:
-    """Return the owner. Raise ``ValidationError`` for ``owner`` if it is None or inactive."""
+    """Return the owner. Raise ``ValidationError`` for ``owner`` if it is None or could not sign in."""
     if owner is None:
         _refuse("owner", _("This user no longer exists. Nothing was changed."))
-    if not owner.is_active:
+    is_left_out = manager_filters() and not get_user_model()._default_manager.using(key_database()).contains(owner)
+    if is_left_out or not can_sign_in(owner):
         _refuse("owner", _("This user is inactive, so the key would not work. Activate the user first."))
     return owner
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from django.views.decorators.debug import sensitive_variables
 
@@ -69,13 +70,13 @@ class ApiKeyManager(KeyDatabaseManager["ApiKey"]):
         if not secret.is_wellformed(presented, conf.prefix()):
             return None
         digests = [secret.digest(presented, pepper) for pepper in conf.peppers()]
-        keys = _digest_query(key_database(), len(digests)).execute(digests)
+        keys = _keys_with_digests(key_database(), digests)
         # A related manager is an instance of a subclass.
         if not keys or (type(self) is not ApiKeyManager and not self.using(key_database()).contains(keys[0])):
             return None
         key = keys[0]
         key.found_digest, key.first_digest = bytes(key.digest), digests[0]
-        return key if key.owner.is_active else None
+        return key if owners.can_sign_in(key.owner) else None
 
     @sensitive_variables()
     def issue(self, **kwargs: Any) -> tuple[ApiKey, secret.Secret]:
@@ -88,6 +89,16 @@ class ApiKeyManager(KeyDatabaseManager["ApiKey"]):
         """Deprecated: use ``authenticate()``."""
         warn_renamed("ApiKey.objects.with_secret()", "ApiKey.objects.authenticate()")
         return self.authenticate(presented)
+
+
+def _keys_with_digests(alias: str, digests: list[bytes]) -> list[ApiKey]:
+    """Return the key with one of these digests, and its owner, if the default manager of users has the owner."""
+    if not owners.manager_filters():
+        return _digest_query(alias, len(digests)).execute(digests)
+    # Not the kept query: the manager may filter by values that change, such as the time.
+    users = get_user_model()._default_manager.using(alias).order_by()
+    keys = key_model()._default_manager.using(alias).select_related("owner").order_by()
+    return list(keys.filter(digest__in=digests, owner__in=users))
 
 
 @cache
