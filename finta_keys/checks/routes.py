@@ -68,9 +68,14 @@ class RoutedView:
 
     @property
     def names_authenticators(self) -> bool:
-        """True unless the view inherits ``DEFAULT_AUTHENTICATION_CLASSES``."""
-        is_default = self.get("authentication_classes") is APIView.authentication_classes
-        return not is_default or self.cls.get_authenticators is not APIView.get_authenticators
+        """True unless the view inherits ``DEFAULT_AUTHENTICATION_CLASSES``, or adds classes to them."""
+        if self.cls.get_authenticators is not APIView.get_authenticators:
+            return True
+        default, own = APIView.authentication_classes, self.get("authentication_classes")
+        if own is default:
+            return False
+        # A default of one class may be ours alone, which a view may name as well.
+        return len(default) < 2 or not _contains(list(own), list(default))
 
     @property
     def is_about_keys(self) -> bool:
@@ -81,6 +86,11 @@ class RoutedView:
     @property
     def opens_to_keys(self) -> bool:
         return opens_to_keys(self.cls)
+
+
+def _contains(longer: list[Any], shorter: list[Any]) -> bool:
+    """Return True if a list contains another one in its order, without gaps."""
+    return any(longer[start : start + len(shorter)] == shorter for start in range(len(longer)))
 
 
 def scoped_views() -> Iterator[RoutedView]:

@@ -10,7 +10,7 @@ from django.http import HttpResponse
 from django.urls import include, path, re_path
 from django.utils.decorators import method_decorator
 from django.views.generic import TemplateView
-from rest_framework.authentication import SessionAuthentication, TokenAuthentication
+from rest_framework.authentication import BasicAuthentication, SessionAuthentication, TokenAuthentication
 from rest_framework.decorators import action, api_view, authentication_classes
 from rest_framework.generics import GenericAPIView, RetrieveAPIView
 from rest_framework.response import Response
@@ -124,6 +124,24 @@ def test_action_with_its_own_authentication_is_found(settings):
     messages = messages_of(settings, *router.urls)
     assert messages
     assert all("OneActionTakesKeys at '^rows/by_key" in message for message in messages)
+
+
+@pytest.mark.rule("S7.1")
+@pytest.mark.parametrize(("default", "count"), [([SessionAuthentication, ApiKeyAuthentication], 0), ([OurOwnWay], 1)])
+def test_view_that_extends_the_defaults_is_no_finding(settings, monkeypatch, default, count):
+    monkeypatch.setattr(APIView, "authentication_classes", default)
+
+    class ExtendsDefaults(ByDefault):
+        authentication_classes = [BasicAuthentication, *APIView.authentication_classes]
+
+    messages = messages_of(
+        settings,
+        path("extends", ExtendsDefaults.as_view({"get": "list"})),
+        path("inherits", ByDefault.as_view({"get": "list"})),
+        path("reverses", ByDefault.as_view({"get": "list"}, authentication_classes=[*reversed(default)])),
+    )
+    names = [message.partition(" at ")[0].rpartition(".")[2] for message in messages]
+    assert names == ["ExtendsDefaults"] * count + ["ByDefault"]
 
 
 class Swallows:
