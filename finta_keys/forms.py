@@ -173,14 +173,14 @@ class EditScopeForm(ScopeFields):
     def shown_accounts(self) -> list[str] | None:
         """Return the accounts that the form showed as part of the scope and that the owner still has.
 
-        Return None if the form has no such field, as in a template of the host.
+        Return None if the form has no such field, as in a template of the host, or a malformed one.
         """
-        if self.add_prefix("shown") not in self.data:
-            return None
         try:
-            shown = json.loads(self.cleaned_data["shown"] or "[]")
-        except ValueError:
-            shown = []
+            shown = json.loads(self.cleaned_data["shown"])
+        except (ValueError, RecursionError):
+            return None
+        if not isinstance(shown, list):
+            return None
         return [box.data["value"] for box in self.boxes if box.data["value"] in shown]
 
     @cached_property

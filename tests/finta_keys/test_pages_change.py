@@ -97,9 +97,10 @@ def test_invalid_scope_counter_asks_again(alices_browser, restricted, counter):
 
 
 @pytest.mark.rule("K5")
-def test_edit_scope_without_shown_accounts_replaces_scope(alices_browser, restricted, accounts):
-    """A host's own template may lack the field."""
-    data = {"scope_edits": 0, "accounts": [accounts.savings.pk]}
+@pytest.mark.parametrize("shown", [{}, *({"shown": value} for value in ("", "[&quot;", "5", "null", "[" * 100_000))])
+def test_edit_scope_without_shown_accounts_replaces_scope(alices_browser, restricted, accounts, shown):
+    """A host's own template may lack the field. A malformed one must not keep accounts that were deselected."""
+    data = {"scope_edits": 0, "accounts": [accounts.savings.pk], **shown}
     assert alices_browser.post(url("edit_scope", restricted.key), data).status_code == 302
     assert restricted.client.get(f"/v2/accounts/{accounts.checking.pk}").status_code == 404
 

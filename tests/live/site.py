@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from html import unescape
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -138,7 +139,7 @@ class Person(Connection):
         text = self.page(path).text
         fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', text))
         fields.update((name, value) for value, name in re.findall(r'value="([^"]*)" name="(\w+)" type="hidden"', text))
-        return fields
+        return {name: unescape(value) for name, value in fields.items()}
 
     def post(self, path: str, fields: dict[str, Any]) -> Response:
         headers = {**self._headers(), "Content-Type": "application/x-www-form-urlencoded"}
