@@ -9,66 +9,19 @@ from django.apps import AppConfig, apps
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core import checks
-from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
-from django.db import models, router
+from django.db import router
 from django.db.migrations.exceptions import CircularDependencyError, NodeNotFoundError
 from django.db.migrations.loader import MigrationLoader
 from django.urls import URLResolver, get_resolver
 
 from finta_keys import conf
-from finta_keys.checks.settings import Messages
-
-
-@checks.register(checks.Tags.models)
-def check_account_model(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
-    try:
-        model, name = conf.account_model(), conf.owner_field()
-    except ImproperlyConfigured as error:
-        return [checks.Error(str(error), id="finta_keys.E003")]
-    try:
-        field: Any = model._meta.get_field(name)
-    except FieldDoesNotExist:
-        field = None
-    if not isinstance(field, models.ForeignKey) or field.related_model is not get_user_model():
-        problem = f"{model._meta.label} has no foreign key {name!r} to {settings.AUTH_USER_MODEL}."
-        hint = "Set FINTA_KEYS_OWNER_FIELD to the name of the account's own foreign key to its owner."
-    elif not field.target_field.primary_key:
-        # Scopes compare this column with the owner's primary key, which may be another user's value of the field.
-        problem = (
-            f"{model._meta.label}.{name} points to the field {field.target_field.name!r} of "
-            f"{settings.AUTH_USER_MODEL}, not to its primary key. Keys could access accounts of other users."
-        )
-        hint = "Remove to_field from the foreign key, and migrate its values."
-    else:
-        return []
-    return [checks.Error(problem, hint=hint, obj=model, id="finta_keys.E003")]
-
-
-@checks.register(checks.Tags.models)
-def check_account_names(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
-    if check_account_model(None):
-        return []  # Reported by that check.
-    model = conf.account_model()
-    attributes = {
-        "FINTA_KEYS_ACCOUNT_GROUP": conf.account_group_attribute(),
-        "FINTA_KEYS_ACCOUNT_LABEL": conf.account_label_attribute(),
-    }
-    return [
-        checks.Error(
-            f"{setting} is {name!r}, but {model._meta.label} has no such attribute.",
-            hint="Set it to the name of a field or property of the account, or remove it.",
-            obj=model,
-            id="finta_keys.E007",
-        )
-        for setting, name in attributes.items()
-        if name and not hasattr(model, name)
-    ]
+from finta_keys.checks.settings import Messages, account_model
 
 
 @checks.register(checks.Tags.models)
 def check_one_database(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
-    if check_account_model(None):
-        return []  # Reported by that check.
+    if any(account_model()):
+        return []  # Reported by check_settings().
     related = (*apps.get_app_config("finta_keys").get_models(), conf.account_model(), get_user_model())
     aliases = {model._meta.label: router.db_for_write(model) for model in related}
     if len(set(aliases.values())) == 1:
@@ -90,8 +43,8 @@ def check_migration_order(app_configs: Sequence[AppConfig] | None, **kwargs: Any
     The migration of this app can depend only on the *first* migration of the account's app. If a later one creates the
     model, it needs ``run_before``.
     """
-    if check_account_model(None):
-        return []  # Reported by that check.
+    if any(account_model()):
+        return []  # Reported by check_settings().
     first, model = ("finta_keys", "0001_initial"), conf.account_model()._meta
     name = (model.app_label, str(model.model_name))
     try:

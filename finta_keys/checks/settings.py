@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.core import checks
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
+from django.db import models
 from django.template import TemplateDoesNotExist, TemplateSyntaxError
 from django.template.loader import get_template
 from django.utils.encoding import force_bytes
@@ -18,34 +20,15 @@ from django.utils.functional import Promise
 from finta_keys import conf, secret
 
 Messages = list[checks.CheckMessage]
+Problems = Iterator[tuple[str, str | None]]  # each with a hint
 
 
 @checks.register(checks.Tags.security)
-def check_peppers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
-    try:
-        peppers = conf.peppers()
-    except ImproperlyConfigured as error:
-        hint = "Existing keys need the pepper that they were created with. If there are keys, restore that pepper."
-        return [checks.Error(str(error), hint=hint, id="finta_keys.E001")]
+def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
+    """Report invalid values of settings."""
     return [
-        checks.Error(
-            f"Pepper {position} of FINTA_KEYS_PEPPERS is part of SECRET_KEY or SECRET_KEY_FALLBACKS. "
-            "Anyone who learns one knows the other.",
-            hint="Generate a new SECRET_KEY. Generate a new pepper with: python -c 'import secrets; "
-            "print(secrets.token_hex(32))' and add it in front of the others. Keys move to it when they are used; "
-            "`manage.py peppers` shows when you can remove the old one.",
-            id="finta_keys.E009",
-        )
-        for position, pepper in enumerate(peppers, start=1)
-        if any(pepper in key or pepper.hex().encode() in key.lower() for key in _secret_keys())
+        checks.Error(problem, hint=hint, id="finta_keys.E001") for problems in _VALUES for problem, hint in problems()
     ]
-
-
-def _secret_keys() -> list[bytes]:
-    try:
-        return [force_bytes(key) for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)]
-    except ImproperlyConfigured:
-        return []  # Django reports a missing SECRET_KEY.
 
 
 @checks.register(checks.Tags.security)
@@ -62,54 +45,65 @@ def check_names_of_settings(app_configs: Sequence[AppConfig] | None, **kwargs: A
     ]
 
 
-@checks.register(checks.Tags.security)
-def check_prefix(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
-    if re.fullmatch(secret.PREFIX_PATTERN, conf.prefix()):
-        return []
-    return [
-        checks.Error(
+def _peppers() -> Problems:
+    try:
+        peppers = conf.peppers()
+    except ImproperlyConfigured as error:
+        yield (
+            str(error),
+            "Existing keys need the pepper that they were created with. If there are keys, restore that pepper.",
+        )
+        return
+    for position, pepper in enumerate(peppers, start=1):
+        if any(pepper in key or pepper.hex().encode() in key.lower() for key in _secret_keys()):
+            yield (
+                f"Pepper {position} of FINTA_KEYS_PEPPERS is part of SECRET_KEY or SECRET_KEY_FALLBACKS. "
+                "Anyone who learns one knows the other.",
+                "Generate a new SECRET_KEY. Generate a new pepper with: python -c 'import secrets; "
+                "print(secrets.token_hex(32))' and add it in front of the others. Keys move to it when they are used; "
+                "`manage.py peppers` shows when you can remove the old one.",
+            )
+
+
+def _secret_keys() -> list[bytes]:
+    try:
+        return [force_bytes(key) for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)]
+    except ImproperlyConfigured:
+        return []  # Django reports a missing SECRET_KEY.
+
+
+def _prefix() -> Problems:
+    if not re.fullmatch(secret.PREFIX_PATTERN, conf.prefix()):
+        yield (
             f"FINTA_KEYS_PREFIX is {conf.prefix()!r}, which is not a valid prefix of secrets.",
-            hint="Use letters, digits and underscores, 32 characters at most. Start with a letter and end with an "
+            "Use letters, digits and underscores, 32 characters at most. Start with a letter and end with an "
             'underscore, such as "shop_".',
-            id="finta_keys.E011",
         )
-    ]
 
 
-@checks.register(checks.Tags.models)
-def check_last_used_interval(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
+def _last_used_interval() -> Problems:
     seconds = conf.last_used_seconds()
-    if isinstance(seconds, int) and not isinstance(seconds, bool) and 1 <= seconds <= 86_400:
-        return []
-    return [
-        checks.Error(
+    if not isinstance(seconds, int) or isinstance(seconds, bool) or not 1 <= seconds <= 86_400:
+        yield (
             f"FINTA_KEYS_LAST_USED_INTERVAL is {seconds!r}.",
-            hint="Set it to a whole number of seconds from 1 to 86400 (one day), or remove it.",
-            id="finta_keys.E012",
+            "Set it to a whole number of seconds from 1 to 86400 (one day), or remove it.",
         )
-    ]
 
 
-@checks.register(checks.Tags.models)
-def check_account_words(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
+def _account_words() -> Problems:
     words = getattr(settings, "FINTA_KEYS_ACCOUNT_WORDS", None)
     is_pair = isinstance(words, list | tuple) and len(words) == 2
-    if words is None or (is_pair and all(isinstance(word, str | Promise) and word for word in words)):
-        return []
-    return [
-        checks.Error(
+    if words is not None and not (is_pair and all(isinstance(word, str | Promise) and word for word in words)):
+        yield (
             f"FINTA_KEYS_ACCOUNT_WORDS is {words!r}.",
-            hint='Set it to the words for one account and for several, such as ("store", "stores"), or remove it to '
+            'Set it to the words for one account and for several, such as ("store", "stores"), or remove it to '
             "use the verbose names of the account model.",
-            id="finta_keys.E013",
         )
-    ]
 
 
-@checks.register(checks.Tags.templates)
-def check_base_template(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
+def _base_template() -> Problems:
     if not settings.TEMPLATES:
-        return []  # a project without pages
+        return  # a project without pages
     try:
         get_template(conf.base_template())
     except TemplateDoesNotExist:
@@ -117,31 +111,77 @@ def check_base_template(app_configs: Sequence[AppConfig] | None, **kwargs: Any) 
     except TemplateSyntaxError as error:
         problem = f"has a syntax error ({error})"
     else:
-        return []
-    return [
-        checks.Error(
-            f"FINTA_KEYS_BASE_TEMPLATE is {conf.base_template()!r}, which {problem}.",
-            hint="Set it to a template with the blocks title and content, or remove it.",
-            id="finta_keys.E014",
-        )
-    ]
+        return
+    yield (
+        f"FINTA_KEYS_BASE_TEMPLATE is {conf.base_template()!r}, which {problem}.",
+        "Set it to a template with the blocks title and content, or remove it.",
+    )
 
 
-@checks.register(checks.Tags.security)
-def check_fresh_sign_in(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
+def _fresh_sign_in() -> Problems:
     try:
         hook = conf.fresh_sign_in()
     except ImportError as error:
         problem = str(error)
     else:
         if hook is None or callable(hook):
-            return []
+            return
         problem = "it is not callable"
-    return [
-        checks.Error(
-            f"FINTA_KEYS_FRESH_SIGN_IN is {settings.FINTA_KEYS_FRESH_SIGN_IN!r}, which cannot be used: {problem}",
-            hint='Set it to the dotted path of a function that takes a request, such as "shops.sign_in.ask_for_password'
-            '", or remove it.',
-            id="finta_keys.E008",
+    yield (
+        f"FINTA_KEYS_FRESH_SIGN_IN is {settings.FINTA_KEYS_FRESH_SIGN_IN!r}, which cannot be used: {problem}",
+        'Set it to the dotted path of a function that takes a request, such as "shops.sign_in.ask_for_password", '
+        "or remove it.",
+    )
+
+
+def account_model() -> Problems:
+    """Yield the problems of the account model and its foreign key to the owner."""
+    try:
+        model, name = conf.account_model(), conf.owner_field()
+    except ImproperlyConfigured as error:
+        yield str(error), None
+        return
+    try:
+        field: Any = model._meta.get_field(name)
+    except FieldDoesNotExist:
+        field = None
+    if not isinstance(field, models.ForeignKey) or field.related_model is not get_user_model():
+        yield (
+            f"{model._meta.label} has no foreign key {name!r} to {settings.AUTH_USER_MODEL}.",
+            "Set FINTA_KEYS_OWNER_FIELD to the name of the account's own foreign key to its owner.",
         )
-    ]
+    elif not field.target_field.primary_key:
+        # Scopes compare this column with the owner's primary key, which may be another user's value of the field.
+        yield (
+            f"{model._meta.label}.{name} points to the field {field.target_field.name!r} of "
+            f"{settings.AUTH_USER_MODEL}, not to its primary key. Keys could access accounts of other users.",
+            "Remove to_field from the foreign key, and migrate its values.",
+        )
+
+
+def _account_attributes() -> Problems:
+    if any(account_model()):
+        return
+    attributes = {
+        "FINTA_KEYS_ACCOUNT_GROUP": conf.account_group_attribute(),
+        "FINTA_KEYS_ACCOUNT_LABEL": conf.account_label_attribute(),
+    }
+    model = conf.account_model()
+    for setting, name in attributes.items():
+        if name and not hasattr(model, name):
+            yield (
+                f"{setting} is {name!r}, but {model._meta.label} has no such attribute.",
+                "Set it to the name of a field or property of the account, or remove it.",
+            )
+
+
+_VALUES: tuple[Callable[[], Problems], ...] = (
+    _peppers,
+    _prefix,
+    _last_used_interval,
+    _account_words,
+    _base_template,
+    _fresh_sign_in,
+    account_model,
+    _account_attributes,
+)

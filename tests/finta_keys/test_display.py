@@ -5,7 +5,7 @@ import pytest
 
 from accounts_app.models import Account
 from finta_keys import display
-from finta_keys.checks.project import check_account_names
+from finta_keys.checks.settings import check_settings
 from finta_keys.testing import make_key
 from tests.factories import AccountFactory
 from tests.finta_keys import admin_pages
@@ -94,19 +94,20 @@ def test_confirmation_lists_accounts_of_key(alices_browser, restricted, accounts
 
 @pytest.mark.parametrize("setting", ["FINTA_KEYS_ACCOUNT_GROUP", "FINTA_KEYS_ACCOUNT_LABEL"])
 def test_check_rejects_missing_account_attribute(settings, setting):
-    assert check_account_names(None) == []
+    assert check_settings(None) == []
     setattr(settings, setting, "made_up")
-    (error,) = check_account_names(None)
-    assert error.id == "finta_keys.E007"
+    (error,) = check_settings(None)
+    assert error.id == "finta_keys.E001"
     assert setting in error.msg
     setattr(settings, setting, "")
-    assert check_account_names(None) == []
+    assert check_settings(None) == []
 
 
 def test_check_skips_attributes_of_wrong_model(settings):
     settings.FINTA_KEYS_ACCOUNT_LABEL = "made_up"
     settings.FINTA_KEYS_OWNER_FIELD = "made_up"
-    assert check_account_names(None) == []
+    (error,) = check_settings(None)
+    assert "has no foreign key 'made_up'" in error.msg
 
 
 @pytest.mark.parametrize("view", ["rotate", "delete"])

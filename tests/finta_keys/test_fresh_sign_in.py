@@ -119,8 +119,8 @@ def test_hook_runs_after_permission_checks(hook, bob, alice):
 )
 def test_check_rejects_path_to_no_function(settings, path):
     settings.FINTA_KEYS_FRESH_SIGN_IN = path
-    (message,) = checks.check_fresh_sign_in(None)
-    assert message.id == "finta_keys.E008"
+    (message,) = checks.check_settings(None)
+    assert message.id == "finta_keys.E001"
     assert repr(path) in message.msg
     assert "or remove it" in message.hint
 
@@ -128,4 +128,4 @@ def test_check_rejects_path_to_no_function(settings, path):
 @pytest.mark.parametrize("path", [None, "", f"{THIS_MODULE}.redirect_elsewhere"])
 def test_check_accepts_function_and_unset(settings, path):
     settings.FINTA_KEYS_FRESH_SIGN_IN = path
-    assert checks.check_fresh_sign_in(None) == []
+    assert checks.check_settings(None) == []

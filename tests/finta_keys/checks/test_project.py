@@ -11,6 +11,7 @@ from django.core.management import call_command
 from finta_keys import checks as modules
 from finta_keys import conf
 from finta_keys.checks import project as checks
+from finta_keys.checks.settings import check_settings
 from tests.finta_keys.checks.messages import only
 
 
@@ -27,7 +28,7 @@ def test_this_project_passes_every_check():
     assert ours <= set(django_checks.registry.registry.get_checks(include_deployment_checks=True))
 
 
-# --- E003: the account model -----------------------------------------------------------------------------------------
+# --- E001: the account model -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,7 @@ def test_this_project_passes_every_check():
 )
 def test_account_model_without_owner_is_reported(settings, model, field):
     settings.FINTA_KEYS_ACCOUNT_MODEL, settings.FINTA_KEYS_OWNER_FIELD = model, field
-    message = only(checks.check_account_model(None), "finta_keys.E003")
+    message = only(check_settings(None), "finta_keys.E001")
     assert message.msg == f"{model} has no foreign key {field!r} to accounts_app.User."
     assert "FINTA_KEYS_OWNER_FIELD" in message.hint
 
@@ -54,7 +55,7 @@ def test_owner_with_to_field_is_reported(monkeypatch):
     """Keys would access the accounts of another user whose e-mail equals the primary key of the owner."""
     field = conf.account_model()._meta.get_field("owner")
     monkeypatch.setitem(vars(field), "foreign_related_fields", (field.related_model._meta.get_field("email"),))
-    message = only(checks.check_account_model(None), "finta_keys.E003")
+    message = only(check_settings(None), "finta_keys.E001")
     assert message.msg.startswith(
         "accounts_app.Account.owner points to the field 'email' of accounts_app.User, not to its primary key"
     )
@@ -64,7 +65,7 @@ def test_owner_with_to_field_is_reported(monkeypatch):
 @pytest.mark.parametrize("label", ["nowhere.Account", "accounts_app.Nothing", "Account", "", "a.b.c", None, 7])
 def test_missing_account_model_is_reported(settings, label):
     settings.FINTA_KEYS_ACCOUNT_MODEL = label
-    message = only(checks.check_account_model(None), "finta_keys.E003")
+    message = only(check_settings(None), "finta_keys.E001")
     assert message.msg.startswith(f"FINTA_KEYS_ACCOUNT_MODEL is {label!r}")
     assert 'such as "shops.Shop"' in message.msg
     with pytest.raises(ImproperlyConfigured):
@@ -77,7 +78,8 @@ def test_owner_field_has_a_default(settings):
     assert conf.owner_field() == "owner"
     settings.FINTA_KEYS_ACCOUNT_MODEL, settings.FINTA_KEYS_OWNER_FIELD = "admin.LogEntry", "user"
     assert conf.owner_field() == "user"
-    assert checks.check_account_model(None) == []
+    settings.FINTA_KEYS_ACCOUNT_GROUP = settings.FINTA_KEYS_ACCOUNT_LABEL = ""
+    assert check_settings(None) == []
 
 
 # --- E004: one database ----------------------------------------------------------------------------------------------
