@@ -31,9 +31,11 @@ def install(cls: type) -> None:
     The wrapped method is the one that attribute look-up finds, so the mixin may stand anywhere among the bases.
     """
     for name, wrap in WRAPPERS.items():
-        if name == "get_queryset" and not getattr(cls, "is_scoped", False):
+        if name in ("get_queryset", "get_object") and not getattr(cls, "is_scoped", False):
             continue
         method = getattr(cls, name, None)
+        if name == "get_object" and url_rows.is_of_drf(method):
+            continue  # It looks up rows in the queryset.
         if method is not None and not _is_wrapped(method):
             wrapped = wraps(method)(wrap(method))
             wrapped.gate_wrapper = wrapped  # type: ignore[attr-defined]  # itself, since wraps() copies attributes
@@ -261,4 +263,5 @@ WRAPPERS: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
     "check_throttles": _uncounted,
     "filter_queryset": _limited_filters,
     "get_queryset": _scoped_queryset,
+    "get_object": url_rows.checked,
 }

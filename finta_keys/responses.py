@@ -58,12 +58,12 @@ def serialized_rows(data: Any, *, with_lists: bool) -> Iterator[models.Model]:
 
 def _is_validation_by_library(error: Exception) -> bool:
     """Return True for a ``ValidationError`` that Django REST framework or django-filter raised, such as by
-    ``is_valid(raise_exception=True)``."""
+    ``is_valid(raise_exception=True)``, or that a serializer raised in ``create()`` or ``update()``."""
     if not isinstance(error, exceptions.ValidationError):
         return False
-    frames = list(walk_tb(error.__traceback__))
-    module = frames[-1][0].f_globals.get("__name__", "") if frames else ""
-    return module.partition(".")[0] in ("rest_framework", "django_filters", "finta_keys")
+    modules = [frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__)]
+    is_by_library = modules and modules[-1].partition(".")[0] in ("rest_framework", "django_filters", "finta_keys")
+    return bool(is_by_library) or "rest_framework.serializers" in modules
 
 
 def is_conflict(error: OperationalError) -> bool:

@@ -8,13 +8,18 @@ from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
-from django.core.exceptions import ImproperlyConfigured, ValidationError
+from asgiref.sync import async_to_sync, sync_to_async
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ImproperlyConfigured, ObjectDoesNotExist, ValidationError
 from django.db import DataError, models
 from django.http import Http404
 from rest_framework.request import override_method
 
 from finta_keys import account_paths, scope_rows
-from finta_keys.callers import limited, scoped
+from finta_keys.callers import is_unlimited, limited, owner_pk, scoped
+from finta_keys.relations import is_shared, limited_choices
+from finta_keys.request_state import state_of
+from finta_keys.responses import RowOutsideScope
 from finta_keys.transactions import atomic
 
 STANDARD_ACTIONS = frozenset({"retrieve", "update", "partial_update", "destroy"})
@@ -37,6 +42,10 @@ def check_denied(view: Any, request: Any) -> None:
     handler = getattr(view, handler_name(view, request))
     if not is_marked(view, handler):
         check(view, request, handler, can_reuse=False)
+
+
+# raised by a project's own look-up for missing and malformed values
+NOT_FOUND = (Http404, ObjectDoesNotExist, ValueError, ValidationError, OverflowError, DataError)
 
 
 def check(view: Any, request: Any, handler: Callable[..., Any], *, can_reuse: bool) -> Any:
@@ -66,20 +75,92 @@ def _check(view: Any, request: Any, handler: Any, can_reuse: bool) -> Any:
             row, is_permitted = _call(view.get_object), True
         else:
             row, is_permitted = get_row(view.get_queryset(), view.lookup_field, view.kwargs[name]), False
-    if (
-        overrides
-        and isinstance(row, models.Model)
-        and scope_rows.outside(partial(limited, request), type(row), {row.pk}, _path_of(view, type(row)))
-    ):
-        raise Http404
     # get_object() has to run if a filter backend may exclude the row.
-    if can_reuse and (is_permitted or not view.filter_backends):
+    is_async = inspect.iscoroutinefunction(getattr(view, "get_object", None))
+    if can_reuse and not is_async and (is_permitted or not view.filter_backends):
         _reuse(view, row, is_permitted)
     return row
 
 
-def _path_of(view: Any, model: type[models.Model]) -> tuple[str, ...] | None:
-    return (view.account_path,) if account_paths.leads_to_account(model, view.account_path) else None
+def checked(get_object: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap the ``get_object()`` of a project. A row that the caller may not access is missing, whoever asks for it."""
+    if inspect.iscoroutinefunction(get_object):
+
+        async def get_checked_object_async(view: Any, *args: Any, **kwargs: Any) -> Any:
+            with _Check(view) as check:
+                row = await get_object(view, *args, **kwargs)
+            await sync_to_async(check.require_accessible)(row)
+            return row
+
+        return get_checked_object_async
+
+    def get_checked_object(view: Any, *args: Any, **kwargs: Any) -> Any:
+        with _Check(view) as check:
+            row = get_object(view, *args, **kwargs)
+        check.require_accessible(row)
+        return row
+
+    return get_checked_object
+
+
+class _Check:
+    """The check of the result of ``get_object()``, unless a subclass that calls ``super()`` makes it."""
+
+    def __init__(self, view: Any) -> None:
+        self.view, self.request = view, getattr(view, "request", None)
+        guard = state_of(self.request).guard if self.request else None
+        self.is_needed = (
+            self.request is not None
+            and "_in_get_object" not in view.__dict__
+            and not (guard is not None and guard.is_marked)
+            and not is_unlimited(self.request, view)
+        )
+
+    def __enter__(self) -> _Check:
+        if self.is_needed:
+            self.view._in_get_object = True
+            self.count = state_of(self.request).scoped_count
+        return self
+
+    def __exit__(self, error_type: type[BaseException] | None, *exc_info: object) -> None:
+        """Raise ``Http404`` for the errors of a look-up that finds no row."""
+        if not self.is_needed:
+            return
+        del self.view._in_get_object
+        if error_type is not None and issubclass(error_type, NOT_FOUND):
+            state_of(self.request).scoped_count += 1  # A hidden row gets the same response.
+            raise Http404 from None
+
+    def require_accessible(self, row: Any) -> None:
+        """Raise ``Http404`` for a row that the caller may not access.
+
+        Raises ``ImproperlyConfigured`` for anything else than a row, such as a dict of ``values()``, unless
+        ``get_object()`` has limited the rows it comes from.
+        """
+        if not self.is_needed or row is None:
+            return
+        if isinstance(row, models.Model):
+            if not row._state.adding and not self._may_access(row):
+                raise RowOutsideScope
+        elif state_of(self.request).scoped_count == self.count:
+            cls = type(self.view)
+            raise ImproperlyConfigured(
+                f"get_object() of {cls.__module__}.{cls.__qualname__} returned a {type(row).__name__}, which cannot be "
+                "checked. Return a model instance, or look it up in self.get_queryset() or self.scoped(queryset)."
+            )
+
+    def _may_access(self, row: models.Model) -> bool:
+        model: Any = row._meta.model  # row.__class__ of a lazy object such as request.user
+        path = self.view.account_path
+        if scope_rows.has_paths(model):
+            paths = (path,) if account_paths.leads_to_account(model, path) else None
+            state_of(self.request).scoped_count += 1
+            return not scope_rows.outside(partial(limited, self.request), model, {row.pk}, paths)
+        if isinstance(row, get_user_model()):
+            return bool(row.pk == owner_pk(self.request))
+        if is_shared(model) or not account_paths.paths_to_user(model):
+            return True
+        return limited_choices(self.request, model._base_manager.filter(pk=row.pk)).exists()
 
 
 def undeclared_kwargs(view: Any, names: set[Any]) -> set[Any]:
@@ -111,7 +192,13 @@ def _check_parent(request: Any, target: Any, value: Any) -> None:
     path = account_paths.shortest_path(model)
     if path is None:
         raise ImproperlyConfigured(f"scoped_kwargs names {model._meta.label}, which has no foreign key to an account.")
-    get_row(scoped(request, model._default_manager.all(), path), field, value)
+    rows = scoped(request, model._default_manager.all(), path)
+    try:
+        has_row = rows.filter(**{field: value}).exists()  # Several rows may have the value.
+    except NO_ROW:
+        has_row = False
+    if not has_row:
+        raise Http404
 
 
 def _names_row(view: Any, lookup_kwarg: str | None, overrides_get_object: bool) -> bool:
@@ -127,13 +214,13 @@ def _lookup_kwarg(view: Any) -> str | None:
 def _has_queryset(view: Any) -> bool:
     if not hasattr(view, "get_object") or not hasattr(view, "get_queryset"):
         return False  # A plain ViewSet may have a queryset for its permissions only.
-    return getattr(view, "queryset", None) is not None or not _is_of_drf(getattr(type(view), "get_queryset", None))
+    return getattr(view, "queryset", None) is not None or not is_of_drf(getattr(type(view), "get_queryset", None))
 
 
 def _overrides_get_object(view: Any) -> bool:
     """Return True for a ``get_object()`` of the project that can be called without arguments."""
     method = getattr(view, "get_object", None)
-    if method is None or _is_of_drf(getattr(type(view), "get_object", None)):
+    if method is None or is_of_drf(getattr(type(view), "get_object", None)):
         return False
     try:
         inspect.signature(method).bind()
@@ -146,15 +233,18 @@ def _is_standard(view: Any, handler: Any) -> bool:
     """Return True for the handlers and actions of Django REST framework that call ``get_object()``."""
     if getattr(view, "action_map", None):
         return view.action in STANDARD_ACTIONS and hasattr(view, "get_object")
-    return _is_of_drf(handler) and hasattr(view, "get_object")
+    return is_of_drf(handler) and hasattr(view, "get_object")
 
 
-def _is_of_drf(method: Any) -> bool:
+def is_of_drf(method: Any) -> bool:
+    """Return True for a method of Django REST framework."""
     # functools.wraps() copies the module, so a wrapped method counts as the one inside.
     return method is None or getattr(method, "__module__", "").startswith("rest_framework.")
 
 
 def _call(get_object: Callable[[], Any]) -> Any:
+    if inspect.iscoroutinefunction(get_object):
+        get_object = async_to_sync(get_object)
     try:
         return get_object()
     except (OverflowError, DataError):  # The database cannot hold the value, so no row has it.

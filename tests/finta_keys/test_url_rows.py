@@ -455,8 +455,8 @@ class ByArgument(Keyed, APIView):
 
 def test_get_object_with_argument_is_left_to_the_handler(restricted, accounts):
     assert call(ByArgument, restricted.secret, kwargs={"pk": accounts.checking.pk}).data == {"name": "Checking"}
-    with pytest.raises(Account.DoesNotExist):
-        call(ByArgument, restricted.secret, kwargs={"pk": accounts.savings.pk})
+    for pk in (accounts.savings.pk, uuid.uuid4(), "malformed"):
+        assert call(ByArgument, restricted.secret, kwargs={"pk": pk}).status_code == 404
 
 
 def test_get_object_with_arguments_looks_up_again(restricted, accounts):
