@@ -83,7 +83,7 @@ def _check(view: Any, request: Any, handler: Any, can_reuse: bool) -> Any:
 
 
 def checked(get_object: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap the ``get_object()`` of a project. A row that the caller may not access is missing, whoever asks for it."""
+    """Wrap the ``get_object()`` of a project. A row that its caller may not access is missing."""
     if inspect.iscoroutinefunction(get_object):
 
         async def get_checked_object_async(view: Any, *args: Any, **kwargs: Any) -> Any:

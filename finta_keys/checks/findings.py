@@ -39,3 +39,11 @@ def once_per_view(findings: Iterable[tuple[RoutedView, Detail]]) -> list[tuple[R
     for view, detail in findings:
         first.setdefault((view.cls, detail), (view, detail))
     return list(first.values())
+
+
+def hint_once(findings: list[Any]) -> list[Any]:
+    """Remove the hint, the same for all findings, from all but the first that is shown."""
+    shown = [finding for finding in findings if not finding.is_silenced()]
+    for finding in shown[1:]:
+        finding.hint = None
+    return findings

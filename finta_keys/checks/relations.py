@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.util import find_spec
+from itertools import pairwise
 from typing import Any
 
 from django.apps import AppConfig
@@ -18,7 +19,7 @@ from rest_framework.relations import ManyRelatedField, RelatedField
 from rest_framework.serializers import BaseSerializer
 
 from finta_keys import account_paths
-from finta_keys.checks.findings import ViewError, ViewWarning, once_per_view
+from finta_keys.checks.findings import ViewError, ViewWarning, hint_once, once_per_view
 from finta_keys.checks.routes import RoutedView, scoped_views
 from finta_keys.checks.settings import Messages
 from finta_keys.fields import AccountRelatedField
@@ -29,17 +30,21 @@ from finta_keys.serializers import ScopedSerializerMixin
 @checks.register(checks.Tags.security)
 def check_serializers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
     """Find serializers of scoped views that accept rows of other callers."""
-    open_fields = ((view, ", ".join(names)) for view in _writing_views() if (names := _open_fields(_serializer(view))))
-    return [
-        ViewError(
-            view,
-            f"accepts rows that its caller may not access: {names}.",
-            hint="Use ScopedModelSerializer, or put ScopedSerializerMixin before the serializer class. Read-only "
-            "fields and AccountRelatedField are fine.",
-            id="finta_keys.E017",
-        )
-        for view, names in once_per_view(open_fields)
-    ]
+    serializers = ((view, _serializer(view)) for view in _writing_views())
+    return hint_once(
+        [
+            ViewError(
+                view,
+                f"uses {serializer.__module__}.{serializer.__qualname__}, which accepts rows that the caller may not "
+                f"access: {', '.join(names)}.",
+                hint="Use ScopedModelSerializer, or put ScopedSerializerMixin before the serializer class. Read-only "
+                "fields and AccountRelatedField are fine.",
+                id="finta_keys.E017",
+            )
+            for view, serializer in once_per_view(serializers)
+            if (names := _open_fields(serializer))
+        ]
+    )
 
 
 @checks.register(checks.Tags.security)
@@ -95,6 +100,25 @@ def check_to_many_look_ups(app_configs: Sequence[AppConfig] | None, **kwargs: An
         )
         for view, name in once_per_view(look_ups)
     ]
+
+
+@checks.register(checks.Tags.security)
+def check_other_paths(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
+    """Find searches, filters and orders by columns of rows that ``account_path`` does not lead through."""
+    look_ups = ((view, name) for view in scoped_views() for name in _look_ups(view) if _leaves_path(view, name))
+    return hint_once(
+        [
+            ViewWarning(
+                view,
+                f"searches, filters or orders by {name!r}, which is not on its account_path. The row may belong to a "
+                "hidden account, and the responses reveal its values.",
+                hint="Remove it, or write a filter that uses scoped(). If get_queryset() limits these rows, silence "
+                "this finding for the view.",
+                id="finta_keys.W027",
+            )
+            for view, name in once_per_view(look_ups)
+        ]
+    )
 
 
 def _writing_views() -> Iterator[RoutedView]:
@@ -200,7 +224,7 @@ def _open_filters(view: RoutedView) -> Iterator[str]:
         if isinstance(filter_, choices):
             yield name
     for name in view.get("filterset_fields", None) or ():
-        if any(field.is_relation for field in _fields_on(view.model, name)[-1:]):
+        if any(field.is_relation for field in _fields_on(view.row_model, name)[-1:]):
             yield name
 
 
@@ -214,7 +238,19 @@ def _look_ups(view: RoutedView) -> Iterator[str]:
 
 
 def _is_to_many(view: RoutedView, name: str) -> bool:
-    return any(field.one_to_many or field.many_to_many for field in _fields_on(view.model, name))
+    return any(field.one_to_many or field.many_to_many for field in _fields_on(view.row_model, name))
+
+
+def _leaves_path(view: RoutedView, look_up: str) -> bool:
+    """Return True if a look-up reads a column of a row of an account that ``account_path`` does not lead through."""
+    fields, path = _fields_on(view.row_model, look_up), f"{view.get('account_path')}__"
+    prefix = ""
+    for field, column in pairwise(fields):
+        prefix += f"{field.name}__"
+        has_account = account_paths.shortest_path(field.related_model) is not None
+        if has_account and not path.startswith(prefix) and not getattr(column, "primary_key", False):
+            return not _is_to_many(view, look_up)
+    return False
 
 
 def _fields_on(model: Any, look_up: str) -> list[Any]:

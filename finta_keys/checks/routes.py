@@ -49,6 +49,16 @@ class RoutedView:
         return model
 
     @property
+    def row_model(self) -> type[models.Model] | None:
+        """The model of the rows, also of a view that has only ``get_queryset()``: the serializer or filterset names it.
+
+        None if it depends on the request.
+        """
+        serializer_meta = getattr(self.get("serializer_class"), "Meta", None)
+        filterset_meta = getattr(self.get("filterset_class"), "_meta", None)
+        return self.model or getattr(serializer_meta, "model", None) or getattr(filterset_meta, "model", None)
+
+    @property
     def writing(self) -> dict[str, str]:
         """The methods that take a body, and the action of each; outside viewsets, the method itself."""
         actions = self.actions or {method: method for method in self.cls.http_method_names if hasattr(self.cls, method)}

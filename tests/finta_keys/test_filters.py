@@ -3,7 +3,8 @@
 import uuid
 
 import pytest
-from django_filters import AllValuesFilter, FilterSet, ModelChoiceFilter, ModelMultipleChoiceFilter
+from django import forms
+from django_filters import AllValuesFilter, CharFilter, Filter, FilterSet, ModelChoiceFilter, ModelMultipleChoiceFilter
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.generics import ListAPIView
 from rest_framework.serializers import ModelSerializer
@@ -43,41 +44,92 @@ class TransactionList(AccountScopeMixin, ListAPIView):
     filterset_class = TransactionFilter
 
 
+class UsesForm(TransactionFilter):
+    """Uses its form, and changes it, before the backend gets the filterset."""
+
+    free = CharFilter(method="ignore")
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.form.fields["account"].queryset = Account.objects.all()
+        self.form.fields["several"].label = "Accounts"
+        self.was_valid = self.is_valid()
+        self.count = self.qs.count() if self.was_valid else 0
+
+    def ignore(self, queryset, name, value):
+        return queryset
+
+
+class RemovesFields(TransactionFilter):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        del self.form.fields["summary"]
+
+
+class RowFilter(Filter):
+    field_class = forms.ModelChoiceField
+
+
+class AddsField(TransactionFilter):
+    plain = RowFilter(field_name="account", queryset=Account.objects.all())
+
+
+FILTERSETS = [TransactionFilter, UsesForm, RemovesFields, AddsField]
+
+
 @pytest.fixture
 def rows(accounts, bobs_account):
     for account, summary in ((accounts.checking, "Mine"), (accounts.savings, "Hidden"), (bobs_account, "Foreign")):
         TransactionFactory(account=account, summary=summary)
 
 
-def get(caller, **query):
+def get(caller, filterset_class=TransactionFilter, **query):
     request = APIRequestFactory().get("/", query)
     if isinstance(caller, str):
         request.META["HTTP_AUTHORIZATION"] = f"Bearer {caller}"
     else:
         request.user = caller
-    response = TransactionList.as_view()(request)
+    response = TransactionList.as_view(filterset_class=filterset_class)(request)
     return response.status_code, response.render().content
 
 
 @pytest.mark.rule("S4")
+@pytest.mark.parametrize("filterset", FILTERSETS)
 @pytest.mark.parametrize("name", ["account", "callable", "several"])
-def test_hidden_account_is_like_a_missing_one(name, rows, restricted, accounts, bobs_account):
-    assert get(restricted.secret, **{name: accounts.checking.pk}) == (200, b'[{"summary":"Mine"}]')
+def test_hidden_account_is_like_a_missing_one(name, filterset, rows, restricted, accounts, bobs_account):
+    assert get(restricted.secret, filterset, **{name: accounts.checking.pk}) == (200, b'[{"summary":"Mine"}]')
     bodies = {
-        get(restricted.secret, **{name: pk})[1].replace(str(pk).encode(), b"ID")
+        get(restricted.secret, filterset, **{name: pk})[1].replace(str(pk).encode(), b"ID")
         for pk in (accounts.savings.pk, bobs_account.pk, uuid.uuid4())
     }
     assert len(bodies) == 1
-    assert get(restricted.secret, **{name: accounts.savings.pk})[0] == 400
+    assert get(restricted.secret, filterset, **{name: accounts.savings.pk})[0] == 400
 
 
 @pytest.mark.rule("S4")
-def test_values_of_hidden_rows_are_unknown(rows, restricted):
-    assert get(restricted.secret, summary="Mine")[0] == 200
-    responses = [get(restricted.secret, summary=name) for name in ("Hidden", "Foreign", "Missing")]
+def test_form_field_for_rows_is_limited(rows, restricted, accounts):
+    assert get(restricted.secret, AddsField, plain=accounts.checking.pk)[0] == 200
+    hidden, missing = (get(restricted.secret, AddsField, plain=pk) for pk in (accounts.savings.pk, uuid.uuid4()))
+    assert hidden == missing
+    assert hidden[0] == 400
+
+
+def test_filterset_may_remove_fields(rows, restricted):
+    assert get(restricted.secret, RemovesFields, summary="Hidden") == (200, b'[{"summary":"Mine"}]')
+
+
+@pytest.mark.rule("S4")
+@pytest.mark.parametrize("filterset", [TransactionFilter, UsesForm])
+def test_values_of_hidden_rows_are_unknown(filterset, rows, restricted):
+    assert get(restricted.secret, filterset, summary="Mine")[0] == 200
+    responses = [get(restricted.secret, filterset, summary=name) for name in ("Hidden", "Foreign", "Missing")]
     assert {status for status, _ in responses} == {400}
 
 
 def test_people_filter_by_their_accounts(rows, alice, accounts, bobs_account):
     assert get(alice, account=accounts.savings.pk) == (200, b'[{"summary":"Hidden"}]')
     assert get(alice, account=bobs_account.pk)[0] == 400
+
+
+def test_views_without_filters_pass(rows, restricted):
+    assert get(restricted.secret, None, account="anything") == (200, b'[{"summary":"Mine"}]')

@@ -1,4 +1,4 @@
-"""``get_object()`` of a project: a row that the caller may not access is missing, whoever calls."""
+"""``get_object()`` of a project: a row that the caller may not access is missing."""
 
 import uuid
 from datetime import date

@@ -36,6 +36,7 @@ from finta_keys.fields import AccountRelatedField
 from finta_keys.filters import ScopedFilterBackend
 from finta_keys.scoping import AccountScopeMixin
 from finta_keys.serializers import ScopedModelSerializer, ScopedSerializerMixin
+from tests.finta_keys.extra_models import Note
 
 
 class NewTransaction(AccountScopeMixin, CreateAPIView):
@@ -46,6 +47,10 @@ class NewTransaction(AccountScopeMixin, CreateAPIView):
 
 class OtherTransaction(NewTransaction):
     """Another view with the same serializer."""
+
+
+class TransactionUpdate(NewTransaction):
+    """A third one."""
 
 
 class TransactionList(AccountScopeMixin, ListAPIView):
@@ -119,8 +124,19 @@ def messages(settings, check, *views):
 def test_open_relations_are_found(serializer_class, names, settings):
     view = NewTransaction.as_view(serializer_class=serializer_class)
     (message,) = messages(settings, relations.check_serializers, view)
+    name = f"{serializer_class.__module__}.{serializer_class.__qualname__}"
     assert message.id == "finta_keys.E017"
-    assert message.msg.endswith(f"may not access: {names}.")
+    assert message.msg.endswith(f"uses {name}, which accepts rows that the caller may not access: {names}.")
+    assert message.hint.startswith("Use ScopedModelSerializer")
+
+
+def test_hint_is_printed_once(settings):
+    views = [view.as_view(serializer_class=OfModel) for view in (NewTransaction, OtherTransaction, TransactionUpdate)]
+    hints = [message.hint is None for message in messages(settings, relations.check_serializers, *views)]
+    assert hints == [False, True, True]
+    settings.SILENCED_SYSTEM_CHECKS = [f"finta_keys.E017:{__name__}.NewTransaction"]
+    shown = [m for m in messages(settings, relations.check_serializers, *views) if not m.is_silenced()]
+    assert [message.hint is None for message in shown] == [False, True]
 
 
 @pytest.mark.parametrize(
@@ -188,6 +204,7 @@ class PlainView(AccountScopeMixin, APIView):
         relations.check_primary_keys,
         relations.check_filters,
         relations.check_to_many_look_ups,
+        relations.check_other_paths,
     ],
 )
 def test_plain_api_views_pass(check, settings):
@@ -289,6 +306,7 @@ class ProjectBackend(DjangoFilterBackend):
         ({"filterset_fields": ["account"], "filter_backends": [SearchFilter]}, ""),
         ({"filterset_class": ByText}, ""),
         ({"filterset_fields": ["account"], "queryset": None}, ""),
+        ({"filterset_fields": ["account"], "queryset": None, "serializer_class": OfModel}, "account"),
         ({}, ""),
     ],
 )
@@ -310,6 +328,10 @@ class ByOtherKeys(FilterSet):
     key = ModelChoiceFilter(field_name="account__finta_keys", queryset=Account.objects.all())
     order = OrderingFilter(fields=["summary"])
 
+    class Meta:
+        model = Transaction
+        fields = []
+
 
 @pytest.mark.parametrize(
     ("options", "name"),
@@ -318,6 +340,12 @@ class ByOtherKeys(FilterSet):
         ({"ordering_fields": ["account__owner__accounts__name"]}, "account__owner__accounts__name"),
         ({"filterset_fields": ["account__finta_keys"]}, "account__finta_keys"),
         ({"filterset_class": ByOtherKeys}, "account__finta_keys"),
+        (
+            {"search_fields": ["account__finta_keys"], "queryset": None, "serializer_class": OfModel},
+            "account__finta_keys",
+        ),
+        ({"filterset_class": ByOtherKeys, "queryset": None}, "account__finta_keys"),
+        ({"search_fields": ["account__finta_keys"], "queryset": None}, None),
         ({"search_fields": ["account__name", "=summary"], "ordering_fields": "__all__"}, None),
         ({"ordering_fields": ["-summary", "account__owner__email"]}, None),
     ],
@@ -328,6 +356,33 @@ def test_to_many_look_ups_are_found(options, name, settings):
     assert all(repr(name) in message.msg for message in findings)
 
 
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        ({"search_fields": ["account__name", "text"]}, []),
+        ({"search_fields": ["transaction__summary"]}, ["transaction__summary"]),
+        ({"ordering_fields": ["transaction__account__name"]}, ["transaction__account__name"]),
+        ({"ordering_fields": ["transaction", "transaction__id"]}, []),
+        ({"search_fields": ["labels__name"]}, []),  # E025
+        ({"search_fields": ["account__owner__email"]}, []),
+        (
+            {"search_fields": ["account__name", "transaction__summary"], "account_path": "transaction__account"},
+            ["account__name"],
+        ),
+    ],
+)
+def test_look_ups_off_the_path_are_found(options, names, settings):
+    options = {"queryset": Note.objects.all(), **options}
+    findings = messages(settings, relations.check_other_paths, TransactionList.as_view(**options))
+    assert [message.id for message in findings] == ["finta_keys.W027"] * len(names)
+    assert all(repr(name) in message.msg for name, message in zip(names, findings, strict=True))
+
+
 def test_relations_of_the_site_pass():
-    checks = (relations.check_serializers, relations.check_filters, relations.check_to_many_look_ups)
+    checks = (
+        relations.check_serializers,
+        relations.check_filters,
+        relations.check_to_many_look_ups,
+        relations.check_other_paths,
+    )
     assert [message for check in checks for message in check(None)] == []
