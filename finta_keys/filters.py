@@ -16,14 +16,15 @@ class ScopedFilterBackend(DjangoFilterBackend):  # type: ignore[misc]  # it ship
     """A ``DjangoFilterBackend`` that accepts only rows and values that the caller may access.
 
     A hidden row in a parameter gets the same error as a missing one. Querysets of filters may be callables. A filterset
-    may use and change its form in ``__init__()``.
+    may use and change its form in ``__init__()``. At views without ``AccountScopeMixin`` or ``@scoped_view`` it limits
+    nothing, so it may stand in ``DEFAULT_FILTER_BACKENDS``.
     """
 
     def get_filterset(self, request: Any, queryset: Any, view: Any) -> Any:
         """Return the filterset, limited to the caller, or None if the view filters by nothing."""
         filterset = super().get_filterset(request, queryset, view)
-        if filterset is None:
-            return None
+        if filterset is None or not getattr(view, "is_scoped", False):
+            return filterset
         has_form = "_form" in vars(filterset)  # Its __init__() has used the form.
         for name, filter_ in filterset.filters.items():
             if isinstance(filter_, AllValuesFilter | AllValuesMultipleFilter):

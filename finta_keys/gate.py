@@ -7,18 +7,18 @@ so a view without a gate never opens to keys.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, wraps
+from functools import cache, partial, wraps
 from types import MethodType
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.db.models.manager import BaseManager
 from django.db.models.sql.where import AND
 from django.http import Http404
 from rest_framework.views import APIView
 
-from finta_keys import account_paths, conf, guard, url_rows
+from finta_keys import account_paths, conf, guard, scope_rows, url_rows
 from finta_keys.authentication import ApiKeyAuthentication
 from finta_keys.callers import is_unlimited, limited
 from finta_keys.request_state import current, http_request, is_declared, presented_secrets, state_of
@@ -99,10 +99,11 @@ def _vary(view: Any) -> None:
 
 
 def _with_plain_404(handle_exception: Callable[..., Any]) -> Callable[..., Any]:
-    """Django's message names the model if a row is missing, and not if its id is malformed."""
+    """For a key. Django's message names the model if a row is missing, and not if its id is malformed."""
 
     def handle(view: Any, exception: Exception) -> Any:
-        return handle_exception(view, Http404() if isinstance(exception, Http404) else exception)
+        is_plain = isinstance(exception, Http404) and state_of(view.request).key is not None
+        return handle_exception(view, Http404() if is_plain else exception)
 
     return handle
 
@@ -222,7 +223,7 @@ def _limit_rows(view: Any, rows: Any, *, has_scoped: bool) -> Any:
 
 
 def _limited_filters(filter_queryset: Callable[..., Any]) -> Callable[..., Any]:
-    """Limit the rows again if a filter backend has replaced the queryset, such as by the hits of a search engine."""
+    """Limit the rows again if a filter has replaced the queryset, such as by the hits of a search engine."""
     uncounted = _uncounted(filter_queryset)
 
     def filtered(view: Any, queryset: Any, *args: Any, **kwargs: Any) -> Any:
@@ -231,12 +232,27 @@ def _limited_filters(filter_queryset: Callable[..., Any]) -> Callable[..., Any]:
             return rows
         if account_paths.can_filter(rows):
             return limited(view.request, rows, view.account_path, view=view)
-        raise ImproperlyConfigured(
-            f"A filter backend of {type(view).__qualname__} returned a slice, a union or a list of other rows than "
-            "those of the queryset that it got. Return queryset.filter(...) instead."
-        )
+        return _only_inside(view, rows)
 
     return filtered
+
+
+def _only_inside(view: Any, rows: Any) -> Any:
+    """Return a slice, a union or a list of rows, without those that the caller may not access."""
+    pks: dict[type[Model], set[Any]] = {}
+    for row in rows:
+        model = type(row)
+        if not (isinstance(row, Model) and account_paths.leads_to_account(model, view.account_path)):
+            raise ImproperlyConfigured(
+                f"filter_queryset() of {type(view).__qualname__} returned a {model.__name__}, which account_path does "
+                "not lead from. Return rows of the queryset that it got."
+            )
+        pks.setdefault(model, set()).add(row.pk)
+    limit = partial(limited, view.request, view=view)
+    outside = {
+        model: scope_rows.outside(limit, model, of_model, (view.account_path,)) for model, of_model in pks.items()
+    }
+    return [row for row in rows if row.pk not in outside[type(row)]] if any(outside.values()) else rows
 
 
 def _is_filtered(queryset: Any, rows: Any) -> bool:

@@ -45,7 +45,7 @@ def _closed_because(view: RoutedView) -> tuple[str, str]:
             "initial() was replaced after the class was made.",
         )
     return (
-        "names ApiKeyAuthentication, but does not open to API keys.",
+        "lists finta_keys.authentication.ApiKeyAuthentication, but does not open to API keys.",
         'Add AccountScopeMixin to its bases, or mark it @unscoped("why it shows rows of no account"). Put @scoped_view '
         "above @api_view. If keys have no business here, remove ApiKeyAuthentication.",
     )

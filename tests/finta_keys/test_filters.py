@@ -133,3 +133,15 @@ def test_people_filter_by_their_accounts(rows, alice, accounts, bobs_account):
 
 def test_views_without_filters_pass(rows, restricted):
     assert get(restricted.secret, None, account="anything") == (200, b'[{"summary":"Mine"}]')
+
+
+def test_view_without_the_mixin_filters_as_before(alice, rows, bobs_account):
+    """As the default of a project, the backend changes nothing at views that do not open to keys."""
+
+    class Closed(ListAPIView):
+        queryset, serializer_class = Transaction.objects.all(), TransactionSerializer
+        filter_backends, filterset_class = [ScopedFilterBackend], TransactionFilter
+
+    request = APIRequestFactory().get("/", {"account": bobs_account.pk})
+    request.user = alice
+    assert [row["summary"] for row in Closed.as_view()(request).data] == ["Foreign"]

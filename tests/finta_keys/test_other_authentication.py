@@ -159,7 +159,7 @@ def test_user_finds_foreign_rows_missing(bobs_browser, accounts, transactions):
     foreign, missing = transactions["Checking"].pk, uuid.uuid4()
     responses = [bobs_browser.get(f"/transactions/{pk}/") for pk in (foreign, missing)]
     assert {(response.status_code, response.content) for response in responses} == {
-        (404, b'{"detail":"Not found."}'),
+        (404, b'{"detail":"No Transaction matches the given query."}'),
     }
 
 

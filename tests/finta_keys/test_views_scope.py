@@ -14,7 +14,7 @@ from rest_framework.test import force_authenticate
 from rest_framework.views import APIView
 from rest_framework.viewsets import ModelViewSet
 
-from accounts_app.models import Account, Transaction
+from accounts_app.models import Account, Transaction, User
 from finta_keys.authentication import ApiKeyAuthentication
 from finta_keys.models import ApiKey
 from finta_keys.scoping import AccountScopeMixin, scoped
@@ -520,7 +520,7 @@ def test_filters_accept_lists(restricted):
     "replace",
     [
         lambda rows: Account.objects.order_by("name")[:10],
-        lambda rows: rows.union(Account.objects.all()),
+        lambda rows: rows.order_by().union(Account.objects.order_by()),
         lambda rows: list(Account.objects.all()),
     ],
 )
@@ -530,8 +530,29 @@ def test_filter_backend_returns_no_other_rows(restricted, bobs_account, replace)
             return replace(queryset)
 
     view = instance(type("Replaced", (WithSuper,), {"filter_backends": [Backend]}), key=restricted.key)
-    with pytest.raises(ImproperlyConfigured, match="slice, a union or a list"):
+    assert names(view.filter_queryset(view.get_queryset())) == ["Checking"]
+
+
+@pytest.mark.rule("S3")
+@pytest.mark.parametrize("rows", [lambda rows: [User.objects.get()], lambda rows: list(rows.values())])
+def test_filter_backend_returns_rows_of_the_model(restricted, rows):
+    class Filtered(WithSuper):
+        def filter_queryset(self, queryset):
+            return rows(queryset)
+
+    view = instance(Filtered, key=restricted.key)
+    with pytest.raises(ImproperlyConfigured, match="which account_path does not lead from"):
         view.filter_queryset(view.get_queryset())
+
+
+def test_filter_may_return_a_list_to_anyone(alice, restricted, accounts):
+    class Shuffled(WithSuper):
+        def filter_queryset(self, queryset):
+            return sorted(queryset, key=lambda account: account.name, reverse=True)
+
+    by_key, by_person = instance(Shuffled, key=restricted.key), instance(Shuffled, user=alice)
+    assert names(by_key.filter_queryset(by_key.get_queryset())) == ["Checking"]
+    assert names(by_person.filter_queryset(by_person.get_queryset())) == ["Checking", "Savings"]
 
 
 @pytest.mark.rule("S3")

@@ -28,7 +28,7 @@ from finta_keys.scoping import AccountScopeMixin, scoped_view, unscoped
 from tests.finta_keys import urls_example as example
 from tests.finta_keys.calls import call
 
-CLOSED = "names ApiKeyAuthentication, but does not open to API keys."
+CLOSED = "lists finta_keys.authentication.ApiKeyAuthentication, but does not open to API keys."
 
 
 def ids(messages):
