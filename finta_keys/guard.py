@@ -30,6 +30,7 @@ from finta_keys.responses import (
     RowOutsideScope,
     is_conflict,
     is_exempt_error,
+    saved_row,
     serialized_rows,
 )
 from finta_keys.transactions import atomic
@@ -201,13 +202,10 @@ class Guard:
         if self.is_unsafe:
             for model, pks in self.saved.items():
                 self._require_inside(model, pks)
-        status = getattr(response, "status_code", None)
-        is_exempt = self.has_scoped or status in EXEMPT_STATUSES or self._is_drf_options
-        if not (is_exempt or self.is_unsafe):
+        is_exempt = getattr(response, "status_code", None) in EXEMPT_STATUSES or self._is_drf_options
+        if not (self.has_scoped or is_exempt or self._shows_saved_row(response)):
             raise ImproperlyConfigured(self._hint)
-        shows_rows = self._check_serialized(response)
-        if not (is_exempt or shows_rows):
-            raise ImproperlyConfigured(self._hint)
+        self._check_serialized(response)
 
     def _check_error(self, error: Exception) -> None:
         """Raise if the response to this exception must not be sent to a key."""
@@ -235,11 +233,14 @@ class Guard:
         if connection.settings_dict.get("ATOMIC_REQUESTS") and connection.in_atomic_block:
             connection.check_constraints(table_names=[model._meta.db_table for model in self.saved] or None)
 
-    def _check_serialized(self, response: Any) -> bool:
-        """Check the rows that serializers show. Return True if the response is one serializer's, and shows rows."""
-        data = getattr(response, "data", None)
+    def _shows_saved_row(self, response: Any) -> bool:
+        """Return True if a serializer's ``save()`` returned the row of the response, such as by ``get_or_create()``."""
+        row = saved_row(getattr(response, "data", None)) if self.is_unsafe else None
+        return row is not None and scope_rows.has_paths(type(row))
+
+    def _check_serialized(self, response: Any) -> None:
         pks: dict[type[models.Model], set[Any]] = {}
-        for row in serialized_rows(data, with_lists=self.is_unsafe):
+        for row in serialized_rows(getattr(response, "data", None), with_lists=self.is_unsafe):
             model = type(row)
             if row is not self.row and row.pk is not None and row.pk not in self.saved.get(model, ()):
                 pks.setdefault(model, set()).add(row.pk)
@@ -247,7 +248,6 @@ class Guard:
             path = self.view.account_path
             paths = (path,) if account_paths.leads_to_account(model, path) else None
             self._require_inside(model, model_pks, paths)
-        return hasattr(data, "serializer") and any(map(scope_rows.has_paths, pks))
 
     def before_save(self, row: models.Model) -> None:
         """Raise ``RowOutsideScope`` if a row exists and is outside the scope as it is stored."""

@@ -56,6 +56,13 @@ def serialized_rows(data: Any, *, with_lists: bool) -> Iterator[models.Model]:
             yield from serialized_rows(value, with_lists=with_lists)
 
 
+def saved_row(data: Any) -> models.Model | None:
+    """Return the row that a serializer returned from ``save()``, if the response is that serializer's ``data``."""
+    serializer = getattr(data, "serializer", None)
+    row = getattr(serializer, "instance", None)
+    return row if hasattr(serializer, "initial_data") and isinstance(row, models.Model) else None
+
+
 def _is_validation_by_library(error: Exception) -> bool:
     """Return True for a ``ValidationError`` that Django REST framework or django-filter raised, such as by
     ``is_valid(raise_exception=True)``, or that a serializer raised in ``create()`` or ``update()``."""
