@@ -198,13 +198,14 @@ def test_own_get_object_is_called_before_the_handler(restricted, accounts):
 
 
 @pytest.mark.rule("S4")
+@pytest.mark.parametrize("method", ["get_object", "get_queryset"])
 @pytest.mark.parametrize("error", [DataError, OverflowError])
-def test_value_that_no_database_holds_is_404(restricted, error):
-    class Fails(Standard):
-        def get_object(self):
-            raise error
+def test_value_that_no_database_holds_is_404(restricted, error, method):
+    def fail(self):
+        raise error
 
-    assert call(Fails, restricted.secret, kwargs={"pk": "\x00"}).status_code == 404
+    view = type("Fails", (Standard,), {method: fail})
+    assert call(view, restricted.secret, kwargs={"pk": "\x00"}).status_code == 404
 
 
 class NoObjectPermission(BasePermission):
