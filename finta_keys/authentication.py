@@ -8,7 +8,6 @@ from typing import Any
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
-from django.views.decorators.debug import sensitive_variables
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
@@ -74,7 +73,6 @@ class ApiKeyAuthentication(BaseAuthentication):
         return first.authenticate_header(request) if first else self.keyword
 
 
-@sensitive_variables()
 def get_key(request: Any) -> ApiKey | None:
     """Return the API key that a request presents, or None.
 

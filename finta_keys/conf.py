@@ -45,7 +45,7 @@ def peppers() -> tuple[bytes, ...]:
 @lru_cache(maxsize=8)
 def _decoded(configured: tuple[str, ...]) -> tuple[bytes, ...]:
     try:
-        decoded = tuple(bytes.fromhex(pepper) for pepper in configured)
+        decoded = tuple(secret.HiddenBytes.fromhex(pepper) for pepper in configured)
     except (TypeError, ValueError):
         decoded = ()  # Raised below without this error, whose message quotes the pepper.
     if not decoded or any(len(pepper) != PEPPER_LENGTH for pepper in decoded):

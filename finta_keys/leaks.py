@@ -11,8 +11,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO
 
-from django.views.decorators.debug import sensitive_variables
-
 from finta_keys import conf, secret
 from finta_keys.models import ApiKey
 
@@ -69,7 +67,6 @@ def files(path: str, failed: Callable[[str, OSError], None]) -> Iterator[str]:
         folders += reversed(subfolders)
 
 
-@sensitive_variables()
 def keys_of(secrets: Iterable[secret.Secret]) -> Iterator[tuple[secret.Secret, ApiKey]]:
     """Yield each secret that a key has now, with the key and its owner, active or not.
 
@@ -84,8 +81,3 @@ def keys_of(secrets: Iterable[secret.Secret]) -> Iterator[tuple[secret.Secret, A
         digests = {secret.digest(presented, pepper): presented for presented in batch for pepper in peppers}
         for key in keys.filter(digest__in=list(digests)):
             yield digests[bytes(key.digest)], key
-
-
-def without_secrets(text: str) -> str:
-    """Return ``text`` with each secret replaced by its hint."""
-    return re.sub(secret.pattern(conf.prefix()), lambda match: secret.hint(match[0]), text)

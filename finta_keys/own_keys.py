@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.generic.base import ContextMixin
 
-from finta_keys import conf, display, leaks
+from finta_keys import conf, display, redaction
 from finta_keys.forms import ListForm
 from finta_keys.models import ApiKey
 from finta_keys.request_state import carries_key
@@ -89,7 +89,7 @@ class OwnKeysMixin(LoginRequiredMixin, ContextMixin):
         if self.request.user.is_authenticated:
             return super().handle_no_permission()
         # Someone may have pasted a secret into the path or the search. Keep it out of ``next``.
-        path = leaks.without_secrets(self.request.path)
+        path = redaction.without_secrets(self.request.path)
         return redirect_to_login(path + self.list_form.query, self.get_login_url())
 
     def get_queryset(self) -> QuerySet[ApiKey]:

@@ -10,9 +10,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from django.views.decorators.debug import sensitive_variables
-
 from finta_keys import conf
+from finta_keys.secret import Secret
 
 if TYPE_CHECKING:
     from finta_keys.models import ApiKey
@@ -28,7 +27,7 @@ class RequestState:
     is_hidden: bool = False  # whether our headers were removed, because the view does not open to keys
     gate: Any = None  # the view that opens to keys, while it runs
     is_presented: bool = False  # whether a header presented a key when the gate was entered
-    presented: set[str] | None = field(default=None, repr=False)  # these secrets, until they are looked up
+    presented: set[Secret] | None = field(default=None, repr=False)  # these secrets, until they are looked up
     guard: Any = None  # the checks of saved rows, while code of the view runs
     is_guarded: bool = False  # whether the handler ran inside the guard
     scoped_count: int = 0  # how often rows were limited to the caller
@@ -64,22 +63,23 @@ def state_of(request: Any) -> RequestState:
     return state
 
 
-def presented_secrets(request: Any) -> set[str]:
+def presented_secrets(request: Any) -> set[Secret]:
     """Return the different secrets in the headers that start like one of ours. They may be malformed."""
     return set(_secrets_by_header(request).values())
 
 
-@sensitive_variables()
-def _secrets_by_header(request: Any) -> dict[str, str]:
+def _secrets_by_header(request: Any) -> dict[str, Secret]:
     # The server decodes bytes that are not ASCII as Latin-1, which no secret contains.
-    meta, prefix = http_request(request).META, conf.prefix()
-    scheme, _, credentials = meta.get("HTTP_AUTHORIZATION", "").strip(WHITESPACE).partition(" ")
-    secrets = {}
-    if scheme.lower() == SCHEME and (secret := credentials.strip(WHITESPACE)).startswith(prefix):
-        secrets["HTTP_AUTHORIZATION"] = secret
-    if (name := conf.extra_header()) and (secret := meta.get(name, "").strip(WHITESPACE)).startswith(prefix):
-        secrets[name] = secret
-    return secrets
+    meta, prefix, extra_header = http_request(request).META, conf.prefix(), conf.extra_header()
+    secrets = {"HTTP_AUTHORIZATION": _credentials(meta.get("HTTP_AUTHORIZATION", ""))}
+    if extra_header:
+        secrets[extra_header] = Secret(meta.get(extra_header, "").strip(WHITESPACE))
+    return {name: secret for name, secret in secrets.items() if secret.startswith(prefix)}
+
+
+def _credentials(header: str) -> Secret:
+    scheme, _, credentials = header.strip(WHITESPACE).partition(" ")
+    return Secret(credentials.strip(WHITESPACE) if scheme.lower() == SCHEME else "")
 
 
 def hide_headers(request: Any) -> None:

@@ -34,6 +34,15 @@ class Secret(str):
         return f"<Secret {hint(self)}>"
 
 
+class HiddenBytes(bytes):
+    """A pepper or a digest. Its ``repr()`` shows nothing of it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} hidden bytes>"
+
+
 def pattern(prefix: str = PREFIX) -> str:
     """Return the regular expression of secrets with this prefix, such as ``"finta_[0-9A-Za-z]{54}"``."""
     return rf"{prefix}[0-9A-Za-z]{{{RANDOM_LENGTH + CHECKSUM_LENGTH}}}"
@@ -67,7 +76,7 @@ def checksum(body: str) -> str:
 
 def digest(secret: str, pepper: bytes) -> bytes:
     """Return the HMAC-SHA256 of the secret under ``pepper``: the 32 bytes that are stored."""
-    return hmac.digest(pepper, secret.encode("ascii"), "sha256")
+    return HiddenBytes(hmac.digest(pepper, secret.encode("ascii"), "sha256"))
 
 
 def hint(secret: str) -> str:

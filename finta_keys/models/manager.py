@@ -60,13 +60,13 @@ class ApiKeyManager(KeyDatabaseManager["ApiKey"]):
             signals.key_created.send(sender=key_model(), key=key)
         return key, new_secret
 
-    @sensitive_variables()
     def authenticate(self, presented: str) -> ApiKey | None:
         """Return the key with this secret, its owner loaded, or None if the secret is not valid now.
 
         A malformed secret is rejected without a query. Any other secret costs one query, independent of the number of
         peppers. A related manager, such as ``alice.finta_keys``, rejects keys of other owners.
         """
+        presented = secret.Secret(presented)  # Error reports show the repr() of local variables.
         if not secret.is_wellformed(presented, conf.prefix()):
             return None
         digests = [secret.digest(presented, pepper) for pepper in conf.peppers()]
@@ -75,7 +75,7 @@ class ApiKeyManager(KeyDatabaseManager["ApiKey"]):
         if not keys or (type(self) is not ApiKeyManager and not self.using(key_database()).contains(keys[0])):
             return None
         key = keys[0]
-        key.found_digest, key.first_digest = bytes(key.digest), digests[0]
+        key.found_digest, key.first_digest = secret.HiddenBytes(key.digest), digests[0]
         return key if owners.can_sign_in(key.owner) else None
 
     @sensitive_variables()
@@ -84,9 +84,9 @@ class ApiKeyManager(KeyDatabaseManager["ApiKey"]):
         warn_renamed("ApiKey.objects.issue()", "ApiKey.objects.create_key()")
         return self.create_key(**kwargs)
 
-    @sensitive_variables()
     def with_secret(self, presented: str) -> ApiKey | None:
         """Deprecated: use ``authenticate()``."""
+        presented = secret.Secret(presented)
         warn_renamed("ApiKey.objects.with_secret()", "ApiKey.objects.authenticate()")
         return self.authenticate(presented)
 

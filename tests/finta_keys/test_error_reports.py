@@ -62,6 +62,6 @@ def test_report_of_failed_manager_hides_secret(restricted, failing_query):
     reporter = ExceptionReporter(None, error.type, error.value, error.tb.tb_next)
     reporter.filter = SafeExceptionReporterFilter()
     frames = reporter.get_traceback_frames()
-    values = [str(value) for frame in frames for _, value in frame["vars"]]
+    values = [repr(value) for frame in frames for _, value in frame["vars"]]
     assert "authenticate" in [frame["function"] for frame in frames]
     assert not [value for value in values if restricted.secret[10:-4] in value]

@@ -19,7 +19,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.template.defaultfilters import pluralize
 from django.views.decorators.debug import sensitive_variables
 
-from finta_keys import conf, leaks
+from finta_keys import conf, leaks, redaction
 from finta_keys.management.errors import FAILED, explain_database_errors, explain_output_errors
 from finta_keys.models import AlreadyDone, ApiKey
 from finta_keys.secret import Secret, hint, is_wellformed
@@ -218,7 +218,7 @@ be read and no key has any of the secrets found elsewhere.
 
     def _print(self, text: str) -> None:
         encoding = getattr(self.stdout, "encoding", None) or "utf-8"
-        self.stdout.write(leaks.without_secrets(text).encode(encoding, "backslashreplace").decode(encoding))
+        self.stdout.write(redaction.without_secrets(text).encode(encoding, "backslashreplace").decode(encoding))
 
 
 def _verdict(leak: Leak) -> str:
@@ -245,7 +245,7 @@ def _as_json(leak: Leak) -> dict[str, Any]:
 def _shown(path: str) -> str:
     """Return a path for printing: control characters and invalid text are escaped, and secrets are replaced."""
     escaped = (char if char.isprintable() else char.encode("unicode_escape").decode() for char in path)
-    return leaks.without_secrets("".join(escaped)) or "(an empty name)"
+    return redaction.without_secrets("".join(escaped)) or "(an empty name)"
 
 
 def _number(count: int, noun: str) -> str:
