@@ -12,15 +12,21 @@ from django.db import models
 from django.db.models.manager import BaseManager
 from django.dispatch import receiver
 
-from finta_keys import conf
+from finta_keys import conf, pk_lookup
 from finta_keys.database import key_database
 
 if TYPE_CHECKING:
     from finta_keys.models import ApiKey
 
 
-def limit(queryset: Any, account_path: str, owner_pk: Any, key_pk: Any = None) -> models.QuerySet[Any]:
-    """Return the rows of ``queryset`` whose account belongs to an owner and, optionally, is in a key's scope.
+def limit(queryset: Any, account_path: str, owner_pk: Any) -> models.QuerySet[Any]:
+    """Return the rows of ``queryset`` whose account belongs to an owner. Raises the errors of ``limit_to_key()``."""
+    queryset, to_owner, _ = _with_lookups(queryset, account_path)
+    return queryset.filter(**{to_owner: owner_pk})  # type: ignore[no-any-return]  # may be a class of the project
+
+
+def limit_to_key(key: ApiKey, queryset: Any, account_path: str = "") -> models.QuerySet[Any]:
+    """Return the rows in the scope of a key, read from the database that keys are written to.
 
     ``queryset`` may be a manager. ``account_path`` leads from its model to the account by foreign keys, such as
     ``"account"`` or ``"order__shop"``; it is empty for the account model itself.
@@ -28,6 +34,15 @@ def limit(queryset: Any, account_path: str, owner_pk: Any, key_pk: Any = None) -
     Raises ``ImproperlyConfigured`` if the path does not lead there, if the queryset can no longer be filtered, or if
     one of its annotations has the name of a field on the path.
     """
+    queryset, to_owner, to_key = _with_lookups(queryset, account_path)
+    conditions = {to_owner: key.owner_id}
+    if not key.share_all_accounts:
+        # A join costs a third of what Exists() costs to build, and the unique scope row cannot double a result.
+        conditions[to_key] = key.pk
+    return pk_lookup.seal(queryset, conditions, key_database())
+
+
+def _with_lookups(queryset: Any, account_path: str) -> tuple[Any, str, str]:
     if isinstance(queryset, BaseManager):
         queryset = queryset.all()
     if not can_filter(queryset):
@@ -42,15 +57,7 @@ def limit(queryset: Any, account_path: str, owner_pk: Any, key_pk: Any = None) -
                 f"The queryset has an annotation {name!r}, which is also a name on the path from "
                 f"{queryset.model._meta.label} to the account. Rename the annotation."
             )
-    # A join costs a third of what Exists() costs to build, and the unique scope row cannot double a result.
-    conditions = {to_owner: owner_pk} if key_pk is None else {to_owner: owner_pk, to_key: key_pk}
-    return queryset.filter(**conditions)  # type: ignore[no-any-return]  # may be a queryset class of the project
-
-
-def limit_to_key(key: ApiKey, queryset: Any, account_path: str = "") -> models.QuerySet[Any]:
-    """Return the rows in the scope of a key, read from the database that keys are written to."""
-    key_pk = None if key.share_all_accounts else key.pk
-    return limit(queryset, account_path, key.owner_id, key_pk).using(key_database())
+    return queryset, to_owner, to_key
 
 
 def can_filter(rows: Any) -> bool:

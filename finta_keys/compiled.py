@@ -6,7 +6,8 @@ docs/benchmarks.md). Only the SQL and the mapping of rows to instances are kept,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 from django.db import connections, models
@@ -14,28 +15,29 @@ from django.db import connections, models
 M = TypeVar("M", bound=models.Model)
 
 
-class CompiledQuery(Generic[M]):
+class CompiledQuery(ABC, Generic[M]):
     """The compiled query of a queryset, executed with other values for its parameters.
 
-    All parameters must be values of ``field``. The queryset may use ``select_related()`` for foreign keys of its own
-    model. The query runs through a Django cursor, so execute wrappers, query counts and reconnecting work as usual.
+    The queryset may use ``select_related()`` for foreign keys of its own model. The query runs through a Django cursor,
+    so execute wrappers, query counts and reconnecting work as usual.
     """
 
-    def __init__(self, queryset: models.QuerySet[M], field: models.Field[Any, Any]) -> None:
+    def __init__(self, queryset: models.QuerySet[M]) -> None:
         compiler: Any = queryset.query.get_compiler(queryset.db)
         self.alias = queryset.db
         sql, examples = compiler.as_sql()
         # Named: for "%s", Django's SQLite cursor searches the whole text with a regular expression at each call.
-        self._names = [f"p{number}" for number in range(len(examples))]
-        self.sql = sql % tuple(f"%({name})s" for name in self._names)
-        self._field = field
-        # Do not keep the compiler: it holds the connection of this thread.
+        self.names = [f"p{number}" for number in range(len(examples))]
+        self.sql = sql % tuple(f"%({name})s" for name in self.names)
+        # Keep neither the compiler nor methods of its connection: another thread has another connection.
         converters = compiler.get_converters([column for column, _, _ in compiler.select])
         self._converters = [
-            (position, convert, column) for position, (converts, column) in converters.items() for convert in converts
+            (position, *_unbound(convert, compiler.connection.ops), column)
+            for position, (converts, column) in converters.items()
+            for convert in converts
         ]
         self._parts = [self._part(compiler, compiler.klass_info)]
-        self._parts += [self._part(compiler, info) for info in compiler.klass_info["related_klass_infos"]]
+        self._parts += [self._part(compiler, info) for info in compiler.klass_info.get("related_klass_infos", ())]
 
     def execute(self, values: Sequence[Any]) -> list[M]:
         """Run the query with these values and return the instances.
@@ -43,18 +45,23 @@ class CompiledQuery(Generic[M]):
         Raise ``ValueError`` if the number of values differs from that of the compiled queryset.
         """
         connection = connections[self.alias]
-        if len(values) != len(self._names):
-            raise ValueError(f"This query takes {len(self._names)} values, not {len(values)}.")
-        values = [self._field.get_db_prep_value(value, connection) for value in values]
+        if len(values) != len(self.names):
+            raise ValueError(f"This query takes {len(self.names)} values, not {len(values)}.")
+        parameters = dict(zip(self.names, self.prepare(values, connection), strict=True))
         with connection.cursor() as cursor:
-            cursor.execute(self.sql, dict(zip(self._names, values, strict=True)))
+            cursor.execute(self.sql, parameters)
             rows = cursor.fetchall()
         return [self._instance(self._converted(row, connection)) for row in rows]
 
+    @abstractmethod
+    def prepare(self, values: Sequence[Any], connection: Any) -> Sequence[Any]:
+        """Return the values as parameters for the database."""
+
     def _converted(self, row: Sequence[Any], connection: Any) -> list[Any]:
         values = list(row)
-        for position, convert, column in self._converters:
-            values[position] = convert(values[position], column, connection)
+        for position, convert, is_of_backend, column in self._converters:
+            arguments = (values[position], column, connection)
+            values[position] = convert(connection.ops, *arguments) if is_of_backend else convert(*arguments)
         return values
 
     @staticmethod
@@ -70,3 +77,9 @@ class CompiledQuery(Generic[M]):
         for model, names, columns, foreign_key in related:
             foreign_key.set_cached_value(instance, model.from_db(self.alias, names, row[columns]))
         return instance
+
+
+def _unbound(convert: Any, ops: Any) -> tuple[Callable[..., Any], bool]:
+    """Return the function of a converter, and True if it is a method of the backend's ``ops``."""
+    is_of_backend = getattr(convert, "__self__", None) is ops
+    return (convert.__func__ if is_of_backend else convert), is_of_backend

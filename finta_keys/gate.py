@@ -16,6 +16,7 @@ from django.db.models import Model, QuerySet
 from django.db.models.manager import BaseManager
 from django.db.models.sql.where import AND
 from django.http import Http404
+from rest_framework.generics import GenericAPIView
 from rest_framework.views import APIView
 
 from finta_keys import account_paths, conf, guard, scope_rows, url_rows
@@ -34,7 +35,7 @@ def install(cls: type) -> None:
         if name in ("get_queryset", "get_object") and not getattr(cls, "is_scoped", False):
             continue
         method = getattr(cls, name, None)
-        if name == "get_object" and url_rows.is_of_drf(method):
+        if name == "get_object" and url_rows.is_of_drf(method) and method is not GenericAPIView.get_object:
             continue  # It looks up rows in the queryset.
         if method is not None and not _is_wrapped(method):
             wrapped = wraps(method)(wrap(method))
@@ -257,7 +258,7 @@ def _only_inside(view: Any, rows: Any) -> Any:
 
 def _is_filtered(queryset: Any, rows: Any) -> bool:
     """Return True if ``rows`` can contain no other rows than ``queryset``."""
-    if not isinstance(queryset, QuerySet):
+    if rows is queryset or not isinstance(queryset, QuerySet):
         return True
     if not isinstance(rows, QuerySet):
         return False
@@ -279,5 +280,5 @@ WRAPPERS: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
     "check_throttles": _uncounted,
     "filter_queryset": _limited_filters,
     "get_queryset": _scoped_queryset,
-    "get_object": url_rows.checked,
+    "get_object": url_rows.wrapped_get_object,
 }

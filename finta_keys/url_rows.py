@@ -13,9 +13,10 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured, ObjectDoesNotExist, ValidationError
 from django.db import DataError, models
 from django.http import Http404
+from rest_framework import generics
 from rest_framework.request import override_method
 
-from finta_keys import account_paths, scope_rows
+from finta_keys import account_paths, pk_lookup, scope_rows
 from finta_keys.callers import is_unlimited, limited, owner_pk, scoped
 from finta_keys.relations import is_shared, limited_choices
 from finta_keys.request_state import state_of
@@ -80,6 +81,33 @@ def _check(view: Any, request: Any, handler: Any, can_reuse: bool) -> Any:
     if can_reuse and not is_async and (is_permitted or not view.filter_backends):
         _reuse(view, row, is_permitted)
     return row
+
+
+def wrapped_get_object(get_object: Callable[..., Any]) -> Callable[..., Any]:
+    """Check the result of a project's ``get_object()``. That of Django REST framework gets the row by kept SQL."""
+    return _with_kept_sql(get_object) if get_object is generics.GenericAPIView.get_object else checked(get_object)
+
+
+def _with_kept_sql(get_object: Callable[..., Any]) -> Callable[..., Any]:
+    def get(view: Any) -> Any:
+        name = view.lookup_url_kwarg or "pk"
+        if view.lookup_field != "pk" or name not in view.kwargs:
+            return get_object(view)
+        row = _get_object_or_404(view.filter_queryset(view.get_queryset()), view.kwargs[name])
+        view.check_object_permissions(view.request, row)
+        return row
+
+    return get
+
+
+def _get_object_or_404(rows: Any, pk: Any) -> Any:
+    """Like the function of Django REST framework, which calls ``rows.get(pk=pk)``."""
+    if not pk_lookup.is_sealed(rows):
+        return generics.get_object_or_404(rows, pk=pk)
+    try:
+        return pk_lookup.get(rows, pk)
+    except (rows.model.DoesNotExist, TypeError, ValueError, ValidationError):
+        raise Http404 from None
 
 
 def checked(get_object: Callable[..., Any]) -> Callable[..., Any]:
@@ -176,6 +204,8 @@ def undeclared_kwargs(view: Any, names: set[Any]) -> set[Any]:
 def get_row(rows: Any, field: str, value: Any) -> Any:
     """Return the row of a queryset, or of a list, whose field has a value. Raises ``Http404``."""
     try:
+        if field == "pk" and pk_lookup.is_sealed(rows):
+            return pk_lookup.get(rows, value)
         if account_paths.can_filter(rows):
             return rows.get(**{field: value})
         return next(row for row in rows if str(getattr(row, field)) == str(value))

@@ -20,6 +20,7 @@ from rest_framework.views import APIView
 from accounts_app.api import errors
 from accounts_app.api.throttling import OwnerRateThrottle
 from accounts_app.models import User
+from finta_keys import pk_lookup
 from finta_keys.authentication import ApiKeyAuthentication
 from finta_keys.models import ApiKey
 
@@ -107,7 +108,7 @@ class KeyView(JsonView, GenericAPIView[Any]):
         """
         self.require_uuid(pk)
         try:
-            return queryset.get(pk=pk)
+            return pk_lookup.get(queryset, pk)
         except queryset.model.DoesNotExist:
             raise Http404 from None
 

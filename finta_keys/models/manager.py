@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -102,9 +102,15 @@ def _keys_with_digests(alias: str, digests: list[bytes]) -> list[ApiKey]:
 
 
 @cache
-def _digest_query(alias: str, number: int) -> CompiledQuery[ApiKey]:
+def _digest_query(alias: str, number: int) -> DigestQuery:
     """Return the query for a key, with its owner, by this number of digests. It is built once per process."""
     keys = key_model()._default_manager.using(alias).select_related("owner").order_by()
     # All different, because Django removes duplicates from IN.
     examples = [bytes([byte]) * secret.DIGEST_LENGTH for byte in range(number)]
-    return CompiledQuery(keys.filter(digest__in=examples), key_model()._meta.get_field("digest"))
+    return DigestQuery(keys.filter(digest__in=examples))
+
+
+class DigestQuery(CompiledQuery["ApiKey"]):
+    def prepare(self, values: Sequence[Any], connection: Any) -> list[Any]:
+        field = key_model()._meta.get_field("digest")
+        return [field.get_db_prep_value(value, connection) for value in values]
