@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import Http404
 from rest_framework.generics import GenericAPIView
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.renderers import JSONRenderer
@@ -18,7 +17,7 @@ from finta_keys.scoping import AccountScopeMixin
 
 
 class Finta(AccountScopeMixin, GenericAPIView[Any]):
-    """Looks up the account like the site's own views (``KeyView.find``)."""
+    """Looks up the account like the site's own views, by ``get_object()``."""
 
     authentication_classes = [ApiKeyAuthentication]
     permission_classes = [IsAuthenticated]
@@ -27,10 +26,7 @@ class Finta(AccountScopeMixin, GenericAPIView[Any]):
     queryset = Account.objects.all()
 
     def get(self, request: Request, pk: str) -> Response:
-        try:
-            account = self.get_queryset().get(pk=pk)
-        except Account.DoesNotExist:
-            raise Http404 from None
+        account = self.get_object()
         return Response({"id": account.pk, "name": account.name})
 
 
