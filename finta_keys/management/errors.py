@@ -32,8 +32,11 @@ def explain_database_errors(
 def explain_output_errors(stdout: OutputWrapper) -> Iterator[None]:
     """Flush ``stdout`` after the block. Exit with ``CLOSED`` if its reader has gone.
 
-    Raise ``CommandError`` with ``FAILED`` for other errors. Status 1 would be a statement about keys.
+    Raise ``CommandError`` with ``FAILED`` for other errors, and before the block if standard output is closed. Status 1
+    would be a statement about keys.
     """
+    if getattr(stdout, "_out", None) is None:  # as Python sets sys.stdout then
+        raise CommandError("Standard output is closed. Run the command with an output.", returncode=FAILED)
     try:
         yield
         stdout.flush()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
@@ -10,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from accounts_app.demo import seed
 from accounts_app.models import Transaction, User, today
+from finta_keys.management.errors import explain_output_errors
 
 
 class Command(BaseCommand):
@@ -24,7 +26,10 @@ class Command(BaseCommand):
                 "DEBUG is off. The passwords of the demo owners are printed, so they must not exist on a public site. "
                 "On your own machine, set DEBUG=true in the environment or .env. For a real user, run createsuperuser."
             )
-        owners = seed.seed_demo(today())
+        with explain_output_errors(self.stdout):
+            self._print(seed.seed_demo(today()))
+
+    def _print(self, owners: Iterable[User]) -> None:
         self.stdout.write(f"Sign in at http://127.0.0.1:{os.environ.get('PORT') or 8000}/login as", self.style.SUCCESS)
         for owner in owners:
             self.stdout.write(f"  {owner.email}  {_password(owner)}  ({_counts(owner)})")
