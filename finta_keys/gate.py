@@ -73,7 +73,7 @@ def _gated(initial: Callable[..., None]) -> Callable[..., None]:
         if state.is_presented and len(request.authenticators) > 1:
             _prefer_keys(request)
         _vary(view)
-        person = django_request.__dict__.get("user")
+        original_user = {name: vars(django_request)[name] for name in ("user",) if name in vars(django_request)}
         view._in_initial = True
         try:
             with guard.around_handler(view, request, state):
@@ -82,7 +82,8 @@ def _gated(initial: Callable[..., None]) -> Callable[..., None]:
             del view._in_initial
         guard.replace_handler(view, request, state)
         if state.key is not None:  # Django REST framework has made the owner the user of Django's request too.
-            django_request.user = person
+            vars(django_request).pop("user", None)
+            vars(django_request).update(original_user)
 
     return gated_initial
 
@@ -240,6 +241,7 @@ def _limited_filters(filter_queryset: Callable[..., Any]) -> Callable[..., Any]:
 
 def _only_inside(view: Any, rows: Any) -> Any:
     """Return a slice, a union or a list of rows, without those that the caller may not access."""
+    rows = rows if isinstance(rows, QuerySet) else list(rows)
     pks: dict[type[Model], set[Any]] = {}
     for row in rows:
         model = type(row)
@@ -258,8 +260,13 @@ def _only_inside(view: Any, rows: Any) -> Any:
 
 def _is_filtered(queryset: Any, rows: Any) -> bool:
     """Return True if ``rows`` can contain no other rows than ``queryset``."""
-    if rows is queryset or not isinstance(queryset, QuerySet):
+    if rows is queryset:
         return True
+    if isinstance(queryset, list) and isinstance(rows, list):
+        known = {id(row) for row in queryset}
+        return all(id(row) in known for row in rows)
+    if not isinstance(queryset, QuerySet):
+        return False
     if not isinstance(rows, QuerySet):
         return False
     queries = rows.query.combined_queries or (rows.query,)

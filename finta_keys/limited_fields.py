@@ -112,18 +112,18 @@ class _LimitedRelation:
     def __init__(self, field: Any) -> None:
         self.field, self.own_get_queryset = field, field.get_queryset
         self.replaced: list[Any] = []  # the field's own queryset, while the limited one is in its place
-        self.was_asked = False
         field.get_queryset = self.get_queryset
         self.wrap(field)
 
     def wrap(self, field: Any) -> None:
         """Limit the rows that ``to_internal_value()`` of this field or of the list around it returns."""
         to_internal_value = field.to_internal_value
-        is_of_drf = type(field).to_internal_value.__module__.startswith("rest_framework.")
+        methods = (getattr(type(field), name, None) for name in ("to_internal_value", "get_object"))
+        is_of_drf = all(method is None or method.__module__.startswith("rest_framework.") for method in methods)
 
         def to_limited_rows(data: Any) -> Any:
             try:
-                return self._call(to_internal_value, data) if is_of_drf else self._call_own(to_internal_value, data)
+                return to_internal_value(data) if is_of_drf else self._call_own(to_internal_value, data)
             except NO_ROW:
                 raise ValidationError(_("There is no such object."), code="does_not_exist") from None
 
@@ -133,7 +133,6 @@ class _LimitedRelation:
         return None if queryset is None else limited_choices(self.field.context.get("request"), queryset)
 
     def get_queryset(self) -> Any:
-        self.was_asked = True
         current = self.field.queryset
         if self.replaced:  # Do not limit it twice.
             self.field.queryset = self.replaced[0]
@@ -143,24 +142,19 @@ class _LimitedRelation:
             self.field.queryset = current
 
     def _call_own(self, to_internal_value: Callable[[Any], Any], data: Any) -> Any:
-        """Call the method of a project, which may read ``self.queryset``."""
+        """Call the method of a project, which may read ``self.queryset``, and check the rows that it returns."""
         current = self.field.queryset
         self.replaced.append(current)
         if len(self.replaced) == 1:
             self.field.queryset = self.limit(current)
         try:
-            return self._call(to_internal_value, data)
+            result = to_internal_value(data)
         finally:
             self.replaced.pop()
             self.field.queryset = current
-
-    def _call(self, to_internal_value: Callable[[Any], Any], data: Any) -> Any:
-        self.was_asked = False
-        result = to_internal_value(data)
-        if not self.was_asked:  # The rows may come from anywhere.
-            for row in result if isinstance(result, Iterable) else [result]:
-                if isinstance(row, models.Model) and row.pk is not None:
-                    self.limit(type(row)._base_manager.all()).get(pk=row.pk)
+        for row in result if isinstance(result, Iterable) else [result]:
+            if isinstance(row, models.Model) and row.pk is not None:
+                self.limit(type(row)._base_manager.all()).get(pk=row.pk)
         return result
 
 

@@ -160,6 +160,13 @@ class ByManager(ByName):
         return Account.objects.get(pk=data)
 
 
+class FallsBack(ByName):
+    """Reads its queryset, and then rows from elsewhere."""
+
+    def to_internal_value(self, data):
+        return self.get_queryset().filter(pk=data).first() or Account.objects.get(pk=data)
+
+
 class ByLink(HyperlinkedRelatedField):
     def to_internal_value(self, data):
         return self.get_object(None, None, {"pk": data})
@@ -216,6 +223,7 @@ OWN_CODE = {
     "reads self.queryset, manager": alone(with_field(ByName(queryset=Account.objects))),
     "reads get_queryset()": alone(with_field(ByNameAmongChoices(queryset=Account.objects.all()))),
     "reads a manager": alone(with_field(ByManager(queryset=Account.objects.all()))),
+    "reads get_queryset(), then a manager": alone(with_field(FallsBack(queryset=Account.objects.all()))),
     "overrides get_object()": alone(with_field(ByLink(view_name="x", queryset=Account.objects.all()))),
     "many, reads self.queryset": listed(with_field(ByName(queryset=Account.objects.all(), many=True))),
     "many, own list": listed(with_field(Together(child_relation=any_account()))),

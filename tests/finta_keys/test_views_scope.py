@@ -510,9 +510,37 @@ def test_get_queryset_without_request_is_the_views_own(accounts):
     assert names(WithoutSuper().get_queryset()) == ["Checking", "Savings"]
 
 
-def test_filters_accept_lists(restricted):
-    view = instance(WithSuper, key=restricted.key)
-    assert view.filter_queryset(["a"]) == ["a"]
+class ScopedList(WithSuper):
+    replacement = None
+
+    def get_queryset(self):
+        return [{"name": account.name} for account in self.scoped(Account.objects.all())]
+
+    def filter_queryset(self, queryset):
+        return self.replacement(queryset)
+
+
+@pytest.mark.parametrize("replacement", [lambda rows: rows, lambda rows: rows[:], lambda rows: sorted(rows, key=str)])
+def test_filters_accept_lists(restricted, replacement):
+    view = instance(ScopedList, key=restricted.key)
+    view.replacement = replacement
+    assert view.filter_queryset(view.get_queryset()) == [{"name": "Checking"}]
+
+
+@pytest.mark.rule("S3")
+def test_filter_of_a_list_returns_no_other_rows(restricted, accounts):
+    view = instance(ScopedList, key=restricted.key)
+    view.replacement = lambda rows: Account.objects.filter(name__in=["Checking", "Savings"])
+    assert names(view.filter_queryset(view.get_queryset())) == ["Checking"]
+    view.replacement = lambda rows: (row for row in rows)
+    with pytest.raises(ImproperlyConfigured, match="which account_path does not lead from"):
+        view.filter_queryset(view.get_queryset())
+
+
+def test_request_without_user_stays_without(restricted):
+    request = make_request(restricted.secret)
+    assert WithSuper.as_view(authentication_classes=[ApiKeyAuthentication])(request).status_code == 405
+    assert "user" not in vars(request)
 
 
 @pytest.mark.rule("S3")
