@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
@@ -88,6 +89,10 @@ def get_key(request: Any) -> ApiKey | None:
         if key is not None:
             usage.record_after_response(key, http_request(request))
         state.key, state.was_looked_up = key, True
+        if key is not None and settings.DEBUG:
+            from finta_keys.watch_patches import watch_request
+
+            watch_request(http_request(request))
     return state.key
 
 

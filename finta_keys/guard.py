@@ -206,6 +206,8 @@ class Guard:
         if not (self.has_scoped or is_exempt or self._shows_saved_row(response)):
             raise ImproperlyConfigured(self._hint)
         self._check_serialized(response)
+        if self.state.watch is not None:
+            self.state.watch.check_written()
 
     def _check_error(self, error: Exception) -> None:
         """Raise if the response to this exception must not be sent to a key."""

@@ -18,6 +18,7 @@ from rest_framework.utils.serializer_helpers import BindingDict
 
 from finta_keys.fields import AccountRelatedField
 from finta_keys.relations import hidden_rows, limited_choices
+from finta_keys.request_state import may_read_hidden
 
 # raised by related fields for values that name no row; some of them only by a project's own fields
 NO_ROW = (ValidationError, DjangoValidationError, ObjectDoesNotExist, TypeError, ValueError, OverflowError, DataError)
@@ -147,9 +148,11 @@ class _LimitedRelation:
         self.replaced.append(current)
         if len(self.replaced) == 1:
             self.field.queryset = self.limit(current)
+        token = may_read_hidden.set(True)  # The rows that it returns are checked.
         try:
             result = to_internal_value(data)
         finally:
+            may_read_hidden.reset(token)
             self.replaced.pop()
             self.field.queryset = current
         for row in result if isinstance(result, Iterable) else [result]:

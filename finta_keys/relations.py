@@ -12,6 +12,7 @@ from django.db.models.manager import BaseManager
 from finta_keys import account_paths, conf
 from finta_keys.callers import is_unlimited, limited, owner_pk
 from finta_keys.request_state import current_request
+from finta_keys.saved_rows import unscoped_rows
 
 
 def limited_choices(request: Any, queryset: Any, account_path: str | None = None) -> models.QuerySet[Any]:
@@ -50,7 +51,8 @@ def hidden_rows(field: Any, account_path: str | None = None, row: Any = None) ->
     if not isinstance(related, BaseManager):
         return []
     visible = limited_choices(field.context.get("request"), related.model._base_manager.all(), account_path)
-    return list(related.get_queryset().using(visible.db).exclude(pk__in=visible.values("pk")))
+    with unscoped_rows("the relations to hidden rows are kept"):
+        return list(related.get_queryset().using(visible.db).exclude(pk__in=visible.values("pk")))
 
 
 def is_shared(model: type[models.Model]) -> bool:

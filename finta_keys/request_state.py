@@ -32,6 +32,7 @@ class RequestState:
     is_guarded: bool = False  # whether the handler ran inside the guard
     scoped_count: int = 0  # how often rows were limited to the caller
     scoped_before: int = 0  # the same when the gate was entered
+    watch: Any = None  # of tests and of DEBUG: finds statements outside the scope
 
 
 # The state of the request whose initial() or, for a key, whose handler is running.
@@ -40,6 +41,10 @@ current: ContextVar[RequestState | None] = ContextVar("finta_keys_request", defa
 
 # The DRF request that is running in a view that accepts keys.
 current_request: ContextVar[Any] = ContextVar("finta_keys_current_request", default=None)
+
+
+# True while code may read rows outside the scope: inside ``unscoped_rows()``, and if the rows are checked afterwards.
+may_read_hidden: ContextVar[bool] = ContextVar("finta_keys_may_read_hidden", default=False)
 
 
 def count_scoping(key: ApiKey) -> None:

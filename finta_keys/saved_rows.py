@@ -12,7 +12,7 @@ from django.dispatch import receiver
 
 from finta_keys import scope_rows
 from finta_keys.callers import is_unlimited, limited
-from finta_keys.request_state import current, state_of
+from finta_keys.request_state import current, may_read_hidden, state_of
 from finta_keys.responses import RowOutsideScope
 
 
@@ -37,17 +37,19 @@ def check_rows(view: Any, rows: Iterable[models.Model]) -> None:
 
 @contextmanager
 def unscoped_rows(reason: str) -> Iterator[None]:
-    """Save rows outside the scope of the calling key, such as counters or an audit log. ``reason`` says why."""
+    """Save or read rows outside the scope of the calling key, such as counters or an audit log. ``reason`` says why."""
     require_reason("unscoped_rows", reason)
     state = current.get()
-    if state is None:
-        yield
-        return
-    guard, state.guard = state.guard, None
+    guard, was_inside = state.guard if state else None, may_read_hidden.get()
+    may_read_hidden.set(True)  # not reset by a token: a generator may end in another context
+    if state is not None:
+        state.guard = None
     try:
         yield
     finally:
-        state.guard = guard
+        may_read_hidden.set(was_inside)
+        if state is not None:
+            state.guard = guard
 
 
 def require_reason(name: str, reason: object) -> None:

@@ -46,13 +46,14 @@ def outside(limit: Limit, model: type[models.Model], pks: set[Any], paths: tuple
     if not paths or not pks:
         return set()
     rows = model._base_manager.using(key_database()).filter(pk__in=pks).order_by()
-    inside = set(_inside(limit, rows, paths).values_list("pk", flat=True))
+    inside = set(inside_scope(limit, rows, paths).values_list("pk", flat=True))
     if len(inside) == len(pks):
         return set()
     return set(rows.values_list("pk", flat=True)) - inside
 
 
-def _inside(limit: Limit, rows: models.QuerySet[Any], paths: tuple[str, ...]) -> models.QuerySet[Any]:
+def inside_scope(limit: Limit, rows: models.QuerySet[Any], paths: tuple[str, ...]) -> models.QuerySet[Any]:
+    """Return the rows that have an account inside the scope, and none outside it, along these paths."""
     if len(paths) == 1:
         return limit(rows, paths[0])
     manager: Any = conf.account_model()._base_manager

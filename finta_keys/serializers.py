@@ -14,6 +14,7 @@ from rest_framework.serializers import ModelSerializer
 
 from finta_keys.limited_fields import limit_fields, limited_validators
 from finta_keys.relations import hidden_rows
+from finta_keys.saved_rows import unscoped_rows
 
 
 class ScopedSerializerMixin:
@@ -89,4 +90,5 @@ def _validate_among_all_rows(serializer: Any) -> None:
         row.refresh_from_db()  # Validators ignore values that the row already has.
     serializer.compares_all_rows = True
     del serializer._validated_data
-    serializer.is_valid(raise_exception=True)
+    with unscoped_rows("the database has found a duplicate among all rows"):
+        serializer.is_valid(raise_exception=True)

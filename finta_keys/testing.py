@@ -25,6 +25,18 @@ from finta_keys.checks.routes import routed_views
 from finta_keys.checks.views import closed_views
 from finta_keys.models import ApiKey
 from finta_keys.secret import Secret
+from finta_keys.watch import ScopeLeak
+from finta_keys.watch_patches import watch_scope
+
+__all__ = [
+    "ScopeLeak",
+    "assert_indistinguishable",
+    "assert_scope_covers",
+    "comparable_parts",
+    "key_client",
+    "make_key",
+    "watch_scope",
+]
 
 # Common methods, rare ones, and one that does not exist.
 EVERY_METHOD = ("GET", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "POST", "TRACE", "BREW")
@@ -64,8 +76,9 @@ def assert_indistinguishable(
     ``client`` presents a key that cannot access ``hidden``. Each of ``hidden``, ``missing`` and ``more`` is a URL, or
     a URL and the data to send as JSON if the body names the row. For each method, the responses must have the same
     status, body and headers (except ``Date`` and ``X-Request-Id``), change the same number of rows, and cost the same
-    number of queries. Pass ``same_queries=False`` for malformed ids. ``request`` is passed to ``client.generic()``,
-    such as ``data`` and ``content_type``.
+    number of queries. They run in ``watch_scope()``, so a view that reads or changes the hidden row fails, even if its
+    responses are the same. Pass ``same_queries=False`` for malformed ids. ``request`` is passed to
+    ``client.generic()``, such as ``data`` and ``content_type``.
 
     Raise ``AssertionError`` if nothing was compared too: if ``hidden`` leads to no view, or if the client is rejected
     or fails with every method, such as at a view that does not read JSON.
@@ -74,6 +87,11 @@ def assert_indistinguishable(
     if any(target in requests[:place] for place, target in enumerate(requests)):
         raise AssertionError("Two of the requests are the same. Each must be about another row.")
     _assert_leads_to_a_view(requests[0]["path"])
+    with watch_scope():
+        _compare(client, requests, methods, same_queries)
+
+
+def _compare(client: Client, requests: list[dict[str, Any]], methods: Iterable[str], same_queries: bool) -> None:
     _send(client, "GET", {"path": requests[0]["path"]})  # Writes last_used_at, which is written once a minute.
     is_authenticated = False
     for method in methods:

@@ -15,6 +15,8 @@ from config.charset import remove_charset
 from finta_keys.testing import make_key
 from tests.factories import AccountFactory, UserFactory
 
+pytest_plugins = ["finta_keys.pytest_plugin"]
+
 # Durations depend on the machine.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")

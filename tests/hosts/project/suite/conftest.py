@@ -11,6 +11,8 @@ from shops.models import Order, OrderLine, Shop, Town
 
 from finta_keys.testing import key_client, make_key
 
+pytest_plugins = ["finta_keys.pytest_plugin"]
+
 
 def make_user(name: str, odd: str, **fields: Any) -> Any:
     return get_user_model().objects.create_user(username=name, password="only for tests", **key(odd), **fields)
