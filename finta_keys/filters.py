@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -31,13 +32,21 @@ class ScopedFilterBackend(DjangoFilterBackend):  # type: ignore[misc]  # it ship
                 _limit_values(filter_, request)
                 if has_form and name in filterset.form.fields:
                     filterset.form.fields[name].choices = filter_.field.choices
-        for field in filterset.form.fields.values():
+        for field in _single_fields(filterset.form.fields.values()):
             if isinstance(field, forms.ModelChoiceField) and field.queryset is not None:
                 field.queryset = limited_choices(request, field.queryset)
         if has_form:  # It may have been validated, too.
             filterset.form._errors = None
             vars(filterset).pop("_qs", None)
         return filterset
+
+
+def _single_fields(fields: Iterable[forms.Field]) -> Iterator[forms.Field]:
+    """Yield the fields, and those inside fields with several values, such as of a ``LookupChoiceFilter``."""
+    for field in fields:
+        yield field
+        if isinstance(field, forms.MultiValueField):
+            yield from _single_fields(field.fields)
 
 
 def _limit_values(filter_: Any, request: Any) -> None:

@@ -92,7 +92,9 @@ def _before_m2m_change(instance: Any, action: str, model: Any, pk_set: Any, **kw
     guard = active_guard()
     if guard is None or not action.startswith("pre_"):
         return
-    if action == "pre_clear":
-        sender, reverse = kwargs["sender"], kwargs["reverse"]
-        pk_set = scope_rows.related_pks(sender, instance, model, reverse=reverse)
-    guard.before_relating(instance, model, set(pk_set))
+    pks = set(pk_set or ())
+    if action in ("pre_remove", "pre_clear"):
+        related = scope_rows.related_pks(kwargs["sender"], instance, model, reverse=kwargs["reverse"])
+        # Removing a row that is not related changes nothing, whether or not the row exists.
+        pks = related if action == "pre_clear" else pks & related
+    guard.before_relating(instance, model, pks)

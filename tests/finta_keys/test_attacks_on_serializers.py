@@ -520,11 +520,7 @@ FILTERS = {
 }
 
 
-LIMITED = [name for name in FILTERS if name != "lookup choice"]
-LOOKUP = pytest.mark.xfail(strict=True, raises=AssertionError, reason="a LookupChoiceFilter is not limited")
-
-
-@pytest.mark.parametrize("name", [*LIMITED, pytest.param("lookup choice", marks=LOOKUP)])
+@pytest.mark.parametrize("name", FILTERS)
 def test_filter_by_hidden_account(caller, rows, name):
     filterset, query = FILTERS[name]
     outsiders = outside(rows, caller)

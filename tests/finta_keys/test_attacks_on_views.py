@@ -749,7 +749,6 @@ def test_relation_change_rejects_hidden_rows(restricted, rows, how):
 
 
 @pytest.mark.rule("S7.6")
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="404 for a hidden row, 200 for a missing one")
 def test_removing_a_relation_reveals_no_hidden_row(restricted, rows):
     url = f"/collect/{rows.visible.folder.pk}"
     requests = [("PUT", url, {"how": "untag", "papers": [pk]}) for pk in pks(rows, "paper")]
