@@ -172,6 +172,36 @@ def test_superusers_key_opens_no_admin_page(db):
     assert digest(key) == bytes(key.digest)
 
 
+@pytest.fixture
+def _without_middleware(settings):
+    """A project may have no middleware that rejects keys next to sessions."""
+    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if "PagesRejectKeys" not in name]
+
+
+@pytest.mark.rule("K6")
+@pytest.mark.usefixtures("_without_middleware")
+@pytest.mark.parametrize("is_valid", [True, False])
+def test_admin_rejects_keys_next_to_sessions(superuser, restricted, is_valid):
+    headers = {"authorization": f"Bearer {restricted.secret if is_valid else 'finta_invalid'}"}
+    for address in addresses(restricted.key):
+        assert superuser.get(address).status_code == 200
+        assert superuser.get(address, headers=headers).status_code == 403
+        assert superuser.post(address, {"rotation": 0, "name": "New"}, headers=headers).status_code in (403, 405)
+    assert ApiKey.objects.get() == restricted.key
+    assert digest(restricted.key) == bytes(restricted.key.digest)
+
+
+@pytest.mark.rule("K6")
+@pytest.mark.parametrize("name", ["module", "view", "add", "change", "delete"])
+def test_admin_gives_keys_no_permission(rf, restricted, name):
+    request = rf.get("/", headers={"authorization": f"Bearer {restricted.secret}"})
+    request.user = UserFactory(is_staff=True, is_superuser=True)
+    has_permission = getattr(admin.site.get_model_admin(ApiKey), f"has_{name}_permission")
+    assert not has_permission(request)
+    del request.META["HTTP_AUTHORIZATION"]
+    assert has_permission(request)
+
+
 def test_owner_without_staff_status_is_redirected(alice, restricted):
     owner = signed_in(alice)
     for address in addresses(restricted.key):

@@ -133,6 +133,16 @@ def test_all_rejected_secrets_cost_one_query(alice, restricted, unrestricted, dj
             assert ApiKey.objects.authenticate(secret) is None
 
 
+@pytest.mark.rule("X4")
+@pytest.mark.parametrize("presented", [UNKNOWN, "finta_malformed", None])
+def test_authentication_never_sleeps(restricted, monkeypatch, presented):
+    def sleep(seconds):
+        raise AssertionError("A delay would not hide which secrets are known.")
+
+    monkeypatch.setattr("time.sleep", sleep)
+    ApiKey.objects.authenticate(presented or restricted.secret)
+
+
 @pytest.mark.rule("K4")
 def test_changes_to_keys_take_effect_at_once(alice, restricted):
     header = f"Bearer {restricted.secret}"

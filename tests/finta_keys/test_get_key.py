@@ -65,6 +65,12 @@ def test_plain_view_gets_the_key(restricted, accounts):
     assert ApiClient().get("/plain").json()["key"] is None
 
 
+@pytest.mark.usefixtures("_urls")
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_unsafe_requests_have_their_key_too(restricted, method):
+    assert restricted.client.send(method, "/plain").json()["key"] == "Restricted"
+
+
 @pytest.mark.rule("T3")
 @pytest.mark.usefixtures("_urls")
 def test_get_key_records_the_use(restricted):

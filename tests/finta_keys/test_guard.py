@@ -414,6 +414,17 @@ def test_action_that_scopes_responds(restricted):
     assert call(Actions, restricted.secret, "post", actions={"post": "scopes"}).data == [1]
 
 
+def test_safe_handler_that_shows_a_visible_row_must_scope(restricted, accounts):
+    """The guard checks the rows that are shown, and no others that the handler has read."""
+
+    class Shows(Keyed):
+        def get(self, request):
+            return Response(AccountSerializer(accounts.checking).data)
+
+    with raises_unscoped():
+        call(Shows, restricted.secret)
+
+
 def test_condition_on_a_hidden_row_is_checked(restricted, accounts):
     """``If-None-Match: *`` would reveal that a hidden row exists."""
 
