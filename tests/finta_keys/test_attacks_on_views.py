@@ -48,18 +48,17 @@ from tests.factories import TransactionFactory
 WORD = "Zanzibar"  # in every name that the key must not see
 
 
-class AccountProxy(Account):
-    class Meta:
-        proxy = True
-        app_label = "accounts_app"
-
-
 class LiveManager(models.Manager):
     def get_queryset(self):
         return super().get_queryset().filter(deleted=False).select_related("account")
 
 
 with isolate_apps("accounts_app") as isolated:
+
+    class AccountProxy(Account):
+        class Meta:
+            proxy = True
+            app_label = "accounts_app"
 
     class Base(models.Model):
         objects = LiveManager()

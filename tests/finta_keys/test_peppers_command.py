@@ -164,6 +164,13 @@ def test_closed_output_has_its_own_status(alice, arguments):
     assert end.value.code == 141
 
 
+def test_missing_output_is_one_sentence(db, monkeypatch):
+    """Python sets ``sys.stdout`` to None if standard output is closed."""
+    monkeypatch.setattr("sys.stdout", None)
+    with pytest.raises(CommandError, match="^Standard output is closed"):
+        call_command("peppers")
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has it")
 @pytest.mark.parametrize("arguments", [["peppers", "--check"], ["scankeys", os.devnull]])
 def test_full_disk_has_its_own_status(db, arguments):
