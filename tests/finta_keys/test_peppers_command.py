@@ -167,7 +167,7 @@ def test_closed_output_has_its_own_status(alice, arguments):
 def test_missing_output_is_one_sentence(db, monkeypatch):
     """Python sets ``sys.stdout`` to None if standard output is closed."""
     monkeypatch.setattr("sys.stdout", None)
-    with pytest.raises(CommandError, match="^Standard output is closed"):
+    with pytest.raises(CommandError, match=r"^Standard output is closed"):
         call_command("peppers")
 
 
