@@ -14,8 +14,18 @@ from accounts_app.models import Account, NotWritable, Transaction, User, today
 from finta_keys.models import ApiKey
 from finta_keys.testing import make_key
 from tests.factories import PASSWORD, AccountFactory, TransactionFactory, UserFactory
+from tests.finta_keys.test_key_locks import locks  # noqa: F401  # a fixture
 
 NOON = dt.datetime(2027, 3, 1, 12, tzinfo=dt.UTC)
+
+
+@pytest.mark.rule("T2")
+def test_deletions_lock_the_owner_first(alice, accounts, locks):  # noqa: F811
+    accounts.cash.delete()
+    assert [lock[:2] for lock in locks] == [("User", "no key")]
+    locks.clear()
+    alice.delete()
+    assert [lock[:2] for lock in locks] == [("User", "full")]
 
 
 def rejection(write, *args, **kwargs):

@@ -4,7 +4,7 @@ import base64
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from django.test import Client
+from django.test import AsyncRequestFactory, Client
 from rest_framework.exceptions import AuthenticationFailed
 
 from accounts_app.models import User
@@ -123,6 +123,7 @@ def test_all_rejected_secrets_get_the_same_401(alice, restricted, unrestricted):
 
 
 @pytest.mark.rule("X4")
+@pytest.mark.rule("X5")
 def test_all_rejected_secrets_cost_one_query(alice, restricted, unrestricted, django_assert_num_queries):
     rotated = restricted.secret
     restricted.key.rotate()
@@ -234,6 +235,16 @@ def test_closed_view_leaves_other_headers(restricted):
     assert "Authorization" not in request.headers
     assert "HTTP_AUTHORIZATION" not in request.META
     assert request.headers["X-Other"] == "kept"
+
+
+@pytest.mark.rule("S7.1")
+def test_closed_view_hides_the_key_in_the_asgi_scope(restricted):
+    headers = {"authorization": f"Bearer {restricted.secret}", "x-other": "kept"}
+    request = AsyncRequestFactory().get("/neither", headers=headers)
+    urls_example.WhoCallsInherited.as_view()(request)
+    names = [name.lower() for name, _ in request.scope["headers"]]
+    assert b"authorization" not in names
+    assert b"x-other" in names
 
 
 @pytest.mark.rule("S7.1")

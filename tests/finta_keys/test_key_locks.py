@@ -5,6 +5,7 @@ from django.db import transaction
 from django.db.models.sql.compiler import SQLCompiler
 from django.utils.connection import ConnectionDoesNotExist
 
+from finta_keys import usage
 from finta_keys.models import ApiKey
 
 
@@ -54,6 +55,21 @@ def test_changes_lock_owner_key_and_accounts(restricted, accounts, locks, change
     """
     change(restricted.key, accounts.cash)
     assert locks == expected
+
+
+@pytest.mark.rule("T3")
+def test_recording_a_use_skips_locked_rows(restricted, monkeypatch):
+    kinds = []
+    as_sql = SQLCompiler.as_sql
+
+    def record(compiler, *args, **kwargs):
+        if compiler.query.select_for_update:
+            kinds.append(compiler.query.select_for_update_skip_locked)
+        return as_sql(compiler, *args, **kwargs)
+
+    monkeypatch.setattr(SQLCompiler, "as_sql", record)
+    usage.record(ApiKey.objects.authenticate(restricted.secret))
+    assert kinds == [True]
 
 
 class MissingDatabase:

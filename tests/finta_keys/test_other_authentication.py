@@ -10,12 +10,16 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 from drf_spectacular.generators import SchemaGenerator
+from rest_framework.authentication import BasicAuthentication, SessionAuthentication
 from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts_app.models import Transaction
+from finta_keys.authentication import ApiKeyAuthentication
 from finta_keys.checks import relations, views
 from finta_keys.testing import EVERY_METHOD, assert_indistinguishable, comparable_parts
 from tests.factories import PASSWORD, TransactionFactory
+from tests.finta_keys.calls import call
+from tests.finta_keys.urls_other_authentication import in_order
 
 pytestmark = pytest.mark.urls("tests.finta_keys.urls_other_authentication")
 
@@ -103,6 +107,16 @@ def test_missing_key_gets_the_response_of_other_classes(accounts, path, status, 
     assert response.status_code == status
     assert (response.get("WWW-Authenticate") or "").startswith(challenge or "")
     assert response.has_header("WWW-Authenticate") == bool(challenge)
+
+
+@pytest.mark.rule("S7.2")
+@pytest.mark.parametrize(
+    ("others", "status", "challenge"),
+    [([], 401, "Bearer"), ([SessionAuthentication], 403, None), ([BasicAuthentication], 401, 'Basic realm="api"')],
+)
+def test_our_class_in_front_changes_no_status(db, others, status, challenge):
+    response = call(in_order(ApiKeyAuthentication, *others))
+    assert (response.status_code, response.get("WWW-Authenticate")) == (status, challenge)
 
 
 @pytest.mark.rule("S7.2")

@@ -40,6 +40,7 @@ def test_invalid_name_is_rejected(restricted, name):
 
 
 @pytest.mark.rule("K1")
+@pytest.mark.rule("T2")
 def test_taken_name_is_rejected(restricted, unrestricted):
     before, instance = everything(), attributes(restricted.key)
     with pytest.raises(ValidationError) as error:

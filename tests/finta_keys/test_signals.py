@@ -201,6 +201,16 @@ def test_failing_receiver_undoes_the_change(fail_on, restricted, accounts, name)
 
 
 @pytest.mark.rule("T1")
+def test_failing_receiver_undoes_a_new_account(fail_on, alice, restricted):
+    before = rows()
+    fail_on("key_scope_edited")
+    with pytest.raises(Failure), restricted.key.locked() as key:
+        key.add_to_scope(AccountFactory(owner=alice, name="New"))
+    assert rows() == before
+    assert not alice.accounts.filter(name="New").exists()
+
+
+@pytest.mark.rule("T1")
 def test_failing_receiver_keeps_the_owner(fail_on, alice, restricted):
     before = rows()
     fail_on("key_deleted")

@@ -145,7 +145,7 @@ def test_deactivation_invalidates_keys(superuser, alice):
 
 @pytest.mark.rule("T2")
 @pytest.mark.parametrize("make", [UserFactory, AccountFactory])
-def test_delete_locks_the_owner_first(superuser, make, monkeypatch):
+def test_admin_deletes_by_the_method_that_locks(superuser, make, monkeypatch):
     model, deleted = make._meta.model, []
     delete = model.delete
     monkeypatch.setattr(model, "delete", lambda obj: (deleted.append(obj.pk), delete(obj)))
