@@ -38,6 +38,7 @@ def test_missing_secret_stops_start(tmp_path, missing):
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.rule("T1")
 @pytest.mark.rule("X2")
 def test_defaults_are_safe(tmp_path):
     printed = (
