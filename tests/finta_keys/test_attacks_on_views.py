@@ -932,8 +932,9 @@ def test_folders_with_slugs_and_versions(restricted, rows):
         for pk in (*pks(rows, "account"), "malformed")
     ]
     assert check(client, rows, requests) == 400
-    assert client.send("POST", "/v1/folders/upsert/", {"slug": "rent"}).status_code == 200
-    assert client.send("POST", "/v1/folders/upsert/", {"slug": "other"}).status_code == 201
+    if connection.vendor != "postgresql":  # It cannot lock the rows of a queryset with GROUP BY.
+        assert client.send("POST", "/v1/folders/upsert/", {"slug": "rent"}).status_code == 200
+        assert client.send("POST", "/v1/folders/upsert/", {"slug": "other"}).status_code == 201
     assert client.send("DELETE", "/v1/folders/new/").status_code == 204
     assert Folder._base_manager.get(slug="new").deleted
     assert client.send("GET", "/v1/folders/new/").status_code == 404
