@@ -81,7 +81,7 @@ class Watch:
 
     def _execute(self, connection: Any, sql: str, params: Any, send: Callable[[], Any], origin: Origin) -> Any:
         compiler = origin.compiler
-        if compiler is not None:
+        if compiler is not None and compiler.query.model is not None:  # None for the query of Q.check()
             self.tables.add_model(compiler.query.model)
         tables = self.tables.mentioned(sql)
         if not tables:

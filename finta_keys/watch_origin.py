@@ -32,11 +32,14 @@ EVALUATING = frozenset(
     )
 )
 RELATED_MANAGERS = "django.db.models.fields.related_descriptors"
-# Functions of Django that read rows in order to change them. The changes are checked.
+# Functions of Django that read rows in order to change them, or look for duplicates that the database would find. What
+# is saved is checked.
 READS_TO_CHANGE = {
     ("django.db.models.deletion", "collect"),
     (RELATED_MANAGERS, "set"),
     (RELATED_MANAGERS, "_get_missing_target_ids"),
+    ("django.db.models.base", "_perform_unique_checks"),
+    ("django.db.models.constraints", "validate"),
 }
 # Calls outside these do not belong to the request.
 OUTERMOST = {

@@ -19,13 +19,13 @@ def text_of(connection: Any, sql: Any) -> str:
 
 
 def compiled(connection: Any, rows: models.QuerySet[Any]) -> tuple[str, tuple[Any, ...]]:
-    sql, params = rows.order_by().query.get_compiler(connection=connection).as_sql()
+    sql, params = rows.order_by().query.get_compiler(connection.alias).as_sql()
     return sql, tuple(params)
 
 
 def fetch(connection: Any, rows: models.QuerySet[Any]) -> list[Any]:
     """Return the rows of a ``values_list()`` as Django does."""
-    compiler = rows.order_by().query.get_compiler(connection=connection)
+    compiler = rows.order_by().query.get_compiler(connection.alias)
     try:
         results = execute(connection, *compiler.as_sql())
     except EmptyResultSet:
@@ -84,7 +84,7 @@ def with_full_group_by(compiler: Any, connection: Any) -> tuple[str, Any]:
     """Django groups by the primary key alone, which PostgreSQL accepts for real tables only."""
     connection.features.allows_group_by_selected_pks = False
     try:
-        sql, params = compiler.query.clone().get_compiler(connection=connection).as_sql()
+        sql, params = compiler.query.clone().get_compiler(connection.alias).as_sql()
     finally:
         del connection.features.allows_group_by_selected_pks
     return sql, params

@@ -2,8 +2,9 @@
 
 from contextlib import suppress
 
+from django.core.exceptions import ValidationError
 from django.db import connection
-from django.db.models import Count, Exists, F, FloatField, Max, OuterRef, Prefetch, Subquery, Sum
+from django.db.models import Count, Exists, F, FloatField, Max, OuterRef, Prefetch, Q, Subquery, Sum
 from django.db.models.functions import Cast, Now, Random
 from django.http import Http404, StreamingHttpResponse
 
@@ -127,6 +128,16 @@ def annotates_by_a_subquery(view, rows, request):
 def annotates_by_exists(view, rows, request):
     others = Transaction.objects.filter(account__owner=OuterRef("owner"), summary="Unseen")
     list(view.scoped(Account.objects.annotate(has=Exists(others))))
+
+
+@leak
+def checks_a_condition_with_all_rows(view, rows, request):
+    Q(Exists(Transaction.objects.filter(summary="Unseen"))).check({})
+
+
+@leak
+def sums_what_all_rows_have(view, rows, request):
+    Account.objects.annotate(rows=Count("transactions")).aggregate(total=Sum("rows"))
 
 
 @leak
@@ -353,6 +364,26 @@ def groups_scoped_rows(view, rows, request):
 @correct
 def counts_the_rows_of_scoped_accounts(view, rows, request):
     assert [account.rows for account in view.scoped(Account.objects.annotate(rows=Count("transactions")))] == [2]
+
+
+@correct
+def sums_what_scoped_rows_have(view, rows, request):
+    counted = view.scoped(Account.objects.annotate(rows=Count("transactions")))
+    assert counted.aggregate(total=Sum("rows")) == {"total": 2}
+
+
+@correct
+def looks_for_duplicates_before_saving(view, rows, request):
+    """The database would find them too."""
+    taken = new_transaction(rows.visible, pk=rows.unseen.pk)
+    with suppress(ValidationError):
+        taken.validate_unique()
+    view.scoped_transactions()
+
+
+@correct
+def checks_a_condition_with_scoped_rows(view, rows, request):
+    assert Q(Exists(view.scoped_transactions())).check({})
 
 
 @correct
