@@ -19,7 +19,7 @@ _missing = [name for name in ("SECRET_KEY", "API_KEY_PEPPERS") if not environmen
 if _missing:
     raise ImproperlyConfigured(
         f"Not set: {', '.join(_missing)}. Run `make setup`, which writes a .env with random values, "
-        "or set them in the environment (README: Settings)."
+        "or set them in the environment (docs/operations.md, Settings)."
     )
 
 DEBUG = environment.flag("DEBUG")

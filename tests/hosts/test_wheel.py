@@ -14,7 +14,7 @@ from tests.hosts.conftest import REPOSITORY
 
 pytestmark = pytest.mark.host
 
-MAX_SIZE = 200_000  # bytes; 180,000 with watch_scope()
+MAX_SIZE = 180_000  # bytes
 
 
 def files_of_the_app():
