@@ -37,8 +37,8 @@ def check_serializers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
                 view,
                 f"uses {serializer.__module__}.{serializer.__qualname__}, which accepts rows that the caller may not "
                 f"access: {', '.join(names)}.",
-                hint="Use ScopedModelSerializer, or put ScopedSerializerMixin before the serializer class. Read-only "
-                "fields and AccountRelatedField are fine.",
+                hint="Use ScopedModelSerializer, or put ScopedSerializerMixin before the serializer class, and related "
+                "fields for columns such as account_id. Read-only fields and AccountRelatedField are fine.",
                 id="finta_keys.E017",
             )
             for view, serializer in once_per_view(serializers)
@@ -130,11 +130,21 @@ def _serializer(view: RoutedView) -> Any:
 
 
 def _open_fields(serializer: Any) -> list[str]:
-    """Return the names of the writable relations that nothing limits."""
-    if not isinstance(serializer, type) or issubclass(serializer, ScopedSerializerMixin):
+    """Return the names of the writable relations that nothing limits, and of fields for their columns."""
+    if not isinstance(serializer, type):
         return []
     declared = getattr(serializer, "_declared_fields", {})
-    names = [name for name, field in declared.items() if not field.read_only and _is_open(field)]
+    writable = {name: field for name, field in declared.items() if not field.read_only}
+    model = getattr(getattr(serializer, "Meta", None), "model", None)
+    columns = {
+        field.attname
+        for field in (model._meta.concrete_fields if model else ())
+        if isinstance(field, models.ForeignKey) and not _accepts_all(field.related_model)
+    }
+    names = [name for name, field in writable.items() if (field.source or name) in columns]
+    if issubclass(serializer, ScopedSerializerMixin):
+        return names
+    names += [name for name, field in writable.items() if _is_open(field)]
     return names + [field.name for field in _model_relations(serializer) if not _accepts_all(field.related_model)]
 
 

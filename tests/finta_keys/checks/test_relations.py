@@ -102,6 +102,11 @@ class ScopedOfModel(ScopedModelSerializer, OfModel):
         pass
 
 
+def with_column(*bases, **options):
+    meta = type("Meta", (), {"model": Transaction, "fields": ["column", "summary"]})
+    return type("Made", (*bases, ModelSerializer), {"column": UUIDField(**options), "Meta": meta})
+
+
 def messages(settings, check, *views):
     settings.ROOT_URLCONF = tuple(path(f"rows/{number}", view) for number, view in enumerate(views))
     return check(None)
@@ -118,6 +123,8 @@ def messages(settings, check, *views):
         (serializer(inner=serializer(account=any_account())()), "inner"),
         (serializer(inner=OfModel(many=True)), "inner"),
         (serializer(user=PrimaryKeyRelatedField(queryset=User.objects.all())), "user"),
+        (with_column(source="account_id"), "column"),
+        (with_column(ScopedSerializerMixin, source="account_id"), "column"),
         (serializer(entry=PrimaryKeyRelatedField(queryset=LogEntry.objects.all())), "entry"),
     ],
 )
@@ -147,6 +154,8 @@ def test_hint_is_printed_once(settings):
         WithoutRelation,
         WithAccountField,
         ScopedOfModel,
+        with_column(source="provider_id"),
+        with_column(source="account_id", read_only=True),
         serializer(ScopedSerializerMixin, account=any_account()),
         serializer(accounts=AccountRelatedField(many=True)),
         serializer(account=PrimaryKeyRelatedField(read_only=True)),
