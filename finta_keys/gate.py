@@ -242,7 +242,6 @@ def _limited_filters(filter_queryset: Callable[..., Any]) -> Callable[..., Any]:
 def _only_inside(view: Any, rows: Any) -> Any:
     """Return a slice, a union or a list of rows, without those that the caller may not access."""
     rows = rows if isinstance(rows, QuerySet) else list(rows)
-    pks: dict[type[Model], set[Any]] = {}
     for row in rows:
         model = type(row)
         if not (isinstance(row, Model) and account_paths.leads_to_account(model, view.account_path)):
@@ -250,7 +249,7 @@ def _only_inside(view: Any, rows: Any) -> Any:
                 f"filter_queryset() of {type(view).__qualname__} returned a {model.__name__}, which account_path does "
                 "not lead from. Return rows of the queryset that it got."
             )
-        pks.setdefault(model, set()).add(row.pk)
+    pks = scope_rows.pks_by_model(rows)
     limit = partial(limited, view.request, view=view)
     outside = {
         model: scope_rows.outside(limit, model, of_model, (view.account_path,)) for model, of_model in pks.items()

@@ -7,36 +7,31 @@ decides whether a row is inside the scope.
 from __future__ import annotations
 
 import inspect
-import logging
 import sys
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.core.exceptions import ImproperlyConfigured
-from django.db import OperationalError, connections, models
+from django.db import IntegrityError, OperationalError, connections
 from rest_framework.permissions import SAFE_METHODS
 
 from finta_keys import account_paths, scope_rows, url_rows
 from finta_keys.callers import is_unlimited, key_of
 from finta_keys.database import key_database
-from finta_keys.models import ApiKey, KeyAccountScope
+from finta_keys.models import ApiKey
 from finta_keys.request_state import RequestState, current, current_request
 from finta_keys.responses import (
     EXEMPT_STATUSES,
     RESPONSE_ERRORS,
     Conflict,
-    RowOutsideScope,
     is_conflict,
     is_exempt_error,
     saved_row,
     serialized_rows,
 )
+from finta_keys.row_checks import RowChecks
 from finta_keys.transactions import atomic
-
-logger = logging.getLogger("finta_keys.scope")
-_logged: set[tuple[type, str]] = set()
 
 
 def replace_handler(view: Any, request: Any, state: RequestState) -> None:
@@ -94,11 +89,9 @@ class Guard:
         self.view, self.request, self.handler, self.state = view, request, handler, state
         self.scoped_before = state.scoped_before
         self.is_marked = url_rows.is_marked(view, handler)
-        self.is_done = handler is None  # Without a handler there is no final check, so check each row when it is saved.
         self.row: Any = None
-        self.saved: dict[type[models.Model], set[Any]] = {}
-        self.created_accounts: set[Any] = set()
-        self.is_rejected = False
+        # Without a handler there is no final check, so check each row when it is saved.
+        self.rows = RowChecks(state, type(view), self._handler_name, checks_at_once=handler is None)
         if handler is not None:
             state.key, state.is_guarded = key_of(request), True
 
@@ -128,11 +121,10 @@ class Guard:
                     except RESPONSE_ERRORS as error:
                         self._check_error(error)
                         raise
-                    self.is_done = True
+                    self.rows.checks_at_once = True
                 return response
-            except OperationalError as error:
-                if is_conflict(error):
-                    raise Conflict from error
+            except (IntegrityError, OperationalError) as error:
+                self._replace(error)
                 raise
 
     async def run_async(self, args: Any, kwargs: Any) -> Any:
@@ -149,16 +141,22 @@ class Guard:
                     except RESPONSE_ERRORS as error:
                         self._check_error(error)
                         raise
-                    self.is_done = True
+                    self.rows.checks_at_once = True
                 except BaseException:
                     await sync_to_async(transaction.__exit__)(*sys.exc_info())
                     raise
                 await sync_to_async(transaction.__exit__)(None, None, None)
                 return response
-            except OperationalError as error:
-                if is_conflict(error):
-                    raise Conflict from error
+            except (IntegrityError, OperationalError) as error:
+                await sync_to_async(self._replace)(error)
                 raise
+
+    def _replace(self, error: Exception) -> None:
+        """Raise the response that an error of the database means to a key, if there is one."""
+        if is_conflict(error):
+            raise Conflict from error
+        if isinstance(error, IntegrityError) and self.checks_saves:
+            self.rows.check_targets()
 
     def __enter__(self) -> None:
         """Make the state and the request available to ``scoped()`` and to the signals of saved rows."""
@@ -171,10 +169,6 @@ class Guard:
         current_request.reset(self._tokens[1])
         self.state.guard = self._outer
         url_rows.forget(self.view)
-
-    def _limit(self, queryset: Any, account_path: str = "") -> models.QuerySet[Any]:
-        key: Any = self.key  # Rows are checked for keys only.
-        return account_paths.limit_to_key(key, queryset, account_path)
 
     def _transaction(self) -> AbstractContextManager[Any]:
         return atomic() if self.is_unsafe else nullcontext()
@@ -197,11 +191,8 @@ class Guard:
             self._check_transaction()
         if self.is_marked:
             return
-        if self.is_rejected:
-            raise RowOutsideScope  # The handler has caught the first one.
         if self.is_unsafe:
-            for model, pks in self.saved.items():
-                self._require_inside(model, pks)
+            self.rows.check_saved()
         is_exempt = getattr(response, "status_code", None) in EXEMPT_STATUSES or self._is_drf_options
         if not (self.has_scoped or is_exempt or self._shows_saved_row(response)):
             raise ImproperlyConfigured(self._hint)
@@ -216,7 +207,7 @@ class Guard:
 
     @property
     def has_scoped(self) -> bool:
-        return self.state.scoped_count > self.scoped_before or bool(self.saved)
+        return self.state.scoped_count > self.scoped_before or bool(self.rows.saved)
 
     @property
     def _is_drf_options(self) -> bool:
@@ -233,7 +224,7 @@ class Guard:
                 "be rolled back. Put transaction.atomic() around the statement that may fail."
             )
         if connection.settings_dict.get("ATOMIC_REQUESTS") and connection.in_atomic_block:
-            connection.check_constraints(table_names=[model._meta.db_table for model in self.saved] or None)
+            connection.check_constraints(table_names=[model._meta.db_table for model in self.rows.saved] or None)
 
     def _shows_saved_row(self, response: Any) -> bool:
         """Return True if a serializer's ``save()`` returned the row of the response, such as by ``get_or_create()``."""
@@ -241,69 +232,11 @@ class Guard:
         return row is not None and scope_rows.has_paths(type(row))
 
     def _check_serialized(self, response: Any) -> None:
-        pks: dict[type[models.Model], set[Any]] = {}
-        for row in serialized_rows(getattr(response, "data", None), with_lists=self.is_unsafe):
-            model = type(row)
-            if row is not self.row and row.pk is not None and row.pk not in self.saved.get(model, ()):
-                pks.setdefault(model, set()).add(row.pk)
-        for model, model_pks in pks.items():
+        rows = serialized_rows(getattr(response, "data", None), with_lists=self.is_unsafe)
+        for model, pks in scope_rows.pks_by_model(row for row in rows if row is not self.row).items():
             path = self.view.account_path
             paths = (path,) if account_paths.leads_to_account(model, path) else None
-            self._require_inside(model, model_pks, paths)
-
-    def before_save(self, row: models.Model) -> None:
-        """Raise ``RowOutsideScope`` if a row exists and is outside the scope as it is stored."""
-        if isinstance(row, KeyAccountScope):
-            if row.key_id != self.key.pk or row.account_id not in self.created_accounts:  # type: ignore[union-attr]
-                self._reject(type(row))
-            return
-        for model, pk in scope_rows.stored_parts(row):
-            self._require_inside_before(model, {pk})
-
-    def after_save(self, row: models.Model, created: bool) -> None:
-        if not scope_rows.has_paths(type(row)):
-            return
-        self.saved.setdefault(type(row), set()).add(row.pk)
-        if created and scope_rows.is_account(type(row)):
-            self.created_accounts.add(row.pk)
-        if self.is_done:
-            self._require_inside(type(row), {row.pk})
-
-    def before_relating(self, row: models.Model, model: type[models.Model], pks: set[Any]) -> None:
-        """Raise ``RowOutsideScope`` if a many-to-many change touches a row outside the scope."""
-        for end, end_pks in ((type(row), {row.pk}), (model, pks)):
-            self._require_inside_before(end, end_pks)
-            if scope_rows.has_paths(end):
-                self.saved.setdefault(end, set()).update(end_pks)
-
-    def _require_inside_before(self, model: type[models.Model], pks: set[Any]) -> None:
-        # Skip rows that this handler saved: existing ones were checked, and new ones may still join the scope.
-        self._require_inside(model, pks - self.saved.get(model, set()))
-
-    def _require_inside(self, model: type[models.Model], pks: set[Any], paths: tuple[str, ...] | None = None) -> None:
-        if scope_rows.outside(self._limit, model, pks, paths) and not self._is_inside_by_now(model, pks, paths):
-            self._reject(model)
-
-    def _is_inside_by_now(self, model: type[models.Model], pks: set[Any], paths: tuple[str, ...] | None) -> bool:
-        """Return True if the key was changed to share all accounts since it was authenticated, and may access these."""
-        key: Any = self.key
-        current_key = ApiKey.objects.filter(pk=key.pk, share_all_accounts=True).first()
-        if key.share_all_accounts or current_key is None:
-            return False
-        return not scope_rows.outside(partial(account_paths.limit_to_key, current_key), model, pks, paths)
-
-    def _reject(self, model: type[models.Model]) -> None:
-        self.is_rejected = True
-        if (type(self.view), model._meta.label) not in _logged:
-            _logged.add((type(self.view), model._meta.label))
-            logger.warning(
-                "%s used a row of %s that is outside the scope of the API key, or has no account. The response is a "
-                "404, and nothing was saved. Limit rows by self.scoped(queryset), add a new account to the scope by "
-                "key.add_to_scope(account), or save by unscoped_rows(reason).",
-                self._handler_name,
-                model._meta.label,
-            )
-        raise RowOutsideScope
+            self.rows.require_inside(model, pks - self.rows.saved.get(model, set()) - {None}, paths)
 
     @property
     def _handler_name(self) -> str:

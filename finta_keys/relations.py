@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -9,8 +10,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import models
 from django.db.models.manager import BaseManager
 
-from finta_keys import account_paths, conf
-from finta_keys.callers import is_unlimited, limited, owner_pk
+from finta_keys import account_paths, conf, scope_rows
+from finta_keys.callers import is_unlimited, key_of, limited, owner_pk
 from finta_keys.request_state import current_request
 from finta_keys.saved_rows import unscoped_rows
 
@@ -18,9 +19,9 @@ from finta_keys.saved_rows import unscoped_rows
 def limited_choices(request: Any, queryset: Any, account_path: str | None = None) -> models.QuerySet[Any]:
     """Return the rows of ``queryset`` that the caller of a request may name.
 
-    Rows with a path to the account are limited to the accounts that the caller may access, rows of a user to the
-    caller's own. Rows of shared models are returned as they are. So are all rows if no request is running, such as in
-    a background job.
+    Rows with a path to the account are limited to the accounts that the caller may access: for a key along every path,
+    for people along the shortest. Rows of a user are limited to the caller's own. Rows of shared models are returned as
+    they are. So are all rows if no request is running, such as in a background job.
 
     Raises ``ImproperlyConfigured`` for a model with neither an account nor an owner that is not declared as shared.
     """
@@ -29,6 +30,10 @@ def limited_choices(request: Any, queryset: Any, account_path: str | None = None
     request = request or current_request.get()
     if request is None or is_shared(queryset.model):
         return queryset  # type: ignore[no-any-return]  # may be a queryset class of the project
+    paths = account_paths.all_paths(queryset.model)
+    if account_path is None and len(paths) > 1 and key_of(request) is not None:
+        # As when a row is saved that is related to it: the error is the one of a missing row.
+        return scope_rows.inside_scope(partial(limited, request), queryset, paths)
     path = account_paths.shortest_path(queryset.model) if account_path is None else account_path
     if path is not None:
         return limited(request, queryset, path)

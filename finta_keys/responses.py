@@ -7,7 +7,7 @@ from traceback import walk_tb
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.db import OperationalError, models
+from django.db import models
 from django.http import Http404
 from rest_framework import exceptions
 
@@ -73,6 +73,6 @@ def _is_validation_by_library(error: Exception) -> bool:
     return bool(is_by_library) or "rest_framework.serializers" in modules
 
 
-def is_conflict(error: OperationalError) -> bool:
-    """Return True if the same request may succeed when it is sent again."""
+def is_conflict(error: Exception) -> bool:
+    """Return True for a database error if the same request may succeed when it is sent again."""
     return getattr(error.__cause__, "sqlstate", None) in RETRYABLE or "database is locked" in str(error)

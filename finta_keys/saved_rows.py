@@ -20,18 +20,15 @@ def check_rows(view: Any, rows: Iterable[models.Model]) -> None:
     """Raise ``Http404`` if the caller of a view may not access one of these rows."""
     if is_unlimited(view.request, view):
         return
-    by_model: dict[type[models.Model], set[Any]] = {}
-    for row in rows:
-        by_model.setdefault(type(row), set()).add(row.pk)
     limit = partial(limited, view.request)
     guard = active_guard()
-    for model, pks in by_model.items():
+    for model, pks in scope_rows.pks_by_model(rows).items():
         if scope_rows.outside(limit, model, pks):
             if guard is not None:
-                guard.is_rejected = True
+                guard.rows.is_rejected = True
             raise RowOutsideScope
         if guard is not None:
-            guard.saved.setdefault(model, set()).update(pks)
+            guard.rows.saved.setdefault(model, set()).update(pks)
     state_of(view.request).scoped_count += 1
 
 
@@ -68,13 +65,13 @@ def active_guard() -> Any:
 @receiver(models.signals.pre_save)
 def _before_save(instance: Any, **kwargs: Any) -> None:
     if (guard := active_guard()) is not None:
-        guard.before_save(instance)
+        guard.rows.before_save(instance)
 
 
 @receiver(models.signals.post_save)
 def _after_save(instance: Any, created: bool, **kwargs: Any) -> None:
     if (guard := active_guard()) is not None:
-        guard.after_save(instance, created)
+        guard.rows.after_save(instance, created)
 
 
 def receive_m2m_changes(all_models: Iterable[type[models.Model]]) -> None:
@@ -97,4 +94,4 @@ def _before_m2m_change(instance: Any, action: str, model: Any, pk_set: Any, **kw
         related = scope_rows.related_pks(kwargs["sender"], instance, model, reverse=kwargs["reverse"])
         # Removing a row that is not related changes nothing, whether or not the row exists.
         pks = related if action == "pre_clear" else pks & related
-    guard.before_relating(instance, model, pks)
+    guard.rows.before_relating(instance, model, pks)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from django.db import models
@@ -34,6 +34,14 @@ def stored_parts(row: models.Model) -> Iterator[tuple[type[models.Model], Any]]:
             pk = getattr(row, field.attname, None) if field else None
             if pk is not None:
                 yield model, pk
+
+
+def pks_by_model(rows: Iterable[models.Model]) -> dict[type[models.Model], set[Any]]:
+    """Return the primary keys of these rows, by model."""
+    pks: dict[type[models.Model], set[Any]] = {}
+    for row in rows:
+        pks.setdefault(type(row), set()).add(row.pk)
+    return pks
 
 
 def outside(limit: Limit, model: type[models.Model], pks: set[Any], paths: tuple[str, ...] | None = None) -> set[Any]:

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from django.db import connections, models
 from django.db.models.constants import OnConflict
 
-from finta_keys import account_paths
+from finta_keys import account_paths, url_rows
 from finta_keys.database import key_database
 from finta_keys.request_state import may_read_hidden, state_of
 from finta_keys.watch_origin import Origin, find_origin
@@ -65,8 +65,7 @@ class Watch:
             return False
         method = self.request.method.lower()
         name = getattr(view, "action", None) or ("get" if method == "head" else method)
-        handler = getattr(type(view), name, None)
-        return "unscoped_reason" in vars(type(view)) or hasattr(handler, "unscoped_reason")
+        return url_rows.is_marked(view, getattr(type(view), name, None))
 
     def execute(self, connection: Any, sql: Any, params: Any, send: Callable[[], Any]) -> Any:
         """Send a statement, and check it."""

@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts_app.models import Account, Transaction
-from finta_keys import guard, saved_rows
+from finta_keys import row_checks, saved_rows
 from finta_keys.authentication import ApiKeyAuthentication
 from finta_keys.models import ApiKey, KeyAccountScope
 from finta_keys.scoping import AccountScopeMixin, unscoped, unscoped_rows
@@ -170,7 +170,7 @@ def test_rejection_looks_like_a_missing_row(restricted, hidden_row):
 
 
 def test_rejection_is_logged_once(restricted, hidden_row, monkeypatch, caplog):
-    monkeypatch.setattr(guard, "_logged", set())
+    monkeypatch.setattr(row_checks, "_logged", set())
 
     class Saves(Keyed):
         def post(self, request):

@@ -37,6 +37,7 @@ from finta_keys.saved_rows import receive_m2m_changes
 from finta_keys.scoping import AccountScopeMixin, scoped, scoped_view
 from finta_keys.testing import comparable_parts
 from tests.factories import TransactionFactory
+from tests.finta_keys.tables import tables_of
 
 SECRET_WORD = "Zanzibar"  # in every name and summary that the key must not see
 
@@ -117,16 +118,7 @@ MODELS = (Transfer, Payment, CardPayment, Category, Budget, Tag, Document)
 receive_m2m_changes([Tag])
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _tables(django_db_setup, django_db_blocker):
-    with django_db_blocker.unblock():
-        with connection.schema_editor() as editor:
-            for model in MODELS:
-                editor.create_model(model)
-        yield
-        with connection.schema_editor() as editor:
-            for model in reversed(MODELS):
-                editor.delete_model(model)
+_tables = tables_of(*MODELS)
 
 
 class Base(AccountScopeMixin):
@@ -1297,7 +1289,7 @@ def test_put_creates_missing_row(restricted, accounts, rows):
 
 @pytest.fixture
 def _request_closes_its_connection(other_threads_close_connections):
-    """``AsyncClient`` closes responses in another thread, where the use of the key is saved."""
+    """``AsyncClient`` closes responses in another thread, and that saves the use of the key."""
 
     def close(**_):
         if threading.current_thread() is not threading.main_thread():

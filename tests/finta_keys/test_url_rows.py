@@ -5,8 +5,9 @@ from contextlib import suppress
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DataError
+from django.db import DataError, connection
 from django.http import Http404
+from django.test.utils import CaptureQueriesContext
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.decorators import action
 from rest_framework.filters import BaseFilterBackend, SearchFilter
@@ -518,11 +519,14 @@ class OpenNotes(Notes):
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(("view", "name"), [(Notes, "account_pk"), (NotesOrError, "account_pk"), (OwnedAccount, "pk")])
 def test_permission_cannot_tell_hidden_from_missing(restricted, accounts, bobs_account, view, name, method):
-    responses = [
-        call(view, restricted.secret, method, kwargs={name: str(pk)}) for pk in hidden_pks(accounts, bobs_account)
-    ]
+    responses, counts = [], []
+    for pk in hidden_pks(accounts, bobs_account):
+        with CaptureQueriesContext(connection) as queries:
+            responses.append(call(view, restricted.secret, method, kwargs={name: str(pk)}))
+        counts.append(len(queries))
     assert {response.status_code for response in responses} == {404}
     assert len({str(response.data) for response in responses}) == 1
+    assert len(set(counts[:3])) == 1  # A malformed id needs fewer.
 
 
 def test_permission_still_denies_visible_row(restricted, accounts):
