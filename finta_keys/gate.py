@@ -2,6 +2,9 @@
 
 The gate runs around ``initial()``. The authentication class accepts a key only while the gate of the called view runs,
 so a view without a gate never opens to keys.
+
+``scoped()`` adds one to ``state.scoped_count``. The guard rejects the response of a handler that neither called it nor
+saved a row. ``limited()`` filters in the same way without counting.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from django.http import Http404
 from rest_framework.generics import GenericAPIView
 from rest_framework.views import APIView
 
-from finta_keys import account_paths, conf, guard, scope_rows, url_rows
+from finta_keys import account_paths, conf, guard, object_checks, scope_rows, url_rows
 from finta_keys.authentication import ApiKeyAuthentication
 from finta_keys.callers import is_unlimited, limited
 from finta_keys.request_state import current, http_request, is_declared, presented_secrets, state_of
@@ -39,7 +42,7 @@ def install(cls: type) -> None:
             continue  # It looks up rows in the queryset.
         if method is not None and not _is_wrapped(method):
             wrapped = wraps(method)(wrap(method))
-            wrapped.gate_wrapper = wrapped  # type: ignore[attr-defined]  # itself, since wraps() copies attributes
+            wrapped.gate_wrapper = wrapped  # type: ignore[attr-defined]  # not True: a decorator's wraps() would copy it
             setattr(cls, name, wrapped)
 
 
@@ -76,7 +79,7 @@ def _gated(initial: Callable[..., None]) -> Callable[..., None]:
         original_user = {name: vars(django_request)[name] for name in ("user",) if name in vars(django_request)}
         view._in_initial = True
         try:
-            with guard.around_handler(view, request, state):
+            with guard.guard_saves(view, request, state):
                 initial(view, request, *args, **kwargs)
         finally:
             del view._in_initial
@@ -110,8 +113,11 @@ def _with_plain_404(handle_exception: Callable[..., Any]) -> Callable[..., Any]:
     return handle
 
 
-def _without_caching(finalize_response: Callable[..., Any]) -> Callable[..., Any]:
-    """Forbid caches to store a response to a key, unless the view sets ``Cache-Control`` itself."""
+def _finalized_for_key(finalize_response: Callable[..., Any]) -> Callable[..., Any]:
+    """For a key: require the guard, check the rows that ``finalize_response()`` saves, and forbid caching.
+
+    A ``Cache-Control`` that the view sets stays.
+    """
 
     def finalize(view: Any, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
         state = state_of(request)
@@ -119,7 +125,7 @@ def _without_caching(finalize_response: Callable[..., Any]) -> Callable[..., Any
             return finalize_response(view, request, response, *args, **kwargs)
         guard.require_guarded(view, state, response)
         try:
-            with guard.around_handler(view, request, state):
+            with guard.guard_saves(view, request, state):
                 response = finalize_response(view, request, response, *args, **kwargs)
         except RowOutsideScope as error:
             response = APIView.finalize_response(view, request, view.handle_exception(error), *args, **kwargs)
@@ -146,9 +152,10 @@ def _uncounted(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _denied_after_404(check_permissions: Callable[..., Any]) -> Callable[..., Any]:
-    """If a permission denies a key, look up the rows in the URL first, so that a missing row is a 404 as well.
+    """If a permission denies a key, look up the rows in the URL before it is a 403.
 
-    A permission may query by the URL. Then it denies a missing row, and lets a hidden one pass that is the owner's.
+    A permission may query by the URL. Then it denies a missing row, and lets a hidden row of the owner pass:
+    one would be a 403, the other a 404.
     """
     uncounted = _uncounted(check_permissions)
 
@@ -165,7 +172,7 @@ def _denied_after_404(check_permissions: Callable[..., Any]) -> Callable[..., An
 
 
 def _scoped_queryset(get_queryset: Callable[..., Any]) -> Callable[..., Any]:
-    """Limit the rows of the outermost ``get_queryset()``, and in another way those of its calls to ``super()``."""
+    """Filter the result of the outermost ``get_queryset()``. Limit its calls to ``super()`` by a subquery."""
 
     def scoped_queryset(view: Any, *args: Any, **kwargs: Any) -> Any:
         request = getattr(view, "request", None)
@@ -186,17 +193,18 @@ def _scoped_queryset(get_queryset: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class InheritedQueryset:
-    """``get_queryset()`` of the classes behind the mixin: limited for ``super()``, as it is for the mixin itself.
+    """Limits the ``get_queryset()`` of the classes after the mixin in the MRO.
 
-    It is no method, because Django REST framework asks by ``hasattr()`` whether a view has one.
+    A descriptor, because ``hasattr(view, "get_queryset")``, which Django REST framework asks, must be False if none of
+    them has it.
     """
 
     def __init__(self, mixin: type) -> None:
         self.mixin = mixin
 
     def __get__(self, view: Any, owner: type) -> Any:
-        behind: Any = super(self.mixin, owner)
-        inherited = behind.get_queryset  # AttributeError if there is none
+        next_class: Any = super(self.mixin, owner)
+        inherited = next_class.get_queryset  # AttributeError if there is none
         return inherited if view is None else MethodType(_scoped_queryset(inherited), view)
 
 
@@ -280,11 +288,11 @@ def _has_conditions(where: Any, conditions: Any) -> bool:
 WRAPPERS: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
     "initial": _gated,
     "handle_exception": _with_plain_404,
-    "finalize_response": _without_caching,
+    "finalize_response": _finalized_for_key,
     "check_permissions": _denied_after_404,
     "check_object_permissions": _uncounted,
     "check_throttles": _uncounted,
     "filter_queryset": _limited_filters,
     "get_queryset": _scoped_queryset,
-    "get_object": url_rows.wrapped_get_object,
+    "get_object": object_checks.wrapped_get_object,
 }

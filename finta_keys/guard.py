@@ -33,6 +33,8 @@ from finta_keys.responses import (
 from finta_keys.row_checks import RowChecks
 from finta_keys.transactions import atomic
 
+PSYCOPG_INERROR = 3
+
 
 def replace_handler(view: Any, request: Any, state: RequestState) -> None:
     """Put the guard in the place of the handler that Django REST framework is about to call."""
@@ -66,8 +68,8 @@ def require_guarded(view: Any, state: RequestState, response: Any) -> None:
         )
 
 
-def around_handler(view: Any, request: Any, state: RequestState) -> AbstractContextManager[Any]:
-    """Check the rows that other code of the view saves. For a safe method, only count what is scoped."""
+def guard_saves(view: Any, request: Any, state: RequestState) -> AbstractContextManager[Any]:
+    """Guard code outside the handler: ``initial()`` and ``finalize_response()``. A safe method only counts scoping."""
     return _Counting(state) if request.method in SAFE_METHODS else Guard(view, request, None, state)
 
 
@@ -182,7 +184,7 @@ class Guard:
         """Raise if this response must not be sent to a key."""
         if self.key is None:
             return
-        if "_cache_update_cache" in vars(self.request):
+        if "_cache_update_cache" in vars(self.request):  # Django's cache middleware sets it on a miss.
             raise ImproperlyConfigured(
                 f"cache_page() on {self._handler_name} would serve the response of one key to other keys. "
                 "Cache inside the handler, with self.scope_cache_key(*parts)."
@@ -215,10 +217,13 @@ class Guard:
         return self.request.method == "OPTIONS" and str(method.__module__).startswith("rest_framework.")
 
     def _check_transaction(self) -> None:
-        """Raise if the transaction can only be rolled back, although the handler returned a response."""
+        """Raise if the transaction can only be rolled back, although the handler returned a response.
+
+        Under ``ATOMIC_REQUESTS`` it commits after the guard, so check deferred constraints now.
+        """
         connection: Any = connections[key_database()]
-        info = getattr(connection.connection, "info", None)  # of psycopg; 3 is INERROR
-        if connection.needs_rollback or getattr(info, "transaction_status", 0) == 3:
+        info = getattr(connection.connection, "info", None)  # of psycopg
+        if connection.needs_rollback or getattr(info, "transaction_status", 0) == PSYCOPG_INERROR:
             raise ImproperlyConfigured(
                 f"{self._handler_name} caught a database error and returned a response, but the transaction can only "
                 "be rolled back. Put transaction.atomic() around the statement that may fail."

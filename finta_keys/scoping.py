@@ -32,7 +32,8 @@ class AccountScopeMixin:
     """
 
     account_path: str = ""  # foreign keys from the view's model to the account, such as "order__shop"
-    scoped_kwargs: ClassVar[Mapping[str, Any]] = {}  # other URL arguments: {"shop_pk": Shop, "year": None}
+    # Other URL arguments, such as {"shop_pk": Shop, "slug": (Shop, "slug"), "year": None}. None names no row.
+    scoped_kwargs: ClassVar[Mapping[str, Any]] = {}
     is_scoped = True
     request: Any
 

@@ -22,6 +22,7 @@ EVALUATING = frozenset(
         "gate",
         "guard",
         "limited_fields",
+        "object_checks",
         "relations",
         "saved_rows",
         "scoping",

@@ -1,0 +1,132 @@
+"""Check the row that ``get_object()`` of a view returns (rule S7.4)."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ImproperlyConfigured, ObjectDoesNotExist, ValidationError
+from django.db import DataError, models
+from django.http import Http404
+from rest_framework import generics
+
+from finta_keys import account_paths, pk_lookup, scope_rows
+from finta_keys.callers import is_unlimited, limited, owner_pk
+from finta_keys.relations import is_shared, limited_choices
+from finta_keys.request_state import state_of
+from finta_keys.responses import RowOutsideScope
+
+# raised by a project's own look-up for missing and malformed values
+NOT_FOUND = (Http404, ObjectDoesNotExist, ValueError, ValidationError, OverflowError, DataError)
+
+
+def wrapped_get_object(get_object: Callable[..., Any]) -> Callable[..., Any]:
+    """Check the result of a project's ``get_object()``. That of Django REST framework gets the row by kept SQL."""
+    return _with_kept_sql(get_object) if get_object is generics.GenericAPIView.get_object else checked(get_object)
+
+
+def _with_kept_sql(get_object: Callable[..., Any]) -> Callable[..., Any]:
+    def get(view: Any) -> Any:
+        name = view.lookup_url_kwarg or "pk"
+        if view.lookup_field != "pk" or name not in view.kwargs:
+            return get_object(view)
+        row = _get_object_or_404(view.filter_queryset(view.get_queryset()), view.kwargs[name])
+        view.check_object_permissions(view.request, row)
+        return row
+
+    return get
+
+
+def _get_object_or_404(rows: Any, pk: Any) -> Any:
+    """Like the function of Django REST framework, which calls ``rows.get(pk=pk)``."""
+    if not pk_lookup.is_sealed(rows):
+        return generics.get_object_or_404(rows, pk=pk)
+    try:
+        return pk_lookup.get(rows, pk)
+    except (rows.model.DoesNotExist, TypeError, ValueError, ValidationError):
+        raise Http404 from None
+
+
+def checked(get_object: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap the ``get_object()`` of a project. A row that its caller may not access is missing."""
+    if inspect.iscoroutinefunction(get_object):
+
+        async def get_checked_object_async(view: Any, *args: Any, **kwargs: Any) -> Any:
+            with _Check(view) as check:
+                row = await get_object(view, *args, **kwargs)
+            await sync_to_async(check.require_accessible)(row)
+            return row
+
+        return get_checked_object_async
+
+    def get_checked_object(view: Any, *args: Any, **kwargs: Any) -> Any:
+        with _Check(view) as check:
+            row = get_object(view, *args, **kwargs)
+        check.require_accessible(row)
+        return row
+
+    return get_checked_object
+
+
+class _Check:
+    """The check of the result of ``get_object()``, unless a subclass that calls ``super()`` makes it."""
+
+    def __init__(self, view: Any) -> None:
+        self.view, self.request = view, getattr(view, "request", None)
+        guard = state_of(self.request).guard if self.request else None
+        self.is_needed = (
+            self.request is not None
+            and "_in_get_object" not in view.__dict__
+            and not (guard is not None and guard.is_marked)
+            and not is_unlimited(self.request, view)
+        )
+
+    def __enter__(self) -> _Check:
+        if self.is_needed:
+            self.view._in_get_object = True
+            self.count = state_of(self.request).scoped_count
+        return self
+
+    def __exit__(self, error_type: type[BaseException] | None, *exc_info: object) -> None:
+        """Raise ``Http404`` for the errors of a look-up that finds no row."""
+        if not self.is_needed:
+            return
+        del self.view._in_get_object
+        if error_type is not None and issubclass(error_type, NOT_FOUND):
+            state_of(self.request).scoped_count += 1  # A hidden row gets the same response.
+            raise Http404 from None
+
+    def require_accessible(self, row: Any) -> None:
+        """Raise ``Http404`` for a row that the caller may not access.
+
+        Raises ``ImproperlyConfigured`` for anything else than a row, such as a dict of ``values()``, unless
+        ``get_object()`` has limited the rows it comes from.
+        """
+        if not self.is_needed or row is None:
+            return
+        if isinstance(row, models.Model):
+            if not row._state.adding and not self._may_access(row):
+                raise RowOutsideScope
+        elif state_of(self.request).scoped_count == self.count:
+            cls = type(self.view)
+            raise ImproperlyConfigured(
+                f"get_object() of {cls.__module__}.{cls.__qualname__} returned a {type(row).__name__}, which cannot be "
+                "checked. Return a model instance, or look it up in self.get_queryset() or self.scoped(queryset)."
+            )
+
+    def _may_access(self, row: models.Model) -> bool:
+        model: Any = row._meta.model  # row.__class__ of a lazy object such as request.user
+        path = self.view.account_path
+        if scope_rows.has_paths(model):
+            paths = (path,) if account_paths.leads_to_account(model, path) else None
+            state_of(self.request).scoped_count += 1
+            return not scope_rows.outside(partial(limited, self.request), model, {row.pk}, paths)
+        if isinstance(row, get_user_model()):
+            return bool(row.pk == owner_pk(self.request))
+        if is_shared(model) or not account_paths.paths_to_user(model):
+            return True
+        return limited_choices(self.request, model._base_manager.filter(pk=row.pk)).exists()
