@@ -7,16 +7,16 @@ decides whether a row is inside the scope.
 from __future__ import annotations
 
 import inspect
-import sys
 from contextlib import AbstractContextManager, nullcontext
+from functools import wraps
 from typing import Any
 
-from asgiref.sync import sync_to_async
+from asgiref.sync import async_to_sync, sync_to_async
 from django.core.exceptions import ImproperlyConfigured
 from django.db import IntegrityError, OperationalError, connections
 from rest_framework.permissions import SAFE_METHODS
 
-from finta_keys import account_paths, scope_rows, url_rows
+from finta_keys import scope_rows, url_rows
 from finta_keys.callers import is_unlimited, key_of
 from finta_keys.database import key_database
 from finta_keys.models import ApiKey
@@ -45,8 +45,9 @@ def replace_handler(view: Any, request: Any, state: RequestState) -> None:
     own = name in view.__dict__  # A viewset binds its actions on the instance.
 
     def new_guard(request: Any) -> Guard:
-        view.__dict__[name] = handler
-        if not own:
+        if own:
+            view.__dict__[name] = handler
+        else:
             del view.__dict__[name]
         return Guard(view, request, handler, state)
 
@@ -130,28 +131,9 @@ class Guard:
                 raise
 
     async def run_async(self, args: Any, kwargs: Any) -> Any:
-        """Like ``run()``, for async handlers."""
-        with self:
-            transaction = self._transaction()
-            try:
-                await sync_to_async(transaction.__enter__)()
-                try:
-                    await sync_to_async(self._before)()
-                    try:
-                        response = await self.handler(self.request, *args, **kwargs)
-                        await sync_to_async(self._check)(response)
-                    except RESPONSE_ERRORS as error:
-                        self._check_error(error)
-                        raise
-                    self.rows.checks_at_once = True
-                except BaseException:
-                    await sync_to_async(transaction.__exit__)(*sys.exc_info())
-                    raise
-                await sync_to_async(transaction.__exit__)(None, None, None)
-                return response
-            except (IntegrityError, OperationalError) as error:
-                await sync_to_async(self._replace)(error)
-                raise
+        """Like ``run()``, for async handlers: all but the handler runs in the thread of the database connection."""
+        self.handler = wraps(self.handler)(async_to_sync(self.handler))
+        return await sync_to_async(self.run)(args, kwargs)
 
     def _replace(self, error: Exception) -> None:
         """Raise the response that an error of the database means to a key, if there is one."""
@@ -195,7 +177,8 @@ class Guard:
             return
         if self.is_unsafe:
             self.rows.check_saved()
-        is_exempt = getattr(response, "status_code", None) in EXEMPT_STATUSES or self._is_drf_options
+        is_exempt = getattr(response, "status_code", None) in EXEMPT_STATUSES
+        is_exempt |= self.request.method == "OPTIONS" and url_rows.is_of_drf(self.handler)
         if not (self.has_scoped or is_exempt or self._shows_saved_row(response)):
             raise ImproperlyConfigured(self._hint)
         self._check_serialized(response)
@@ -210,11 +193,6 @@ class Guard:
     @property
     def has_scoped(self) -> bool:
         return self.state.scoped_count > self.scoped_before or bool(self.rows.saved)
-
-    @property
-    def _is_drf_options(self) -> bool:
-        method = getattr(self.handler, "__func__", self.handler)
-        return self.request.method == "OPTIONS" and str(method.__module__).startswith("rest_framework.")
 
     def _check_transaction(self) -> None:
         """Raise if the transaction can only be rolled back, although the handler returned a response.
@@ -239,9 +217,8 @@ class Guard:
     def _check_serialized(self, response: Any) -> None:
         rows = serialized_rows(getattr(response, "data", None), with_lists=self.is_unsafe)
         for model, pks in scope_rows.pks_by_model(row for row in rows if row is not self.row).items():
-            path = self.view.account_path
-            paths = (path,) if account_paths.leads_to_account(model, path) else None
-            self.rows.require_inside(model, pks - self.rows.saved.get(model, set()) - {None}, paths)
+            unchecked = pks - self.rows.saved.get(model, set()) - {None}
+            self.rows.require_inside(model, unchecked, scope_rows.paths_of(self.view, model))
 
     @property
     def _handler_name(self) -> str:

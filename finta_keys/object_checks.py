@@ -120,10 +120,9 @@ class _Check:
 
     def _may_access(self, row: models.Model) -> bool:
         model: Any = row._meta.model  # row.__class__ of a lazy object such as request.user
-        path = self.view.account_path
         if scope_rows.has_paths(model):
-            paths = (path,) if account_paths.leads_to_account(model, path) else None
             state_of(self.request).scoped_count += 1
+            paths = scope_rows.paths_of(self.view, model)
             return not scope_rows.outside(partial(limited, self.request), model, {row.pk}, paths)
         if isinstance(row, get_user_model()):
             return bool(row.pk == owner_pk(self.request))

@@ -36,6 +36,11 @@ def stored_parts(row: models.Model) -> Iterator[tuple[type[models.Model], Any]]:
                 yield model, pk
 
 
+def paths_of(view: Any, model: type[models.Model]) -> tuple[str, ...] | None:
+    """Return the ``account_path`` of a view if it leads from this model, else None for every path of the model."""
+    return (view.account_path,) if account_paths.leads_to_account(model, view.account_path) else None
+
+
 def pks_by_model(rows: Iterable[models.Model]) -> dict[type[models.Model], set[Any]]:
     """Return the primary keys of these rows, by model."""
     pks: dict[type[models.Model], set[Any]] = {}

@@ -73,15 +73,13 @@ def assert_indistinguishable(
 ) -> None:
     """Assert that the responses for a hidden row and for a missing row are the same (rule S4).
 
-    ``client`` presents a key that cannot access ``hidden``. Each of ``hidden``, ``missing`` and ``more`` is a URL, or
-    a URL and the data to send as JSON if the body names the row. For each method, the responses must have the same
-    status, body and headers (except ``Date`` and ``X-Request-Id``), change the same number of rows, and cost the same
-    number of queries. They run in ``watch_scope()``, so a view that reads or changes the hidden row fails, even if its
-    responses are the same. Pass ``same_queries=False`` for malformed ids. ``request`` is passed to
-    ``client.generic()``, such as ``data`` and ``content_type``.
+    ``client`` presents a key that cannot access ``hidden``. ``hidden``, ``missing`` and ``more`` are URLs, or pairs of
+    a URL and the JSON data that names the row. Each method is sent to all of them, in ``watch_scope()``. ``request`` is
+    passed to ``client.generic()``. For malformed ids, pass ``same_queries=False``.
 
-    Raise ``AssertionError`` if nothing was compared too: if ``hidden`` leads to no view, or if the client is rejected
-    or fails with every method, such as at a view that does not read JSON.
+    Raise ``AssertionError`` if the responses differ in status, body, headers (except ``Date`` and ``X-Request-Id``), or
+    in the numbers of queries and changed rows; or if nothing was compared, because ``hidden`` leads to no view or the
+    client is rejected with every method. Raise ``ScopeLeak`` if a view reads or changes the hidden row.
     """
     requests = [{**request, **_request(target)} for target in (hidden, missing, *more)]
     if any(target in requests[:place] for place, target in enumerate(requests)):

@@ -1,4 +1,4 @@
-"""Files, version, requirements and size of the published distributions."""
+"""Files, version and requirements of the published distributions."""
 
 import subprocess
 import tarfile
@@ -13,8 +13,6 @@ import finta_keys
 from tests.hosts.conftest import REPOSITORY
 
 pytestmark = pytest.mark.host
-
-MAX_SIZE = 180_000  # bytes
 
 
 def files_of_the_app():
@@ -84,12 +82,6 @@ def test_requirements_match_pyproject(metadata):
     assert {str(Requirement(line)) for line in metadata.get_all("Requires-Dist")} == expected
     assert {Requirement(line).name for line in project["dependencies"]} == {"django", "djangorestframework"}
     assert metadata["Requires-Python"] == project["requires-python"]
-
-
-def test_wheel_is_small(wheel):
-    size = wheel.stat().st_size
-    print(f"{wheel.name}: {size / 1000:.1f} kB")
-    assert size < MAX_SIZE
 
 
 def test_missing_file_is_found(wheel, tmp_path):
