@@ -129,6 +129,7 @@ PASSWORD_RESET_TIMEOUT = 60 * 60
 
 # Scripts do not need the CSRF cookie: every form has its own token.
 CSRF_COOKIE_HTTPONLY = True
+SESSION_ENGINE = "accounts_app.sign_in.session_store"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
 # One year, on this host only: its subdomains may be other sites.
 SECURE_HSTS_SECONDS = 0 if DEBUG else 365 * 24 * 60 * 60

@@ -105,6 +105,8 @@ def _check_password(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return _render_form(request, form)
     _remember(request)
+    # A stolen copy of the cookie must not gain the confirmation.
+    request.session.cycle_key()
     # authenticate() may have upgraded the password's hash, which would end this session.
     request.session[HASH_SESSION_KEY] = cast(User, form.user).get_session_auth_hash()
     return HttpResponseRedirect(request.get_full_path())

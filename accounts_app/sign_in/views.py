@@ -8,8 +8,10 @@ from typing import Any, cast
 
 from django.contrib.auth import views as auth
 from django.contrib.auth.forms import PasswordResetForm, SetPasswordForm
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.contrib.auth.tokens import PasswordResetTokenGenerator
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.utils.decorators import method_decorator
+from django.utils.http import base36_to_int
 
 from accounts_app.models import User
 from accounts_app.sign_in import background
@@ -67,10 +69,36 @@ class ResetPasswordView(auth.PasswordResetView):
             logger.exception("A mail to reset a password was not sent.")
 
 
+class FormTokenGenerator(PasswordResetTokenGenerator):
+    """Makes the token that the session keeps while the form of a reset link is open."""
+
+    key_salt = "accounts_app.sign_in.views.FormTokenGenerator"
+
+    def replace(self, token: str, user: User) -> str:
+        """Return a token that expires when ``token`` does."""
+        timestamp = base36_to_int(token.partition("-")[0])
+        return self._make_token_with_timestamp(user, timestamp, self.secret)
+
+
 class SetPasswordView(auth.PasswordResetConfirmView):
     """Clears the attempts, so that the user can sign in with the new password at once."""
 
     template_name = "sign_in/password_reset_confirm.html"
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Store another token in the session than the one in the link.
+
+        Sessions are readable in the database, where the link's token would let a thief set the password.
+        """
+        if kwargs["token"] == self.reset_url_token:
+            self.token_generator = FormTokenGenerator()
+            return super().dispatch(request, *args, **kwargs)
+        request.session.pop(auth.INTERNAL_RESET_SESSION_TOKEN, None)
+        response = super().dispatch(request, *args, **kwargs)
+        if auth.INTERNAL_RESET_SESSION_TOKEN in request.session:
+            token = FormTokenGenerator().replace(kwargs["token"], cast(User, self.user))
+            request.session[auth.INTERNAL_RESET_SESSION_TOKEN] = token
+        return response
 
     def form_valid(self, form: SetPasswordForm[User]) -> HttpResponse:
         response = super().form_valid(form)

@@ -1,5 +1,6 @@
 """Attacks on password confirmation, and special users."""
 
+import copy
 import re
 from datetime import timedelta
 
@@ -152,10 +153,20 @@ def test_session_survives_hash_upgrade(stale_browser, settings):
     assert stale_browser.get(url("create")).status_code == 200
 
 
-def test_confirmation_keeps_session_id(stale_browser):
-    before = stale_browser.session.session_key
+def test_confirmation_ends_copies_of_the_cookie(stale_browser):
+    thief = Client()
+    thief.cookies = copy.deepcopy(stale_browser.cookies)
     confirm(stale_browser, stale_browser.get(url("create")), url("create"))
-    assert stale_browser.session.session_key == before
+    assert thief.get("/accounts").status_code == 302
+    assert stale_browser.get(url("create")).status_code == 200
+
+
+def test_continued_request_ends_copies_of_the_cookie(stale_browser, key):
+    thief = Client()
+    thief.cookies = copy.deepcopy(stale_browser.cookies)
+    assert shown_secret(stale_browser.post(url("rotate", key), {"rotation": 0, "confirm_password": PASSWORD}))
+    assert thief.get("/accounts").status_code == 302
+    assert stale_browser.get("/accounts").status_code == 200
 
 
 def test_user_without_password_must_sign_in_again(clock, key):
