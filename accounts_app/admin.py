@@ -10,8 +10,9 @@ from django.contrib import admin, messages
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.contrib.auth import admin as auth_admin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
-from django.core.exceptions import ValidationError
-from django.db import IntegrityError, models
+from django.contrib.auth.models import Group
+from django.core.exceptions import BadRequest, ValidationError
+from django.db import DataError, IntegrityError, models
 from django.forms.fields import InvalidJSONInput
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
@@ -20,7 +21,27 @@ from accounts_app.sign_in.confirm_password import require_recent_password
 from accounts_app.validators import validate_liability
 
 
-class ChangedColumnsAdmin(admin.ModelAdmin):
+class BaseAdmin(admin.ModelAdmin):
+    """Asks for the password before it adds or changes a row, if it was entered a while ago.
+
+    At an open session, anyone could otherwise give themselves permissions, other owners' accounts,
+    or a user's password or e-mail, and then a key.
+    """
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return require_recent_password(request) or super().changeform_view(request, *args, **kwargs)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        try:
+            return super().changelist_view(request, extra_context)
+        except (ValidationError, ValueError, DataError):
+            raise BadRequest("Invalid filter or selection.") from None  # Django checks some filters only.
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        return super().get_search_results(request, queryset, search_term.replace("\0", ""))
+
+
+class ChangedColumnsAdmin(BaseAdmin):
     """Saves only the changed columns, and deletes with the model's ``delete()``.
 
     Saving all columns would switch Storage Mode off again if a key was created since the form was
@@ -76,14 +97,16 @@ class UserAdmin(ChangedColumnsAdmin, auth_admin.UserAdmin):
     search_fields = ("email",)
     ordering = ("email",)
 
-    # Without confirmation, anyone at an open session could set a user's password, or change the
-    # e-mail and reset it, and then sign in as that user and create a key.
-
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
         return require_recent_password(request) or super().user_change_password(request, id, form_url)
 
-    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        return require_recent_password(request) or super().changeform_view(request, *args, **kwargs)
+
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class GroupAdmin(BaseAdmin, auth_admin.GroupAdmin):
+    pass
 
 
 class LiabilityField(forms.JSONField):

@@ -19,6 +19,7 @@ from accounts_app.validators import (
     validate_currency,
     validate_liability,
     validate_money,
+    validate_no_secrets_in,
     validate_single_line,
 )
 from finta_keys.names import fold
@@ -89,6 +90,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def clean(self) -> None:
         super().clean()
+        validate_no_secrets_in(self)
         self.email_key = fold(self.email)
         if len(self.email_key) > EMAIL_KEY_MAX_LENGTH:
             raise ValidationError({"email": "This address is too long. Use one with fewer characters."})
@@ -184,6 +186,10 @@ class Account(models.Model):
 
     def __str__(self) -> str:
         return " ".join(part for part in (self.institution_name, self.name, self._short_mask) if part)
+
+    def clean(self) -> None:
+        super().clean()
+        validate_no_secrets_in(self)
 
     @property
     def label(self) -> str:
@@ -296,3 +302,7 @@ class Transaction(models.Model):
 
     def __str__(self) -> str:
         return self.summary
+
+    def clean(self) -> None:
+        super().clean()
+        validate_no_secrets_in(self)

@@ -12,6 +12,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
+from django.db import models
 
 from finta_keys import conf, names, secret
 
@@ -20,6 +21,8 @@ MONEY_MAX_DIGITS, MONEY_DECIMALS = 15, 4
 LIABILITY_TYPES = ("credit", "student", "mortgage")
 LIABILITY_MAX_SIZE = 8 * 1024  # bytes of compact JSON
 LIABILITY_MAX_DEPTH = 8
+
+LONGEST_LINE = 500  # characters, of all text columns
 
 # Control characters, line and paragraph separators.
 CONTROL_CATEGORIES = frozenset({"Cc", "Zl", "Zp"})
@@ -46,10 +49,28 @@ def validate_single_line(text: str) -> None:
     """Require one visible line of text without a secret."""
     if not is_storable(text) or any(_is_control(character) for character in text):
         raise ValidationError("This contains a control character, a line break or a text direction mark. Remove it.")
-    if text and not names.normalize(text):
+    # Not all of a long text: normalizing takes quadratic time, and all columns are shorter.
+    if text and not names.normalize(text[:LONGEST_LINE]):
         raise ValidationError("This contains only invisible characters.")
+    validate_no_secret(text)
+
+
+def validate_no_secret(text: str) -> None:
     if re.search(secret.pattern(conf.prefix()), text):
         raise ValidationError("This contains the secret of a key. Use another text.")
+
+
+def validate_no_secrets_in(row: models.Model) -> None:
+    """Raise ``ValidationError`` under each text column that contains the secret of a key."""
+    errors: dict[str, ValidationError] = {}
+    for field in row._meta.concrete_fields:
+        if isinstance(field, models.CharField):
+            try:
+                validate_no_secret(getattr(row, field.attname))
+            except ValidationError as error:
+                errors[field.name] = error
+    if errors:
+        raise ValidationError(errors)
 
 
 def _is_control(character: str) -> bool:
@@ -71,6 +92,8 @@ def validate_liability(liability: Any) -> None:
 
 
 def _validate_json(value: Any, depth: int) -> None:
+    if isinstance(value, str):
+        validate_no_secret(value)
     is_bad_text = isinstance(value, str) and not is_storable(value)
     is_bad_number = isinstance(value, float) and not math.isfinite(value)
     if is_bad_text or is_bad_number:

@@ -1,7 +1,9 @@
 """URLs of the site."""
 
+from typing import Any
+
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponsePermanentRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponsePermanentRedirect
 from django.templatetags.static import static
 from django.urls import include, path
 from django.views.decorators.cache import cache_control
@@ -18,6 +20,10 @@ def favicon(request: HttpRequest) -> HttpResponsePermanentRedirect:
     return HttpResponsePermanentRedirect(static("finta_keys/favicon.svg"))
 
 
+def not_found(request: HttpRequest, **kwargs: Any) -> HttpResponse:
+    raise Http404
+
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="finta_keys:list")),
     path("", include("accounts_app.urls")),
@@ -28,6 +34,8 @@ urlpatterns = [
     # Replaces the admin's own sign-in, which has no limit on attempts.
     path("admin/login/", limit_attempts(admin.site.login)),
     path("admin/password_change/", RedirectView.as_view(pattern_name="password_change")),
+    # "View on site", which no model has. Malformed ids raise an error there.
+    path("admin/r/<path:row>", not_found),
     path("admin/", admin.site.urls),
     # The API, which handles every path under /v2
     path("v2", include("accounts_app.api.urls")),

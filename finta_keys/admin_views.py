@@ -171,7 +171,7 @@ class RenameKeyView(ChangePage, views.RenameKeyView):
         return super().done(message)
 
 
-class EditScopeView(ChangePage, views.EditScopeView):
+class EditScopeView(ChangePage, views.FreshSignInView, views.EditScopeView):
     title = gettext_lazy("Edit scope")
 
     def done(self, message: str) -> HttpResponse:

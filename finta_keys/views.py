@@ -93,11 +93,11 @@ class KeyFormView(OwnKeysMixin, FormView):
         return HttpResponseRedirect(self.get_success_url())
 
 
-class ShowsSecretView(KeyFormView):
-    """A page whose form returns a secret.
+class FreshSignInView(KeyFormView):
+    """A page that calls ``FINTA_KEYS_FRESH_SIGN_IN``, by which a host can require a fresh sign-in.
 
-    The host may require a fresh sign-in (``FINTA_KEYS_FRESH_SIGN_IN``). It is checked for the form
-    and again for its submission, because the page may have been open for a long time.
+    It is checked for the form and again for its submission, because the page may have been open for
+    a long time.
     """
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -112,7 +112,7 @@ class ShowsSecretView(KeyFormView):
         return hook(self.request) if hook else None
 
 
-class CreateKeyView(ShowsSecretView):
+class CreateKeyView(FreshSignInView):
     action = "create"
     form_class = CreateKeyForm
     template_name = "finta_keys/create.html"
@@ -225,7 +225,7 @@ class ConfirmView(OneKeyView):
         return self.render_to_response(self.get_context_data(form=form, again=True))
 
 
-class RotateKeyView(ShowsSecretView, ConfirmView):
+class RotateKeyView(FreshSignInView, ConfirmView):
     action = "rotate"
     template_name = "finta_keys/rotate.html"
 

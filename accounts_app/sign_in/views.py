@@ -88,7 +88,7 @@ class SetPasswordView(auth.PasswordResetConfirmView):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Store another token in the session than the one in the link.
 
-        Sessions are readable in the database, where the link's token would let a thief set the password.
+        A thief of the database can read sessions, and could set the password with the link's token.
         """
         if kwargs["token"] == self.reset_url_token:
             self.token_generator = FormTokenGenerator()

@@ -73,11 +73,26 @@ def test_hook_is_called_again_on_submit(pages_of, hook, key, action, data):
     assert shown_secret(browser.post(url(action), {**form, **data}))  # the nonce is unused
 
 
-@pytest.mark.parametrize("action", ["rename", "edit_scope", "delete"])
+@pytest.mark.parametrize("action", ["rename", "delete"])
 def test_other_pages_skip_hook(pages_of, hook, action):
     browser, url = pages_of
     hook(redirect_elsewhere)
     assert browser.get(url(action)).status_code == 200
+
+
+def test_owners_edit_scope_skips_hook(alices_browser, hook, key):
+    hook(redirect_elsewhere)
+    assert alices_browser.get(pages.url("edit_scope", key)).status_code == 200
+
+
+def test_edit_scope_in_admin_calls_hook(hook, alice, accounts):
+    key, _ = make_key(alice, "Restricted", [accounts.cash])
+    operator, url = admin_pages.operator(), admin_pages.url("edit_scope", key.pk)
+    form = hidden_fields(operator.get(url))
+    hook(redirect_elsewhere)
+    assert is_hook_response(operator.get(url))
+    assert is_hook_response(operator.post(url, {**form, "share_all_accounts": "on"}))
+    assert not ApiKey.objects.get().share_all_accounts
 
 
 def test_delete_skips_hook(pages_of, hook):
