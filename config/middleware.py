@@ -9,8 +9,8 @@ from django.utils.cache import patch_vary_headers
 from django.utils.encoding import iri_to_uri
 
 from accounts_app.api import errors
+from finta_keys.key_headers import carries_key
 from finta_keys.redaction import without_secrets
-from finta_keys.request_state import carries_key
 
 API_PREFIX = "/v2"
 HEALTH_PATH = "/v2/health"

@@ -21,9 +21,9 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_safe
 
 from finta_keys import admin_views, conf, display
+from finta_keys.key_headers import carries_key
 from finta_keys.key_list import count_accounts
 from finta_keys.models import ApiKey
-from finta_keys.request_state import carries_key
 
 ACCOUNTS_SHOWN = 100
 

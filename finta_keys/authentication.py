@@ -14,8 +14,10 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from finta_keys import usage
+from finta_keys.key_headers import hide_headers, presented_secrets
+from finta_keys.marks import declares_scope
 from finta_keys.models import ApiKey
-from finta_keys.request_state import hide_headers, http_request, is_declared, presented_secrets, state_of
+from finta_keys.request_state import http_request, state_of
 
 logger = logging.getLogger("finta_keys.scope")
 _logged: set[type] = set()
@@ -52,7 +54,7 @@ class ApiKeyAuthentication(BaseAuthentication):
             )
         state = state_of(request)
         view = (request.parser_context or {}).get("view")
-        if state.gate is None or state.gate is not view:
+        if state.open_view is None or state.open_view is not view:
             if presented_secrets(request):
                 hide_headers(request)
                 _log_ignored_key(type(view))
@@ -102,7 +104,7 @@ def _log_ignored_key(view: type) -> None:
         return
     _logged.add(view)
     name = f"{view.__module__}.{view.__qualname__}"
-    if is_declared(view):
+    if declares_scope(view):
         logger.warning(
             "%s authenticated a request before initial(), so its API key was ignored. Read request.user and "
             "request.auth in initial() or later, not in initialize_request() or dispatch().",

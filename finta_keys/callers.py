@@ -9,8 +9,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import models
 
 from finta_keys import account_paths
+from finta_keys.key_headers import carries_key
 from finta_keys.models import ApiKey
-from finta_keys.request_state import carries_key, state_of
+from finta_keys.request_state import state_of
 
 
 def scoped(request: Any, queryset: Any, account_path: str = "") -> models.QuerySet[Any]:

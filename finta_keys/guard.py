@@ -16,9 +16,10 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import IntegrityError, OperationalError, connections
 from rest_framework.permissions import SAFE_METHODS
 
-from finta_keys import scope_rows, url_rows
+from finta_keys import scope_queries, url_rows
 from finta_keys.callers import is_unlimited, key_of
 from finta_keys.database import key_database
+from finta_keys.marks import is_unscoped
 from finta_keys.models import ApiKey
 from finta_keys.request_state import RequestState, current, current_request
 from finta_keys.responses import (
@@ -30,7 +31,7 @@ from finta_keys.responses import (
     saved_row,
     serialized_rows,
 )
-from finta_keys.row_checks import RowChecks
+from finta_keys.save_checks import SaveChecks
 from finta_keys.transactions import atomic
 
 PSYCOPG_INERROR = 3
@@ -91,10 +92,10 @@ class Guard:
     def __init__(self, view: Any, request: Any, handler: Any, state: RequestState) -> None:
         self.view, self.request, self.handler, self.state = view, request, handler, state
         self.scoped_before = state.scoped_before
-        self.is_marked = url_rows.is_marked(view, handler)
+        self.is_unscoped = is_unscoped(view, handler)
         self.row: Any = None
         # Without a handler there is no final check, so check each row when it is saved.
-        self.rows = RowChecks(state, type(view), self._handler_name, checks_at_once=handler is None)
+        self.rows = SaveChecks(state, type(view), self._handler_name, checks_at_once=handler is None)
         if handler is not None:
             state.key, state.is_guarded = key_of(request), True
 
@@ -110,7 +111,7 @@ class Guard:
     @property
     def checks_saves(self) -> bool:
         """True if the rows that are saved now have to be inside the scope."""
-        return self.is_unsafe and not self.is_marked
+        return self.is_unsafe and not self.is_unscoped
 
     def run(self, args: Any, kwargs: Any) -> Any:
         """Check the URL, call the handler, check its response and the saved rows, and commit."""
@@ -158,7 +159,7 @@ class Guard:
         return atomic() if self.is_unsafe else nullcontext()
 
     def _before(self) -> None:
-        if not self.is_marked and not is_unlimited(self.request, self.view):
+        if not self.is_unscoped and not is_unlimited(self.request, self.view):
             can_reuse = self.key is not None or self.request.method in SAFE_METHODS
             self.row = url_rows.check(self.view, self.request, self.handler, can_reuse=can_reuse)
 
@@ -173,7 +174,7 @@ class Guard:
             )
         if self.is_unsafe:
             self._check_transaction()
-        if self.is_marked:
+        if self.is_unscoped:
             return
         if self.is_unsafe:
             self.rows.check_saved()
@@ -187,7 +188,7 @@ class Guard:
 
     def _check_error(self, error: Exception) -> None:
         """Raise if the response to this exception must not be sent to a key."""
-        if self.key is not None and not (self.is_marked or self.has_scoped or is_exempt_error(error)):
+        if self.key is not None and not (self.is_unscoped or self.has_scoped or is_exempt_error(error)):
             raise ImproperlyConfigured(self._hint) from error
 
     @property
@@ -212,13 +213,13 @@ class Guard:
     def _shows_saved_row(self, response: Any) -> bool:
         """Return True if a serializer's ``save()`` returned the row of the response, such as by ``get_or_create()``."""
         row = saved_row(getattr(response, "data", None)) if self.is_unsafe else None
-        return row is not None and scope_rows.has_paths(type(row))
+        return row is not None and scope_queries.has_paths(type(row))
 
     def _check_serialized(self, response: Any) -> None:
         rows = serialized_rows(getattr(response, "data", None), with_lists=self.is_unsafe)
-        for model, pks in scope_rows.pks_by_model(row for row in rows if row is not self.row).items():
+        for model, pks in scope_queries.pks_by_model(row for row in rows if row is not self.row).items():
             unchecked = pks - self.rows.saved.get(model, set()) - {None}
-            self.rows.require_inside(model, unchecked, scope_rows.paths_of(self.view, model))
+            self.rows.require_inside(model, unchecked, scope_queries.paths_of(self.view, model))
 
     @property
     def _handler_name(self) -> str:

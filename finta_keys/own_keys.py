@@ -22,8 +22,8 @@ from django.views.generic.base import ContextMixin
 
 from finta_keys import conf, display, redaction
 from finta_keys.forms import ListForm
+from finta_keys.key_headers import carries_key
 from finta_keys.models import ApiKey
-from finta_keys.request_state import carries_key
 
 
 def non_atomic_requests(view: Callable[..., Any]) -> Callable[..., Any]:

@@ -10,10 +10,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import models
 from django.db.models.manager import BaseManager
 
-from finta_keys import account_paths, conf, scope_rows
+from finta_keys import account_paths, conf, scope_queries
 from finta_keys.callers import is_unlimited, key_of, limited, owner_pk
-from finta_keys.request_state import current_request
-from finta_keys.saved_rows import unscoped_rows
+from finta_keys.request_state import current_request, unscoped_rows
 
 
 def limited_choices(request: Any, queryset: Any, account_path: str | None = None) -> models.QuerySet[Any]:
@@ -33,7 +32,7 @@ def limited_choices(request: Any, queryset: Any, account_path: str | None = None
     paths = account_paths.all_paths(queryset.model)
     if account_path is None and len(paths) > 1 and key_of(request) is not None:
         # As when a row is saved that is related to it: the error is the one of a missing row.
-        return scope_rows.inside_scope(partial(limited, request), queryset, paths)
+        return scope_queries.inside_scope(partial(limited, request), queryset, paths)
     path = account_paths.shortest_path(queryset.model) if account_path is None else account_path
     if path is not None:
         return limited(request, queryset, path)

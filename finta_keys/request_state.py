@@ -1,23 +1,22 @@
-"""The state of a request that may present an API key, and the headers that present it.
+"""The state of a request that may present an API key.
 
-The state is kept on Django's ``HttpRequest``. Django REST framework wraps that in a request of its own, which it also
-clones without copying attributes.
+It is kept on Django's ``HttpRequest``. Django REST framework wraps that in a request of its own, which it also clones
+without copying attributes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from finta_keys import conf
 from finta_keys.secret import Secret
 
 if TYPE_CHECKING:
+    from finta_keys.guard import Guard
     from finta_keys.models import ApiKey
-
-SCHEME = "bearer"
-WHITESPACE = " \t"  # as HTTP defines it; str.strip() removes more characters of Latin-1
 
 
 @dataclass
@@ -25,12 +24,12 @@ class RequestState:
     key: ApiKey | None = None  # found by the authentication class or by get_key()
     was_looked_up: bool = False  # whether ``key`` is final
     is_hidden: bool = False  # whether our headers were removed, because the view does not open to keys
-    gate: Any = None  # the view that opens to keys, while it runs
+    open_view: Any = None  # the view that opens to keys, once its gate was entered
     is_presented: bool = False  # whether a header presented a key when the gate was entered
     presented: set[Secret] | None = field(default=None, repr=False)  # these secrets, until they are looked up
-    guard: Any = None  # the checks of saved rows, while code of the view runs
-    is_guarded: bool = False  # whether the handler ran inside the guard
-    scoped_count: int = 0  # how often rows were limited to the caller
+    guard: Guard | None = None  # the innermost guard around code of the view that is running
+    is_guarded: bool = False  # whether the handler ran inside a guard
+    scoped_count: int = 0  # how often rows were limited to the caller for the response
     scoped_before: int = 0  # the same when the gate was entered
     watch: Any = None  # of tests and of DEBUG: finds statements outside the scope
 
@@ -47,13 +46,6 @@ current_request: ContextVar[Any] = ContextVar("finta_keys_current_request", defa
 may_read_hidden: ContextVar[bool] = ContextVar("finta_keys_may_read_hidden", default=False)
 
 
-def count_scoping(key: ApiKey) -> None:
-    """Note that rows were limited to the scope of the key whose request is running."""
-    state = current.get()
-    if state is not None and state.key == key:
-        state.scoped_count += 1
-
-
 def http_request(request: Any) -> Any:
     """Return Django's request for one of Django or of Django REST framework."""
     return request.__dict__.get("_request", request)
@@ -68,44 +60,38 @@ def state_of(request: Any) -> RequestState:
     return state
 
 
-def presented_secrets(request: Any) -> set[Secret]:
-    """Return the different secrets in the headers that start like one of ours. They may be malformed."""
-    return set(_secrets_by_header(request).values())
+def count_scoping(key: ApiKey) -> None:
+    """Note that rows were limited to the scope of the key whose request is running."""
+    state = current.get()
+    if state is not None and state.key == key:
+        state.scoped_count += 1
 
 
-def _secrets_by_header(request: Any) -> dict[str, Secret]:
-    # The server decodes bytes that are not ASCII as Latin-1, which no secret contains.
-    meta, prefix, extra_header = http_request(request).META, conf.prefix(), conf.extra_header()
-    secrets = {"HTTP_AUTHORIZATION": _credentials(meta.get("HTTP_AUTHORIZATION", ""))}
-    if extra_header:
-        secrets[extra_header] = Secret(meta.get(extra_header, "").strip(WHITESPACE))
-    return {name: secret for name, secret in secrets.items() if secret.startswith(prefix)}
+def active_guard() -> Guard | None:
+    """Return the guard of the code that is running for a key, if it checks the rows that are saved."""
+    state = current.get()
+    guard = state.guard if state else None
+    return guard if guard is not None and guard.checks_saves else None
 
 
-def _credentials(header: str) -> Secret:
-    scheme, _, credentials = header.strip(WHITESPACE).partition(" ")
-    return Secret(credentials.strip(WHITESPACE) if scheme.lower() == SCHEME else "")
+@contextmanager
+def unscoped_rows(reason: str) -> Iterator[None]:
+    """Save or read rows outside the scope of the calling key, such as counters or an audit log. ``reason`` says why."""
+    require_reason("unscoped_rows", reason)
+    state = current.get()
+    guard, could_read_hidden = state.guard if state else None, may_read_hidden.get()
+    may_read_hidden.set(True)  # not reset by a token: a generator may end in another context
+    if state is not None:
+        state.guard = None
+    try:
+        yield
+    finally:
+        may_read_hidden.set(could_read_hidden)
+        if state is not None:
+            state.guard = guard
 
 
-def hide_headers(request: Any) -> None:
-    """Remove the headers that present a key, so that nothing later in the request reads them."""
-    django_request = http_request(request)
-    state_of(django_request).is_hidden = True
-    names = list(_secrets_by_header(django_request))
-    for name in names:
-        del django_request.META[name]
-    django_request.__dict__.pop("headers", None)  # cached from META
-    if scope := getattr(django_request, "scope", None):  # of ASGI
-        hidden = {name.removeprefix("HTTP_").replace("_", "-").lower().encode() for name in names}
-        scope["headers"] = [(name, value) for name, value in scope["headers"] if name.lower() not in hidden]
-
-
-def carries_key(request: Any) -> bool:
-    """Return True if a request presents an API key, valid or not. Such a request is never a signed-in person."""
-    state = state_of(request)
-    return state.key is not None or state.is_hidden or bool(_secrets_by_header(request))
-
-
-def is_declared(view: type) -> bool:
-    """Return True for a view class that is scoped, or marked itself: a mark is not inherited."""
-    return getattr(view, "is_scoped", False) or "unscoped_reason" in vars(view)
+def require_reason(name: str, reason: object) -> None:
+    """Raise ``TypeError`` unless ``reason`` is a text."""
+    if not isinstance(reason, str) or not reason.strip():
+        raise TypeError(f'{name} needs a reason, such as {name}("shows rows of no account").')

@@ -11,12 +11,11 @@ from typing import Any, ClassVar, TypeVar
 
 from django.db import models
 
-from finta_keys import cache_keys, gate, marks, saved_rows
+from finta_keys import cache_keys, decorators, gate, save_signals, view_querysets
 from finta_keys.callers import limited, scoped
+from finta_keys.decorators import unscoped
 from finta_keys.deprecation import warn_renamed
-from finta_keys.marks import unscoped
-from finta_keys.request_state import state_of
-from finta_keys.saved_rows import unscoped_rows
+from finta_keys.request_state import state_of, unscoped_rows
 
 __all__ = ["AccountScopeMixin", "scoped", "scoped_view", "unscoped", "unscoped_rows", "visible"]
 
@@ -55,7 +54,7 @@ class AccountScopeMixin:
 
     def check_rows(self, rows: Iterable[models.Model]) -> None:
         """Raise ``Http404`` if one of these rows is outside the scope. For rows that were written in bulk."""
-        saved_rows.check_rows(self, rows)
+        save_signals.check_rows(self, rows)
 
     def scope_cache_key(self, *parts: Any) -> str:
         """Return a cache key for the caller and ``parts`` that changes when the accounts they may access do."""
@@ -67,7 +66,7 @@ class AccountScopeMixin:
         return self.scoped(queryset)
 
 
-AccountScopeMixin.get_queryset = gate.InheritedQueryset(AccountScopeMixin)  # type: ignore[attr-defined]
+AccountScopeMixin.get_queryset = view_querysets.InheritedQueryset(AccountScopeMixin)  # type: ignore[attr-defined]
 
 
 def scoped_view(*, unlimited_for: Callable[[Any], bool] | None = None) -> Callable[[View], View]:
@@ -75,7 +74,7 @@ def scoped_view(*, unlimited_for: Callable[[Any], bool] | None = None) -> Callab
 
     It stands above ``@api_view``. ``unlimited_for`` takes the request, as the method of ``AccountScopeMixin`` does.
     """
-    return marks.scoped_function(AccountScopeMixin, unlimited_for)
+    return decorators.scoped_function(AccountScopeMixin, unlimited_for)
 
 
 def visible(request: Any, queryset: models.QuerySet[Any], path: str = "") -> models.QuerySet[Any]:

@@ -14,7 +14,7 @@ from rest_framework.serializers import ModelSerializer
 
 from finta_keys.limited_fields import limit_fields, limited_validators
 from finta_keys.relations import hidden_rows
-from finta_keys.saved_rows import unscoped_rows
+from finta_keys.request_state import unscoped_rows
 
 
 class ScopedSerializerMixin:

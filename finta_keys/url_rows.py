@@ -16,6 +16,7 @@ from rest_framework.request import override_method
 
 from finta_keys import account_paths, pk_lookup
 from finta_keys.callers import scoped
+from finta_keys.marks import is_unscoped
 from finta_keys.transactions import atomic
 
 STANDARD_ACTIONS = frozenset({"retrieve", "update", "partial_update", "destroy"})
@@ -28,15 +29,10 @@ def handler_name(view: Any, request: Any) -> str:
     return name if name in view.http_method_names and hasattr(view, name) else "http_method_not_allowed"
 
 
-def is_marked(view: Any, handler: Any) -> bool:
-    """Return True if a view or its handler has ``@unscoped``: then the rows in the URL are not looked up."""
-    return "unscoped_reason" in vars(type(view)) or hasattr(handler, "unscoped_reason")
-
-
-def check_denied(view: Any, request: Any) -> None:
+def require_before_denial(view: Any, request: Any) -> None:
     """Raise ``Http404`` if the URL of a denied request names a row that the caller may not access."""
     handler = getattr(view, handler_name(view, request))
-    if is_marked(view, handler):
+    if is_unscoped(view, handler):
         return
     # As before a handler, which a hidden row reaches if the permission lets it pass: with the same queries.
     with nullcontext() if request.method in SAFE_METHODS else atomic():

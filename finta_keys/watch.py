@@ -14,8 +14,9 @@ from typing import Any, NoReturn
 from django.db import connections, models
 from django.db.models.constants import OnConflict
 
-from finta_keys import account_paths, url_rows
+from finta_keys import account_paths
 from finta_keys.database import key_database
+from finta_keys.marks import is_unscoped
 from finta_keys.request_state import may_read_hidden, state_of
 from finta_keys.watch_origin import Origin, find_origin
 from finta_keys.watch_rows import VENDORS, CannotCheck, Model, ScopedTables
@@ -57,15 +58,15 @@ class Watch:
 
     def is_on(self) -> bool:
         """Return True if a statement that is sent now has to keep to the scope of a key."""
-        return self.state.key is not None and not may_read_hidden.get() and not self._is_marked()
+        return self.state.key is not None and not may_read_hidden.get() and not self._is_unscoped()
 
-    def _is_marked(self) -> bool:
-        view: Any = self.state.gate
+    def _is_unscoped(self) -> bool:
+        view: Any = self.state.open_view
         if view is None:
             return False
         method = self.request.method.lower()
         name = getattr(view, "action", None) or ("get" if method == "head" else method)
-        return url_rows.is_marked(view, getattr(type(view), name, None))
+        return is_unscoped(view, getattr(type(view), name, None))
 
     def execute(self, connection: Any, sql: Any, params: Any, send: Callable[[], Any]) -> Any:
         """Send a statement, and check it."""
@@ -85,7 +86,7 @@ class Watch:
         tables = self.tables.mentioned(sql)
         if not tables:
             return send()
-        path = getattr(self.state.gate, "account_path", "")
+        path = getattr(self.state.open_view, "account_path", "")
         for model in tables:
             if account_paths.leads_to_account(model, path):
                 self.tables.paths.setdefault(model, set()).add(path)
@@ -188,7 +189,7 @@ class Watch:
             running.reset(token)
 
     def _fail(self, verb: str, tables: list[Model], place: str) -> NoReturn:
-        view: Any = self.state.gate
+        view: Any = self.state.open_view
         name = f"{type(view).__module__}.{type(view).__qualname__}" if view is not None else self.request.path
         labels = ", ".join(model._meta.label for model in tables)
         message = (

@@ -20,7 +20,7 @@ from django.db import models
 from django.db.models import Q
 from django.dispatch import receiver
 
-from finta_keys import account_paths, relations, scope_rows
+from finta_keys import account_paths, relations, scope_queries
 from finta_keys.database import key_model
 from finta_keys.watch_sql import Row, comparable, compiled, execute, fetch, with_full_group_by
 
@@ -39,7 +39,7 @@ class CannotCheck(Exception):
 
 
 def is_watched(model: Model) -> bool:
-    return scope_rows.has_paths(model) and not relations.is_shared(model)
+    return scope_queries.has_paths(model) and not relations.is_shared(model)
 
 
 @lru_cache
@@ -101,7 +101,7 @@ class ScopedTables:
     def writable(self, model: Model, alias: str) -> models.QuerySet[Any]:
         """Return the rows that the key may change: none of their paths leads to a hidden account."""
         rows: models.QuerySet[Any] = models.QuerySet(model).using(alias)
-        inside = scope_rows.inside_scope(self.limit, rows, account_paths.all_paths(model))
+        inside = scope_queries.inside_scope(self.limit, rows, account_paths.all_paths(model))
         return rows.filter(Q(pk__in=inside.values("pk")) | self._is_created(model))
 
     def _is_created(self, model: Model) -> Q:

@@ -16,7 +16,7 @@ from finta_keys.authentication import ApiKeyAuthentication
 from finta_keys.checks.findings import ViewError, ViewWarning, once_per_view
 from finta_keys.checks.routes import RoutedView, project_views, scoped_views
 from finta_keys.checks.settings import Messages
-from finta_keys.request_state import is_declared
+from finta_keys.marks import declares_scope
 
 
 @checks.register(checks.Tags.security)
@@ -38,7 +38,7 @@ def closed_views(views: Iterable[RoutedView]) -> Messages:
 
 
 def _closed_because(view: RoutedView) -> tuple[str, str]:
-    if is_declared(view.cls):
+    if declares_scope(view.cls):
         return (
             "does not open to API keys: its initial() is not the one that AccountScopeMixin or @unscoped has wrapped.",
             "A base class has an __init_subclass__() that does not call super().__init_subclass__(**kwargs), or "

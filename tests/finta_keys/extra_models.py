@@ -5,7 +5,7 @@ from django.db import connection, models
 from django.test.utils import isolate_apps
 
 from accounts_app.models import Account, Transaction
-from finta_keys import saved_rows
+from finta_keys import save_signals
 
 with isolate_apps("accounts_app"):
 
@@ -36,7 +36,7 @@ with isolate_apps("accounts_app"):
 
 @pytest.fixture
 def extra_tables(transactional_db):
-    saved_rows.receive_m2m_changes([Note])
+    save_signals.receive_m2m_changes([Note])
     with connection.schema_editor() as editor:
         editor.create_model(Label)
         editor.create_model(Note)

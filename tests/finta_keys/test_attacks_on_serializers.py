@@ -21,7 +21,7 @@ from rest_framework.validators import UniqueTogetherValidator, UniqueValidator
 from accounts_app.models import Account, Transaction, User
 from finta_keys.authentication import ApiKeyAuthentication
 from finta_keys.filters import ScopedFilterBackend
-from finta_keys.saved_rows import receive_m2m_changes
+from finta_keys.save_signals import receive_m2m_changes
 from finta_keys.scoping import AccountScopeMixin
 from finta_keys.serializers import ScopedModelSerializer
 from tests.factories import TransactionFactory

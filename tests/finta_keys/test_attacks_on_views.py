@@ -39,7 +39,7 @@ from rest_framework.response import Response
 from accounts_app.models import Account, Transaction
 from finta_keys.authentication import ApiKeyAuthentication
 from finta_keys.filters import ScopedFilterBackend
-from finta_keys.saved_rows import receive_m2m_changes
+from finta_keys.save_signals import receive_m2m_changes
 from finta_keys.scoping import AccountScopeMixin, scoped
 from finta_keys.serializers import ScopedModelSerializer, ScopedSerializerMixin
 from finta_keys.testing import comparable_parts

@@ -10,8 +10,9 @@ from rest_framework.exceptions import AuthenticationFailed
 from accounts_app.models import User
 from finta_keys import authentication
 from finta_keys.authentication import ApiKeyAuthentication
+from finta_keys.key_headers import presented_secrets
 from finta_keys.models import ApiKey
-from finta_keys.request_state import presented_secrets, state_of
+from finta_keys.request_state import state_of
 from finta_keys.scoping import unscoped
 from finta_keys.testing import comparable_parts
 from tests.factories import UserFactory
@@ -29,7 +30,7 @@ def authenticate(header, view=urls_example.Accounts):
     view = view()
     view.setup(request)
     state = state_of(request)
-    state.gate, state.is_presented = view, bool(presented_secrets(request))
+    state.open_view, state.is_presented = view, bool(presented_secrets(request))
     return ApiKeyAuthentication().authenticate(view.initialize_request(request))
 
 

@@ -17,7 +17,7 @@ from finta_keys.scoping import AccountScopeMixin
 from finta_keys.testing import make_key
 from tests.factories import AccountFactory
 from tests.finta_keys.calls import call, make_request
-from tests.finta_keys.test_marks import MarkedHandler, MarkedScoped, forgets
+from tests.finta_keys.test_decorators import MarkedHandler, MarkedScoped, forgets
 
 pytestmark = pytest.mark.rule("S7.9")
 

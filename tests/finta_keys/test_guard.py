@@ -28,7 +28,7 @@ from finta_keys.fields import AccountRelatedField
 from finta_keys.scoping import AccountScopeMixin, scoped, unscoped
 from tests.factories import TransactionFactory
 from tests.finta_keys.calls import call
-from tests.finta_keys.test_marks import MarkedHandler, MarkedScoped
+from tests.finta_keys.test_decorators import MarkedHandler, MarkedScoped
 from tests.finta_keys.urls_example import AccountSerializer
 
 pytestmark = pytest.mark.rule("S7.6")

@@ -16,9 +16,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts_app.models import Account, Transaction
-from finta_keys import row_checks, saved_rows
+from finta_keys import save_checks
 from finta_keys.authentication import ApiKeyAuthentication
 from finta_keys.models import ApiKey, KeyAccountScope
+from finta_keys.request_state import active_guard
 from finta_keys.scoping import AccountScopeMixin, unscoped, unscoped_rows
 from finta_keys.testing import make_key
 from tests.factories import TransactionFactory
@@ -170,7 +171,7 @@ def test_rejection_looks_like_a_missing_row(restricted, hidden_row):
 
 
 def test_rejection_is_logged_once(restricted, hidden_row, monkeypatch, caplog):
-    monkeypatch.setattr(row_checks, "_logged", set())
+    monkeypatch.setattr(save_checks, "_logged", set())
 
     class Saves(Keyed):
         def post(self, request):
@@ -237,16 +238,16 @@ def test_saves_in_another_thread_are_not_checked(restricted, row):
     active = []
 
     def handler(request):
-        thread = threading.Thread(target=lambda: active.append(saved_rows.active_guard()))
+        thread = threading.Thread(target=lambda: active.append(active_guard()))
         thread.start()
         thread.join()
-        active.append(saved_rows.active_guard())
+        active.append(active_guard())
         row.save()
 
     assert save(restricted.secret, handler) == 200
     assert active[0] is None
     assert active[1] is not None
-    assert saved_rows.active_guard() is None
+    assert active_guard() is None
 
 
 @unscoped("saves anything")

@@ -33,7 +33,7 @@ from rest_framework.urlpatterns import format_suffix_patterns
 from accounts_app.models import Account, Transaction
 from finta_keys.authentication import ApiKeyAuthentication, get_key
 from finta_keys.fields import AccountRelatedField
-from finta_keys.saved_rows import receive_m2m_changes
+from finta_keys.save_signals import receive_m2m_changes
 from finta_keys.scoping import AccountScopeMixin, scoped, scoped_view
 from finta_keys.testing import comparable_parts
 from tests.factories import TransactionFactory

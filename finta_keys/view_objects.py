@@ -14,7 +14,7 @@ from django.db import DataError, models
 from django.http import Http404
 from rest_framework import generics
 
-from finta_keys import account_paths, pk_lookup, scope_rows
+from finta_keys import account_paths, pk_lookup, scope_queries
 from finta_keys.callers import is_unlimited, limited, owner_pk
 from finta_keys.relations import is_shared, limited_choices
 from finta_keys.request_state import state_of
@@ -24,7 +24,7 @@ from finta_keys.responses import RowOutsideScope
 NOT_FOUND = (Http404, ObjectDoesNotExist, ValueError, ValidationError, OverflowError, DataError)
 
 
-def wrapped_get_object(get_object: Callable[..., Any]) -> Callable[..., Any]:
+def wrap_get_object(get_object: Callable[..., Any]) -> Callable[..., Any]:
     """Check the result of a project's ``get_object()``. That of Django REST framework gets the row by kept SQL."""
     return _with_kept_sql(get_object) if get_object is generics.GenericAPIView.get_object else checked(get_object)
 
@@ -81,7 +81,7 @@ class _Check:
         self.is_needed = (
             self.request is not None
             and "_in_get_object" not in view.__dict__
-            and not (guard is not None and guard.is_marked)
+            and not (guard is not None and guard.is_unscoped)
             and not is_unlimited(self.request, view)
         )
 
@@ -120,10 +120,10 @@ class _Check:
 
     def _may_access(self, row: models.Model) -> bool:
         model: Any = row._meta.model  # row.__class__ of a lazy object such as request.user
-        if scope_rows.has_paths(model):
+        if scope_queries.has_paths(model):
             state_of(self.request).scoped_count += 1
-            paths = scope_rows.paths_of(self.view, model)
-            return not scope_rows.outside(partial(limited, self.request), model, {row.pk}, paths)
+            paths = scope_queries.paths_of(self.view, model)
+            return not scope_queries.outside(partial(limited, self.request), model, {row.pk}, paths)
         if isinstance(row, get_user_model()):
             return bool(row.pk == owner_pk(self.request))
         if is_shared(model) or not account_paths.paths_to_user(model):

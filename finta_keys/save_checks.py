@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import models
 
-from finta_keys import account_paths, scope_rows
+from finta_keys import account_paths, scope_queries
 from finta_keys.models import ApiKey, KeyAccountScope
 from finta_keys.request_state import RequestState
 from finta_keys.responses import RowOutsideScope
@@ -17,7 +17,7 @@ logger = logging.getLogger("finta_keys.scope")
 _logged: set[tuple[type, str]] = set()
 
 
-class RowChecks:
+class SaveChecks:
     """The rows that one handler has saved, and the checks of them. Each raises ``RowOutsideScope``."""
 
     def __init__(self, state: RequestState, view: type, handler_name: str, *, checks_at_once: bool) -> None:
@@ -33,7 +33,7 @@ class RowChecks:
             if row.key_id != self._key.pk or row.account_id not in self.created_accounts:
                 self._reject(type(row))
             return
-        for model, pk in scope_rows.stored_parts(row):
+        for model, pk in scope_queries.stored_parts(row):
             self._require_inside_before(model, {pk})
         self.targets = [
             (field.related_model, pk)
@@ -44,10 +44,10 @@ class RowChecks:
     def after_save(self, row: models.Model, created: bool) -> None:
         """Remember a row for ``check_saved()``, or check it now."""
         self.targets = []
-        if not scope_rows.has_paths(type(row)):
+        if not scope_queries.has_paths(type(row)):
             return
         self.saved.setdefault(type(row), set()).add(row.pk)
-        if created and scope_rows.is_account(type(row)):
+        if created and scope_queries.is_account(type(row)):
             self.created_accounts.add(row.pk)
         if self.checks_at_once:
             self.require_inside(type(row), {row.pk})
@@ -56,7 +56,7 @@ class RowChecks:
         """Check both ends of a many-to-many change."""
         for end, end_pks in ((type(row), {row.pk}), (model, pks)):
             self._require_inside_before(end, end_pks)
-            if scope_rows.has_paths(end):
+            if scope_queries.has_paths(end):
                 self.saved.setdefault(end, set()).update(end_pks)
 
     def check_saved(self) -> None:
@@ -76,7 +76,7 @@ class RowChecks:
 
     def require_inside(self, model: type[models.Model], pks: set[Any], paths: tuple[str, ...] | None = None) -> None:
         """Reject rows that exist and are outside the scope along these paths, or along any path."""
-        if scope_rows.outside(self._limit, model, pks, paths) and not self._is_inside_by_now(model, pks, paths):
+        if scope_queries.outside(self._limit, model, pks, paths) and not self._is_inside_by_now(model, pks, paths):
             self._reject(model)
 
     @property
@@ -96,7 +96,7 @@ class RowChecks:
         current_key = ApiKey.objects.filter(pk=self._key.pk, share_all_accounts=True).first()
         if self._key.share_all_accounts or current_key is None:
             return False
-        return not scope_rows.outside(partial(account_paths.limit_to_key, current_key), model, pks, paths)
+        return not scope_queries.outside(partial(account_paths.limit_to_key, current_key), model, pks, paths)
 
     def _reject(self, model: type[models.Model]) -> None:
         self.is_rejected = True

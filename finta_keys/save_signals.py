@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
 from django.db import models
 from django.dispatch import receiver
 
-from finta_keys import scope_rows
+from finta_keys import scope_queries
 from finta_keys.callers import is_unlimited, limited
-from finta_keys.request_state import current, may_read_hidden, state_of
+from finta_keys.request_state import active_guard, state_of
 from finta_keys.responses import RowOutsideScope
 
 
@@ -22,44 +21,14 @@ def check_rows(view: Any, rows: Iterable[models.Model]) -> None:
         return
     limit = partial(limited, view.request)
     guard = active_guard()
-    for model, pks in scope_rows.pks_by_model(rows).items():
-        if scope_rows.outside(limit, model, pks):
+    for model, pks in scope_queries.pks_by_model(rows).items():
+        if scope_queries.outside(limit, model, pks):
             if guard is not None:
                 guard.rows.is_rejected = True
             raise RowOutsideScope
         if guard is not None:
             guard.rows.saved.setdefault(model, set()).update(pks)
     state_of(view.request).scoped_count += 1
-
-
-@contextmanager
-def unscoped_rows(reason: str) -> Iterator[None]:
-    """Save or read rows outside the scope of the calling key, such as counters or an audit log. ``reason`` says why."""
-    require_reason("unscoped_rows", reason)
-    state = current.get()
-    guard, was_inside = state.guard if state else None, may_read_hidden.get()
-    may_read_hidden.set(True)  # not reset by a token: a generator may end in another context
-    if state is not None:
-        state.guard = None
-    try:
-        yield
-    finally:
-        may_read_hidden.set(was_inside)
-        if state is not None:
-            state.guard = guard
-
-
-def require_reason(name: str, reason: object) -> None:
-    """Raise ``TypeError`` unless ``reason`` is a text."""
-    if not isinstance(reason, str) or not reason.strip():
-        raise TypeError(f'{name} needs a reason, such as {name}("shows rows of no account").')
-
-
-def active_guard() -> Any:
-    """Return the guard of the handler that is running for a key, if it checks the rows that are saved."""
-    state = current.get()
-    guard = state.guard if state else None
-    return guard if guard is not None and guard.checks_saves else None
 
 
 @receiver(models.signals.pre_save)
@@ -81,7 +50,7 @@ def receive_m2m_changes(all_models: Iterable[type[models.Model]]) -> None:
     """
     for model in all_models:
         for field in model._meta.many_to_many:
-            if scope_rows.has_paths(model) or scope_rows.has_paths(field.related_model):
+            if scope_queries.has_paths(model) or scope_queries.has_paths(field.related_model):
                 models.signals.m2m_changed.connect(_before_m2m_change, sender=field.remote_field.through)
 
 
@@ -91,7 +60,7 @@ def _before_m2m_change(instance: Any, action: str, model: Any, pk_set: Any, **kw
         return
     pks = set(pk_set or ())
     if action in ("pre_remove", "pre_clear"):
-        related = scope_rows.related_pks(kwargs["sender"], instance, model, reverse=kwargs["reverse"])
+        related = scope_queries.related_pks(kwargs["sender"], instance, model, reverse=kwargs["reverse"])
         # Removing a row that is not related changes nothing, whether or not the row exists.
         pks = related if action == "pre_clear" else pks & related
     guard.rows.before_relating(instance, model, pks)
