@@ -165,6 +165,7 @@ def test_secret_in_search_is_not_in_redirect(path):
 
 
 # A header without its colon, and a secret as the URL or the method.
+@pytest.mark.slow
 @pytest.mark.rule("K2")
 def test_gunicorn_log_has_no_secret(tmp_path):
     created = secret.generate()

@@ -38,6 +38,7 @@ def test_missing_secret_stops_start(tmp_path, missing):
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.rule("T1")
 @pytest.mark.rule("X2")
 def test_defaults_are_safe(tmp_path):
@@ -80,6 +81,7 @@ def test_invalid_value_stops_start_without_printing_it(tmp_path, name, value, me
     assert "zz" not in result.stderr
 
 
+@pytest.mark.slow
 def test_boolean_words(tmp_path):
     for on, off in [("true", "false"), ("True", "False"), ("1", "0"), ("yes", "no"), ("on", "off"), ("y", "")]:
         printed = "from config import settings as s; print(s.DEBUG, s.SECURE_SSL_REDIRECT)"
@@ -102,6 +104,7 @@ def test_manage_py_without_django(tmp_path):
     assert result.stderr == "This Python has no Django. Run `make setup`, then `.venv/bin/python manage.py …`.\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["API_RATE_LIMIT", "SIGN_IN_LIMIT", "SIGN_IN_SOURCE_LIMIT", "PASSWORD_RESET_LIMIT"])
 def test_invalid_rate_stops_start(tmp_path, name):
     result = start(tmp_path, ["manage.py", "check"], **{name: "a lot"}, **GOOD)
@@ -122,6 +125,7 @@ def test_cookie_settings_depend_on_debug(tmp_path, debug, year, secure):
     assert result.stdout.strip() == repr(expected), result.stderr
 
 
+@pytest.mark.slow
 def test_closed_pipe_prints_no_traceback(tmp_path):
     (tmp_path / "reader.py").write_text(
         "import subprocess, sys\n"

@@ -245,6 +245,7 @@ BOUNDED = settings(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.rule("S1")
 @pytest.mark.rule("S3")
 @pytest.mark.rule("S5")

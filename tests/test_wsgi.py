@@ -38,6 +38,7 @@ ENVIRONMENT = {
 }
 
 
+@pytest.mark.slow
 def test_start_line_has_no_password(tmp_path):
     (tmp_path / "staticfiles").mkdir()
     result = start(tmp_path, ["-c", "import config.wsgi"], **ENVIRONMENT)
@@ -57,6 +58,7 @@ def test_start_line_has_no_password(tmp_path):
         assert hidden not in result.stderr
 
 
+@pytest.mark.slow
 def test_command_logs_no_start_line(tmp_path):
     result = start(tmp_path, ["manage.py", "diffsettings", "--default", "config.settings"], **GOOD)
     assert result.returncode == 0, result.stderr

@@ -185,6 +185,7 @@ def test_api_rejects_sessions(alices_browser, urls):
                 assert_unauthorized(response)
 
 
+@pytest.mark.slow
 @pytest.mark.rule("K6")
 def test_api_never_changes_keys(unrestricted, restricted, alice, urls):
     def rows():

@@ -17,6 +17,7 @@ def check(tmp_path, *options, **environment):
     return start(tmp_path, ["manage.py", "check", "--deploy", *options], **secrets, **HOST, **environment)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", ["0", "1"])
 def test_complete_settings_pass(tmp_path, count):
     result = check(tmp_path, "--fail-level", "WARNING", DEBUG="false", TRUSTED_PROXY_COUNT=count)
@@ -24,6 +25,7 @@ def test_complete_settings_pass(tmp_path, count):
     assert "no issues" in result.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unset", [{}, {"TRUSTED_PROXY_COUNT": ""}])
 def test_unset_proxy_count_is_the_only_warning(tmp_path, unset):
     result = check(tmp_path, **unset)

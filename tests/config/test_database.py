@@ -23,6 +23,7 @@ def database(load, url):
     return load(**GOOD | {"DATABASE_URL": url}).DATABASES["default"]
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 def test_silent_database_fails_fast(load, silent_server):
     settings = database(load, f"postgres://u:p@127.0.0.1:{silent_server}/n?connect_timeout=2")
@@ -62,6 +63,7 @@ def test_server_limits_statements():
     assert "SET statement_timeout = 30000" in connection.statements
 
 
+@pytest.mark.slow
 def test_commands_do_not_limit_statements(tmp_path):
     code = (
         "import django; django.setup(); from django.db.backends.signals import connection_created;"

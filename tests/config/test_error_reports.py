@@ -147,6 +147,7 @@ def test_reset_token_is_never_logged(alice, log, settings, monkeypatch, debug):
     assert_nowhere(log.everything() + page.content.decode(), token)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("debug", [False, True])
 @pytest.mark.parametrize("verb", ["create", "rotate"])
 def test_report_of_failing_creation_has_no_secret(
@@ -174,6 +175,7 @@ def test_report_of_failing_creation_has_no_secret(
     assert debug == ("DatabaseError at" in failed[0].content.decode())
 
 
+@pytest.mark.slow
 @pytest.mark.rule("K2")
 @pytest.mark.parametrize("debug", [False, True])
 def test_report_of_failing_lookup_has_no_secret(restricted, log, settings, debug, monkeypatch):
@@ -219,6 +221,7 @@ def add_in_the_admin(user):
     return lambda: browser.post("/admin/accounts_app/user/add/", data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("debug", [False, True])
 @pytest.mark.parametrize("form", [sign_in, change, reset, add_in_the_admin])
 def test_report_of_failing_form_has_no_password(form, alice, log, settings, debug):
@@ -250,6 +253,7 @@ def test_report_settings_have_no_password(db, settings, log, monkeypatch):
     assert_nowhere(report, password, PEPPER, settings.SECRET_KEY)
 
 
+@pytest.mark.slow
 def test_redact_is_linear():
     """Redaction takes linear time, even if a pattern seems to begin many times."""
     for text in ("a.", "a:", "a://", "A ?", "bearer ", "finta_", "abcdef0123 "):

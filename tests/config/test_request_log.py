@@ -143,6 +143,7 @@ def test_error_lines_have_request_id(restricted, log, monkeypatch):
 # Configuration
 
 
+@pytest.mark.slow
 def test_production_logs_json_to_stderr(tmp_path):
     code = (
         "import django; django.setup(); import logging;logging.getLogger('django.x').warning('%s', 'finta_' + 'a' * 54)"
@@ -153,12 +154,14 @@ def test_production_logs_json_to_stderr(tmp_path):
     assert result.stdout == ""
 
 
+@pytest.mark.slow
 def test_debug_logs_plain_lines(tmp_path):
     code = "import django; django.setup(); import logging; logging.getLogger('x').info('hello')"
     result = start(tmp_path, ["-c", code], DJANGO_SETTINGS_MODULE="config.settings", DEBUG="true", **GOOD)
     assert re.fullmatch(r"\S+Z INFO x: hello\n", result.stderr)
 
 
+@pytest.mark.slow
 def test_log_level_is_configurable(tmp_path):
     code = "import django; django.setup(); import logging; [logging.getLogger(n).info(n) for n in ('x', 'django')]"
     environment = {"DJANGO_SETTINGS_MODULE": "config.settings", "LOG_LEVEL": "warning", **GOOD}

@@ -70,6 +70,7 @@ def test_missing_account_model_raises_a_clear_error(configured, problem):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "module", ["rest_framework.views", "finta_keys.scoping", "finta_keys.fields", "finta_keys.testing"]
 )

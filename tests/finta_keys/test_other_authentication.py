@@ -310,6 +310,7 @@ def test_body_makes_no_difference_to_404(restricted, accounts, bobs_account, met
         )
 
 
+@pytest.mark.slow
 @pytest.mark.rule("S4")
 def test_nested_routes_reveal_no_parent(restricted, accounts, bobs_account, transactions):
     visible = restricted.client.get(f"/accounts/{accounts.checking.pk}/transactions/")
@@ -430,6 +431,7 @@ def test_checks_find_no_other_mistakes():
 # --- other packages --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_drf_spectacular_describes_these_views(settings, capsys):
     schema = SchemaGenerator(urlconf="tests.finta_keys.urls_other_authentication").get_schema(public=True)
@@ -475,6 +477,7 @@ print(testing.key_client(secret).get("/accounts").json()[0]["name"])
 """
 
 
+@pytest.mark.slow
 def test_optional_packages_may_be_missing():
     """Run the checks, and send a request with a key."""
     ran = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=False)  # noqa: S603

@@ -138,6 +138,7 @@ def adversarial_values(rows, model):
     yield from (*rows, User(), model(), model, ApiKey.objects.first())
 
 
+@pytest.mark.slow
 @pytest.mark.rule("S4")
 def test_primary_keys_match_those_of_the_orm(cases, alice, accounts, executed):
     compared = 0
@@ -324,6 +325,7 @@ def subclass(**attributes):
     return type("Custom", (QuerySet,), attributes)
 
 
+@pytest.mark.slow
 def test_class_that_overrides_anything_uses_the_orm(restricted, accounts, executed):
     names = pk_lookup.OVERRIDABLE - {"__class__"}
     assert len(names) > 130

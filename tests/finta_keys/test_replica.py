@@ -184,6 +184,7 @@ for page in ("/settings/api/keys/new", "/settings/api/keys/1/rotate", "/admin/fi
 """
 
 
+@pytest.mark.slow
 @pytest.mark.rule("T1")
 def test_pages_are_non_atomic_on_every_database():
     """Runs in a new process, because Django reads DATABASES once."""

@@ -52,10 +52,12 @@ def test_unmarked_texts_are_reported():
     assert [text for text in page.unmarked if spoken.letters(text)] == ["left", "and"]
 
 
+@pytest.mark.slow
 def test_settings_pages_are_translatable(marks, owner, owners_browser):
     assert unmarked(spoken.owners_pages(owner, owners_browser)) == {}
 
 
+@pytest.mark.slow
 def test_admin_pages_are_translatable(marks, owner):
     assert unmarked(spoken.admins_pages(owner)) == {}
 
@@ -70,6 +72,7 @@ def unmarked(pages):
     return result
 
 
+@pytest.mark.slow
 def test_pages_use_hosts_word_for_accounts(settings, owner, owners_browser):
     one, several = settings.FINTA_KEYS_ACCOUNT_WORDS = ("store", "stores")
     pages = {state: texts(response) for state, response in spoken.owners_pages(owner, owners_browser)}

@@ -472,6 +472,7 @@ print([name for name in sys.modules if name.startswith("finta_keys.watch")])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.rule("S7.10")
 def test_production_imports_nothing_of_it():
     command = [sys.executable, "-c", PRODUCTION]

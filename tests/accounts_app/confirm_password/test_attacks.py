@@ -143,6 +143,7 @@ def test_error_report_has_no_password(stale_browser, key, monkeypatch):
 # Users
 
 
+@pytest.mark.slow
 def test_session_survives_hash_upgrade(stale_browser, settings):
     settings.PASSWORD_HASHERS = [
         "django.contrib.auth.hashers.PBKDF2PasswordHasher",

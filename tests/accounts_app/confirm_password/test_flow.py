@@ -60,6 +60,7 @@ def test_future_timestamp_is_not_recent(browser, clock):
     assert asks_for_password(browser.get(url("create")))
 
 
+@pytest.mark.slow
 def test_receiver_is_connected_at_startup(db):
     message = "import django; django.setup(); from django.contrib.auth.signals import user_logged_in; "
     message += "print('accounts_app.sign_in.confirm_password' in repr(user_logged_in.receivers))"

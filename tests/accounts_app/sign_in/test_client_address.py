@@ -108,6 +108,7 @@ def test_limit_separates_clients_behind_proxy(alice, settings):
 # TLS at the proxy
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("count", "trusted"), [(None, None), ("0", None), ("1", TLS), ("2", TLS)])
 def test_only_forwarded_proto_is_trusted(tmp_path, count, trusted):
     printed = (
