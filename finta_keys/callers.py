@@ -31,8 +31,7 @@ def scoped(request: Any, queryset: Any, account_path: str = "") -> models.QueryS
 
 def limited(request: Any, queryset: Any, account_path: str = "", view: Any = None) -> models.QuerySet[Any]:
     """Like ``scoped()``, but does not count as scoping the response: for choices, filters and checks."""
-    auth = getattr(request, "auth", None)  # This authenticates, if the view has put it off.
-    key = state_of(request).key or (auth if isinstance(auth, ApiKey) else None)
+    key = _authenticated_key(request)
     if key is not None:
         return account_paths.limit_to_key(key, queryset, account_path)
     if hasattr(request, "parser_context") and is_unlimited(request, view or (request.parser_context or {}).get("view")):
@@ -45,14 +44,22 @@ def limited(request: Any, queryset: Any, account_path: str = "", view: Any = Non
 
 def owner_pk(request: Any) -> Any:
     """Return the primary key of the user that the caller of a request acts for, or None."""
-    auth = getattr(request, "auth", None)
-    key = state_of(request).key or (auth if isinstance(auth, ApiKey) else None)
+    key = _authenticated_key(request)
     if key is not None:
         return key.owner_id
     if not hasattr(request, "parser_context") and carries_key(request):
         return None
     user = getattr(request, "user", None)
     return user.pk if isinstance(user, get_user_model()) else None
+
+
+def _authenticated_key(request: Any) -> ApiKey | None:
+    """Return the key of a request. This authenticates the request, if the view has put it off."""
+    attributes = vars(request)
+    # Authenticating would replace a user who was assigned by hand.
+    is_assigned = "_user" in attributes and "_auth" not in attributes and not carries_key(request)
+    auth = None if is_assigned else getattr(request, "auth", None)
+    return state_of(request).key or (auth if isinstance(auth, ApiKey) else None)
 
 
 def key_of(request: Any) -> ApiKey | None:

@@ -126,7 +126,10 @@ class _LimitedRelation:
             try:
                 return to_internal_value(data) if is_of_drf else self._call_own(to_internal_value, data)
             except NO_ROW:
-                raise ValidationError(_("There is no such object."), code="does_not_exist") from None
+                message = self.field.error_messages.get("does_not_exist", "{")
+                if "{" in message:  # It quotes the value.
+                    message = _("There is no such object.")
+                raise ValidationError(message, code="does_not_exist") from None
 
         field.to_internal_value = to_limited_rows
 

@@ -1,12 +1,23 @@
 """``ScopedFilterBackend``: filters of django-filter keep to the rows of the caller."""
 
+import json
 import uuid
 
 import pytest
 from django import forms
-from django_filters import AllValuesFilter, CharFilter, Filter, FilterSet, ModelChoiceFilter, ModelMultipleChoiceFilter
+from django.contrib.auth.models import Group
+from django_filters import (
+    AllValuesFilter,
+    CharFilter,
+    Filter,
+    FilterSet,
+    LookupChoiceFilter,
+    ModelChoiceFilter,
+    ModelMultipleChoiceFilter,
+)
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.generics import ListAPIView
+from rest_framework.response import Response
 from rest_framework.serializers import ModelSerializer
 from rest_framework.test import APIRequestFactory
 
@@ -70,8 +81,20 @@ class RowFilter(Filter):
     field_class = forms.ModelChoiceField
 
 
+class PartsField(forms.MultiValueField):
+    """Its widget has no parts."""
+
+    def compress(self, data_list):
+        return None
+
+
+class PartsFilter(Filter):
+    field_class = PartsField
+
+
 class AddsField(TransactionFilter):
     plain = RowFilter(field_name="account", queryset=Account.objects.all())
+    parts = PartsFilter(method="ignore", fields=[forms.CharField()])
 
 
 FILTERSETS = [TransactionFilter, UsesForm, RemovesFields, AddsField]
@@ -98,12 +121,10 @@ def get(caller, filterset_class=TransactionFilter, **query):
 @pytest.mark.parametrize("name", ["account", "callable", "several"])
 def test_hidden_account_is_like_a_missing_one(name, filterset, rows, restricted, accounts, bobs_account):
     assert get(restricted.secret, filterset, **{name: accounts.checking.pk}) == (200, b'[{"summary":"Mine"}]')
-    bodies = {
-        get(restricted.secret, filterset, **{name: pk})[1].replace(str(pk).encode(), b"ID")
-        for pk in (accounts.savings.pk, bobs_account.pk, uuid.uuid4())
-    }
-    assert len(bodies) == 1
-    assert get(restricted.secret, filterset, **{name: accounts.savings.pk})[0] == 400
+    values = (accounts.savings.pk, bobs_account.pk, uuid.uuid4(), "malformed", "\0")
+    responses = {get(restricted.secret, filterset, **{name: value}) for value in values}
+    assert len(responses) == 1
+    assert responses.pop()[0] == 400
 
 
 @pytest.mark.rule("S4")
@@ -122,8 +143,52 @@ def test_filterset_may_remove_fields(rows, restricted):
 @pytest.mark.parametrize("filterset", [TransactionFilter, UsesForm])
 def test_values_of_hidden_rows_are_unknown(filterset, rows, restricted):
     assert get(restricted.secret, filterset, summary="Mine")[0] == 200
-    responses = [get(restricted.secret, filterset, summary=name) for name in ("Hidden", "Foreign", "Missing")]
-    assert {status for status, _ in responses} == {400}
+    responses = {get(restricted.secret, filterset, summary=name) for name in ("Hidden", "Foreign", "Missing")}
+    assert len(responses) == 1
+    assert responses.pop()[0] == 400
+
+
+class WithOptions(TransactionFilter):
+    several = ModelMultipleChoiceFilter(
+        field_name="account", queryset=Account.objects.all(), error_messages={"invalid_choice": "No such account."}
+    )
+    callable = ModelChoiceFilter(queryset=Account.objects.all(), required=True)
+
+
+def test_filter_keeps_its_messages(restricted, accounts):
+    _, body = get(restricted.secret, WithOptions, several=accounts.savings.pk)
+    assert json.loads(body) == {"several": ["No such account."], "callable": ["This field is required."]}
+
+
+class GroupFilter(FilterSet):
+    groups = ModelMultipleChoiceFilter(method="ignore", queryset=Group.objects.all())
+
+    def ignore(self, queryset, name, value):
+        return queryset
+
+
+@pytest.mark.rule("S4")
+def test_too_large_number_names_no_row(restricted, settings):
+    settings.FINTA_KEYS_SHARED_MODELS = ["auth.Group"]
+    assert get(restricted.secret, GroupFilter, groups=10**30) == get(restricted.secret, GroupFilter, groups=999)
+
+
+class LookupRow(FilterSet):
+    account = LookupChoiceFilter(
+        field_class=forms.ModelChoiceField, lookup_choices=["exact"], queryset=Account.objects.all()
+    )
+
+
+@pytest.mark.rule("S4")
+def test_form_of_look_up_offers_visible_rows(restricted, accounts):
+    class ShowsForm(TransactionList):
+        def get(self, request):
+            return Response(str(ScopedFilterBackend().get_filterset(request, self.get_queryset(), self).form))
+
+    request = APIRequestFactory().get("/", headers={"authorization": f"Bearer {restricted.secret}"})
+    form = ShowsForm.as_view(filterset_class=LookupRow)(request).data
+    assert "Checking" in form
+    assert "Savings" not in form
 
 
 def test_people_filter_by_their_accounts(rows, alice, accounts, bobs_account):

@@ -9,8 +9,10 @@ from django.contrib.auth.models import Group
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import ImproperlyConfigured
 from django.db import IntegrityError, models
+from django.http import HttpRequest
 from django.test.utils import isolate_apps
 from rest_framework.authentication import SessionAuthentication
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import (
     CharField,
@@ -117,6 +119,13 @@ def test_field_keeps_its_options(restricted):
     assert post(optional, restricted.secret, {"account": None})[0] == 200
 
 
+def test_field_keeps_its_message(restricted, accounts):
+    own_message = by_primary_key(error_messages={"does_not_exist": "Choose one of your accounts."})
+    for value in (accounts.savings.pk, "malformed"):
+        _, errors = post(own_message, restricted.secret, {"account": value})
+        assert errors == {"account": ["Choose one of your accounts."]}
+
+
 def test_people_are_limited_to_their_accounts(alice, accounts, bobs_account):
     assert post(by_primary_key(), alice, {"account": accounts.savings.pk})[0] == 200
     assert post(by_primary_key(), alice, {"account": bobs_account.pk}) == (400, REJECTED)
@@ -130,6 +139,30 @@ def test_forgotten_context_changes_nothing(restricted, accounts):
 
 def test_background_job_accepts_every_row(accounts, bobs_account):
     assert by_primary_key()(data={"account": bobs_account.pk}).is_valid()
+
+
+def test_user_may_be_assigned_to_a_request(alice, accounts, bobs_account):
+    request = Request(HttpRequest())
+    request.user = alice
+    for account, is_valid in ((accounts.savings, True), (bobs_account, False)):
+        serializer = by_primary_key()(data={"account": account.pk}, context={"request": request})
+        assert serializer.is_valid() == is_valid
+    assert request.user == alice
+
+
+def test_key_decides_if_a_user_is_assigned(restricted, accounts, bob, bobs_account):
+    class AssignsUser(AccountScopeMixin, APIView):
+        authentication_classes = [ApiKeyAuthentication]
+
+        def initialize_request(self, request, *args, **kwargs):
+            request = super().initialize_request(request, *args, **kwargs)
+            request.user = bob
+            return request
+
+        def get(self, request):
+            return Response([account.name for account in self.scoped(Account.objects.all())])
+
+    assert call(AssignsUser, restricted.secret).data == ["Checking"]
 
 
 def test_rows_of_users_are_limited_to_the_owner(restricted, alice, bob):
