@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -53,9 +54,9 @@ class SaveChecks:
             self.require_inside(type(row), {row.pk})
 
     def before_relating(self, row: models.Model, model: type[models.Model], pks: set[Any]) -> None:
-        """Check both ends of a many-to-many change."""
+        """Check both ends of a many-to-many change. Rows that do not exist are rejected as hidden ones are."""
         for end, end_pks in ((type(row), {row.pk}), (model, pks)):
-            self._require_inside_before(end, end_pks)
+            self._require_inside_before(end, end_pks, missing_too=True)
             if scope_queries.has_paths(end):
                 self.saved.setdefault(end, set()).update(end_pks)
 
@@ -74,9 +75,17 @@ class SaveChecks:
         for model, pk in self.targets:
             self._require_inside_before(model, {pk})
 
-    def require_inside(self, model: type[models.Model], pks: set[Any], paths: tuple[str, ...] | None = None) -> None:
+    def require_inside(
+        self,
+        model: type[models.Model],
+        pks: set[Any],
+        paths: tuple[str, ...] | None = None,
+        *,
+        missing_too: bool = False,
+    ) -> None:
         """Reject rows that exist and are outside the scope along these paths, or along any path."""
-        if scope_queries.outside(self._limit, model, pks, paths) and not self._is_inside_by_now(model, pks, paths):
+        outside = partial(scope_queries.outside, model=model, pks=pks, paths=paths, missing_too=missing_too)
+        if outside(self._limit) and not self._is_inside_by_now(outside):
             self._reject(model)
 
     @property
@@ -87,16 +96,16 @@ class SaveChecks:
     def _limit(self, queryset: Any, account_path: str = "") -> models.QuerySet[Any]:
         return account_paths.limit_to_key(self._key, queryset, account_path)
 
-    def _require_inside_before(self, model: type[models.Model], pks: set[Any]) -> None:
+    def _require_inside_before(self, model: type[models.Model], pks: set[Any], *, missing_too: bool = False) -> None:
         # Skip rows that this handler saved: existing ones were checked, and new ones may still join the scope.
-        self.require_inside(model, pks - self.saved.get(model, set()))
+        self.require_inside(model, pks - self.saved.get(model, set()), missing_too=missing_too)
 
-    def _is_inside_by_now(self, model: type[models.Model], pks: set[Any], paths: tuple[str, ...] | None) -> bool:
+    def _is_inside_by_now(self, outside: Callable[..., set[Any]]) -> bool:
         """Return True if the key was changed to share all accounts since it was authenticated, and may access these."""
         current_key = ApiKey.objects.filter(pk=self._key.pk, share_all_accounts=True).first()
         if self._key.share_all_accounts or current_key is None:
             return False
-        return not scope_queries.outside(partial(account_paths.limit_to_key, current_key), model, pks, paths)
+        return not outside(partial(account_paths.limit_to_key, current_key))
 
     def _reject(self, model: type[models.Model]) -> None:
         self.is_rejected = True

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from finta_keys import account_paths, conf
 from finta_keys.database import key_database
@@ -49,34 +49,57 @@ def pks_by_model(rows: Iterable[models.Model]) -> dict[type[models.Model], set[A
     return pks
 
 
-def outside(limit: Limit, model: type[models.Model], pks: set[Any], paths: tuple[str, ...] | None = None) -> set[Any]:
+def outside(
+    limit: Limit,
+    model: type[models.Model],
+    pks: set[Any],
+    paths: tuple[str, ...] | None = None,
+    *,
+    missing_too: bool = False,
+) -> set[Any]:
     """Return the primary keys of the rows that exist and are outside the scope. Empty for models without a path.
 
     A row is inside if at least one of its paths leads to an account, and none to an account outside the scope.
-    ``paths`` are all of them by default.
+    ``paths`` are all of them by default. With ``missing_too``, rows that do not exist are outside as well.
     """
     paths = account_paths.all_paths(model) if paths is None else paths
     if not paths or not pks:
         return set()
-    rows = model._base_manager.using(key_database()).filter(pk__in=pks).order_by()
+    all_rows: Any = models.QuerySet(model, using=key_database())  # The base manager of a project may leave rows out.
+    rows = all_rows.filter(pk__in=pks)
     inside = set(inside_scope(limit, rows, paths).values_list("pk", flat=True))
     if len(inside) == len(pks):
         return set()
-    return set(rows.values_list("pk", flat=True)) - inside
+    return (pks if missing_too else set(rows.values_list("pk", flat=True))) - inside
 
 
 def inside_scope(limit: Limit, rows: models.QuerySet[Any], paths: tuple[str, ...]) -> models.QuerySet[Any]:
     """Return the rows that have an account inside the scope, and none outside it, along these paths."""
     if len(paths) == 1:
         return limit(rows, paths[0])
-    manager: Any = conf.account_model()._base_manager
-    accounts = limit(manager.all())
+    accounts = limit(models.QuerySet(conf.account_model()))
     leads_somewhere = Q()
     for path in paths:
         name = path or "pk"
-        rows = rows.filter(Q(**{f"{name}__in": accounts}) | Q(**{f"{name}__isnull": True}))
+        rows = rows.filter(Q(**{f"{name}__in": accounts}) | _ends_early(rows.model, path))
         leads_somewhere |= Q(**{f"{name}__isnull": False})
     return rows.filter(leads_somewhere)
+
+
+def _ends_early(model: Any, path: str) -> Q:
+    """Return the condition that a foreign key on the path is null.
+
+    A missing row on the path is not the same, although the join has nulls too: it must look like a hidden one.
+    """
+    condition, row, exists = Q(), "", Q()
+    for name in path.split("__") if path else ():
+        field = model._meta.get_field(name)
+        column = f"{row}__{name}" if row else name
+        if field.null:
+            condition |= Q(**{f"{column}__isnull": True}) & exists
+        model, row = field.related_model, column
+        exists = Q(Exists(models.QuerySet(model).filter(**{field.target_field.attname: OuterRef(column)})))
+    return condition
 
 
 def related_pks(through: Any, row: models.Model, model: Any, *, reverse: bool) -> set[Any]:

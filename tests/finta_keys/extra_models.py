@@ -33,6 +33,18 @@ with isolate_apps("accounts_app"):
         def __str__(self):
             return self.text
 
+    class Reply(models.Model):
+        """Its second path may be empty on both levels."""
+
+        account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="+")
+        note = models.ForeignKey(Note, on_delete=models.CASCADE, null=True, related_name="+")
+
+        class Meta:
+            app_label = "accounts_app"
+
+        def __str__(self):
+            return str(self.pk)
+
 
 @pytest.fixture
 def extra_tables(transactional_db):
@@ -40,7 +52,9 @@ def extra_tables(transactional_db):
     with connection.schema_editor() as editor:
         editor.create_model(Label)
         editor.create_model(Note)
+        editor.create_model(Reply)
     yield
     with connection.schema_editor() as editor:
+        editor.delete_model(Reply)
         editor.delete_model(Note)
         editor.delete_model(Label)

@@ -6,8 +6,9 @@ import uuid
 from unittest import mock
 
 import pytest
+from django.contrib.admin.models import ADDITION, LogEntry
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError, IntegrityError, OperationalError, connection, transaction
+from django.db import DatabaseError, IntegrityError, OperationalError, connection, models, transaction
 from django.test.utils import CaptureQueriesContext
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.exceptions import ValidationError
@@ -24,7 +25,7 @@ from finta_keys.scoping import AccountScopeMixin, unscoped, unscoped_rows
 from finta_keys.testing import make_key
 from tests.factories import TransactionFactory
 from tests.finta_keys.calls import call
-from tests.finta_keys.extra_models import Label, Note, extra_tables  # noqa: F401  # a fixture
+from tests.finta_keys.extra_models import Label, Note, Reply, extra_tables  # noqa: F401  # a fixture
 from tests.finta_keys.test_guard import call_async
 from tests.finta_keys.urls_example import AccountSerializer
 
@@ -313,6 +314,70 @@ def test_many_to_many_outside_the_scope_is_rejected(restricted, accounts):
         before = list(note.labels.all())
         status = save(restricted.secret, lambda request, change=change: change(note, hidden))
         assert (status, list(note.labels.all())) == (404, before), name
+
+
+def statuses_and_queries(secret, changes):
+    """Make each change in a request, and return the sets of its status codes and numbers of queries."""
+    statuses, counts = set(), set()
+    for change in changes:
+        with CaptureQueriesContext(connection) as queries:
+            statuses.add(save(secret, change))
+        counts.add(len(queries))
+    return statuses, counts
+
+
+@pytest.mark.rule("S4")
+@pytest.mark.usefixtures("extra_tables")
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda note, label_pk: note.labels.add(label_pk),
+        lambda note, label_pk: note.labels.set([label_pk]),
+    ],
+)
+def test_many_to_many_with_missing_row_looks_hidden(restricted, accounts, change):
+    note = Note.objects.create(account=accounts.checking)
+    hidden = Label.objects.create(account=accounts.savings, name="hidden")
+    changes = [lambda request, pk=pk: change(note, pk) for pk in (hidden.pk, hidden.pk + 1)]
+    statuses, counts = statuses_and_queries(restricted.secret, changes)
+    assert (statuses, len(counts)) == ({404}, 1)
+
+
+@pytest.mark.rule("S4")
+@pytest.mark.usefixtures("extra_tables")
+def test_missing_row_on_nullable_path_looks_hidden(restricted, accounts, row, hidden_row):
+    """The join with a missing row has nulls, but its foreign key is not null."""
+    checking = accounts.checking
+    hidden = Note.objects.create(account=accounts.savings)
+    plain = Note.objects.create(account=checking)
+    for model, field, hidden_pk, missing_pk in [
+        (Note, "transaction_id", hidden_row.pk, uuid.uuid4()),
+        (Reply, "note_id", hidden.pk, plain.pk + 1),
+    ]:
+        changes = [
+            lambda request, model=model, fields={field: pk}: model.objects.create(account=checking, **fields)
+            for pk in (hidden_pk, missing_pk)
+        ]
+        statuses, counts = statuses_and_queries(restricted.secret, changes)
+        assert (statuses, len(counts)) == ({404}, 1), model
+    for note in (None, plain, Note.objects.create(transaction=row)):
+        assert (
+            save(restricted.secret, lambda request, note=note: Reply.objects.create(account=checking, note=note)) == 200
+        )
+
+
+@pytest.mark.usefixtures("extra_tables")
+def test_rows_left_out_by_base_manager_are_checked(restricted, accounts, monkeypatch):
+    class NothingManager(models.Manager):
+        def get_queryset(self):
+            return super().get_queryset().none()
+
+    note = Note.objects.create(account=accounts.checking)
+    hidden = Label.objects.create(account=accounts.savings, name="hidden")
+    manager = NothingManager()
+    manager.model = Label
+    monkeypatch.setitem(vars(Label._meta), "base_manager", manager)
+    assert save(restricted.secret, lambda request: note.labels.add(hidden)) == 404
 
 
 @pytest.mark.usefixtures("extra_tables")
@@ -709,7 +774,8 @@ def test_atomic_requests_checks_constraints_before_the_response(restricted, acco
 
     class Dangles(Reports):
         def post(self, request):
-            Note.objects.create(account=accounts.checking, transaction_id=uuid.uuid4())
+            self.scoped(Account.objects.all())
+            LogEntry.objects.create(user_id=uuid.uuid4(), action_flag=ADDITION)
             return Response(status=201)
 
     with transaction.atomic():
