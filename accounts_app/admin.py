@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +21,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from accounts_app.models import Account, Transaction, User
 from accounts_app.sign_in.confirm_password import require_recent_password
 from accounts_app.validators import validate_liability
+
+MAX_LISTED_ROWS = 100  # before they are deleted
 
 
 class BaseAdmin(admin.ModelAdmin):
@@ -55,6 +59,17 @@ class ChangedColumnsAdmin(BaseAdmin):
         columns = {field.name for field in obj._meta.concrete_fields}
         obj.save(update_fields=columns.intersection(form.changed_data) if change else None)
 
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Count the rows that are deleted too, and list none: an owner can have millions."""
+        registry, counts, denied = self.admin_site._registry, {self.opts.verbose_name_plural: len(objs)}, set()
+        for model, lookups in _dependent_rows(self.model).items():
+            condition = functools.reduce(operator.or_, [models.Q((f"{lookup}__in", objs)) for lookup in lookups])
+            if count := model._base_manager.filter(condition).count():
+                counts[model._meta.verbose_name_plural] = count
+                if model in registry and not registry[model].has_delete_permission(request):
+                    denied.add(model._meta.verbose_name)
+        return [str(obj) for obj in objs[:MAX_LISTED_ROWS]], counts, denied, []
+
     def delete_queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> None:
         for obj in queryset:
             obj.delete()
@@ -66,6 +81,18 @@ class ChangedColumnsAdmin(BaseAdmin):
             message = "Not saved: another change was saved at the same time. Check the current values, then try again."
             self.message_user(request, message, messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
+
+
+def _dependent_rows(model: Any, path: str = "") -> dict[Any, list[str]]:
+    """Return the models whose rows are deleted with rows of ``model``, each with its look-ups of those rows."""
+    lookups: dict[Any, list[str]] = {}
+    for relation in model._meta.related_objects:
+        if getattr(relation, "on_delete", None) is models.CASCADE:
+            lookup = f"{relation.field.name}__{path}" if path else relation.field.name
+            lookups.setdefault(relation.related_model, []).append(lookup)
+            for dependent, deeper in _dependent_rows(relation.related_model, lookup).items():
+                lookups.setdefault(dependent, []).extend(deeper)
+    return lookups
 
 
 class NewUserForm(AdminUserCreationForm):

@@ -11,7 +11,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from accounts_app.models import Account, User
+from accounts_app.models import Account, TooManyAccounts, User
 from accounts_app.validators import MONEY_DECIMALS, validate_currency, validate_money, validate_single_line
 from finta_keys.database import key_database
 
@@ -165,8 +165,8 @@ class AddAccountForm(AccountForm):
     def save(self, owner: User) -> Account | None:
         """Return the account, which this form may have added before with the same values.
 
-        If it has added one with other values, return None and add an error to the form. Raise
-        ``User.DoesNotExist`` if the owner has been deleted.
+        If it has added one with other values, or the owner has too many accounts, return None and
+        add an error to the form. Raise ``User.DoesNotExist`` if the owner has been deleted.
         """
         pk = uuid.uuid5(owner.pk, self.cleaned_data["nonce"].hex)
         with transaction.atomic(using=key_database()):
@@ -175,7 +175,7 @@ class AddAccountForm(AccountForm):
             accounts = Account.objects.using(key_database())
             existing = accounts.filter(pk=pk).first()
             if existing is None:
-                return accounts.create_manual(id=pk, owner_id=owner.pk, **self.values())
+                return self._create(accounts, id=pk, owner_id=owner.pk)
         is_same = all(getattr(existing, column) == value for column, value in self.values().items())
         if is_same and existing.owner_id == owner.pk:
             return existing
@@ -183,6 +183,14 @@ class AddAccountForm(AccountForm):
         message = "You have already added an account with this form. Click Add account again to add another one."
         self.add_error(None, message)
         return None
+
+    def _create(self, accounts: Any, **ids: Any) -> Account | None:
+        try:
+            account: Account = accounts.create_manual(**ids, **self.values())
+        except TooManyAccounts as error:
+            self.add_error(None, error)
+            return None
+        return account
 
     def _renew_nonce(self) -> None:
         """Show the form again with the submitted values and a new nonce."""

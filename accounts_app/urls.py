@@ -45,6 +45,7 @@ urlpatterns = [
     path("accounts/new", views.AddAccountView.as_view(), name="account_add"),
     path("accounts/<str:pk>/edit", views.EditAccountView.as_view(), name="account_edit"),
     path("accounts/<str:pk>/close", views.CloseAccountView.as_view(), name="account_close"),
+    path("accounts/<str:pk>/delete", views.DeleteAccountView.as_view(), name="account_delete"),
     path("settings/data", views.DataSettingsView.as_view(), name="data_settings"),
     path("settings/data/switch-on", views.SwitchOnView.as_view(), name="storage_mode_on"),
     path("settings/data/switch-off", views.SwitchOffView.as_view(), name="storage_mode_off"),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from django.contrib import messages
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Prefetch, QuerySet
+from django.db.models import QuerySet
 from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
@@ -18,14 +18,14 @@ from django.utils.functional import cached_property
 from django.views.decorators.cache import never_cache
 from django.views.generic import FormView, TemplateView, View
 
-from accounts_app import storage_mode
+from accounts_app import account_list, storage_mode
 from accounts_app.forms import AccountForm, AddAccountForm, EditAccountForm
 from accounts_app.models import Account, NotWritable, Transaction, User
-from finta_keys import display
 from finta_keys.database import key_database
 from finta_keys.models import ApiKey
 
 MAX_NAMED_KEYS = 5  # in a message
+MAX_LISTED_KEYS = 100  # on a page
 
 
 @method_decorator(never_cache, name="dispatch")
@@ -49,33 +49,20 @@ class OwnerMixin(LoginRequiredMixin):
 # Accounts
 
 
-class Row(NamedTuple):
-    """An account and the keys that can access it."""
-
-    account: Account
-    keys: list[ApiKey]
-
-
 class AccountsView(OwnerMixin, TemplateView):
     """The owner's accounts by institution, each with the keys that can access it."""
 
     template_name = "accounts.html"
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        keys = list(self.own_keys())
-        are_rejected = bool(keys) and not self.owner.storage_mode
-        return super().get_context_data(groups=self._groups(keys), calls_are_rejected=are_rejected, **kwargs)
-
-    def _groups(self, keys: list[ApiKey]) -> list[tuple[str, list[Row]]]:
-        restricted = Prefetch("finta_keys", self.own_keys().filter(share_all_accounts=False), to_attr="restricted_keys")
-        groups = display.grouped(self.own_accounts().prefetch_related(restricted))
-        return [(name, [Row(account, _keys_with_access(account, keys)) for account in group]) for name, group in groups]
-
-
-def _keys_with_access(account: Account, keys: list[ApiKey]) -> list[ApiKey]:
-    """Return the keys that can access an account with prefetched ``restricted_keys``."""
-    restricted = {key.pk for key in account.restricted_keys}  # type: ignore[attr-defined]  # set by the prefetch
-    return [key for key in keys if key.share_all_accounts or key.pk in restricted]
+        keys = self.own_keys()
+        page = account_list.paginate(self.own_accounts(), keys, self.request.GET.get("page"))
+        return super().get_context_data(
+            page=page,
+            groups=account_list.grouped_rows(page, keys),
+            calls_are_rejected=not self.owner.storage_mode and keys.exists(),
+            **kwargs,
+        )
 
 
 class AddAccountView(OwnerMixin, FormView):
@@ -95,14 +82,14 @@ class AddAccountView(OwnerMixin, FormView):
     def _access_message(self) -> str:
         """Return a sentence with the keys that can access the new account: those that share all
         accounts."""
-        keys = list(self.own_keys())
-        names = [key.name for key in keys if key.share_all_accounts]
-        if not names:
-            hint = "Edit the scope of a key" if keys else "Create a key"
+        sharing = self.own_keys().filter(share_all_accounts=True)
+        count, names = sharing.count(), sharing.values_list("name", flat=True)[:MAX_NAMED_KEYS]
+        if not count:
+            hint = "Edit the scope of a key" if self.own_keys().exists() else "Create a key"
             return f"No key can access it yet. {hint} to share it."
-        rest = f" and {len(names) - MAX_NAMED_KEYS} more" if len(names) > MAX_NAMED_KEYS else ""
-        reason = "it shares all accounts" if len(names) == 1 else "they share all accounts"
-        return f"Keys that can access it: {', '.join(names[:MAX_NAMED_KEYS])}{rest} ({reason})."
+        rest = f" and {count - MAX_NAMED_KEYS} more" if count > MAX_NAMED_KEYS else ""
+        reason = "it shares all accounts" if count == 1 else "they share all accounts"
+        return f"Keys that can access it: {', '.join(names)}{rest} ({reason})."
 
 
 @method_decorator(never_cache, name="dispatch")
@@ -121,8 +108,12 @@ class OneAccountView(OwnerMixin, FormView):
             return render(request, "accounts/not_writable.html", {"reason": error.message}, status=409)
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        self.account.require_writable()
+        self.require_changeable()
         return super().get(request, *args, **kwargs)
+
+    def require_changeable(self) -> None:
+        """Raise ``NotWritable`` if the page cannot change the account."""
+        self.account.require_writable()
 
     @cached_property
     def account(self) -> Account:
@@ -184,6 +175,33 @@ class CloseAccountView(OneAccountView):
         return self.done(f"Closed “{account.name}”.")
 
 
+class DeleteAccountView(OneAccountView):
+    """Deletes a closed manual account. The page names the rows that are deleted with it, and asks."""
+
+    template_name = "accounts/delete.html"
+    form_class = Form
+
+    def require_changeable(self) -> None:
+        self.account.require_deletable()
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        keys = self.own_keys().filter(share_all_accounts=False, accounts=self.account)
+        return super().get_context_data(
+            transaction_count=self.account.transactions.count(),
+            keys=keys[:MAX_LISTED_KEYS],
+            key_count=keys.count(),
+            **kwargs,
+        )
+
+    def form_valid(self, form: Form) -> HttpResponse:
+        name = self.account.name
+        with transaction.atomic(using=key_database()):
+            # Deleting locks the owner too. The owner comes first (T2).
+            User.objects.using(key_database()).select_for_update(no_key=True).filter(pk=self.owner.pk).first()
+            self.change(Account.delete_closed)
+        return self.done(f"Deleted “{name}”.")
+
+
 # Data settings
 
 
@@ -192,7 +210,12 @@ class DataSettingsView(OwnerMixin, TemplateView):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         transactions = Transaction.objects.using(key_database()).filter(account__owner=self.owner.pk)
-        return super().get_context_data(transaction_count=transactions.count(), keys=self.own_keys(), **kwargs)
+        return super().get_context_data(
+            transaction_count=transactions.count(),
+            keys=self.own_keys()[:MAX_LISTED_KEYS],
+            key_count=self.own_keys().count(),
+            **kwargs,
+        )
 
 
 class SwitchOnView(OwnerMixin, View):

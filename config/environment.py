@@ -135,6 +135,13 @@ def proxy_count(name: str) -> int | None:
     return int(value) if value else None
 
 
+def number(name: str, default: int) -> int:
+    value = text(name, str(default))
+    if not re.fullmatch("[1-9][0-9]{0,6}", value):
+        raise ImproperlyConfigured(f"{name} must be a whole number from 1 to 9999999.")
+    return int(value)
+
+
 def peppers(name: str) -> list[str]:
     values = words(name)
     if not values or not all(re.fullmatch("[0-9A-Fa-f]{64}", value) for value in values):

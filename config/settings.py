@@ -157,6 +157,9 @@ PASSWORD_RESET_LIMIT = environment.text("PASSWORD_RESET_LIMIT", default="5/hour"
 PASSWORD_RESET_SOURCE_LIMIT = environment.text("PASSWORD_RESET_SOURCE_LIMIT", default="30/hour")
 RATE_LIMIT_STORAGE = environment.text("RATE_LIMIT_STORAGE", default="memory://")
 
+# Limits the rows that a key can add, and the size of pages and lists.
+MAX_ACCOUNTS_PER_OWNER = environment.number("MAX_ACCOUNTS_PER_OWNER", default=1000)
+
 # For drf-spectacular. The views under /v2 set everything else themselves.
 REST_FRAMEWORK = {"DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema"}
 SPECTACULAR_SETTINGS = {

@@ -8,6 +8,7 @@ os.environ |= {
     "DEBUG": "false",
     "ALLOWED_HOSTS": "testserver",
     "CSRF_TRUSTED_ORIGINS": "",
+    "MAX_ACCOUNTS_PER_OWNER": "",
     "API_RATE_LIMIT": "100000/minute",
     "TRUSTED_PROXY_COUNT": "",
     "SECURE_SSL_REDIRECT": "false",

@@ -173,11 +173,11 @@ def test_switch_off_page_locks_the_owner_first(alices_browser, restricted, djang
 @pytest.mark.parametrize("path", [PAGE, OFF])
 def test_data_settings_queries_are_constant(alice, alices_browser, path, django_assert_num_queries):
     make_key(alice)
-    with django_assert_num_queries(4):  # session, user, transactions, keys
+    with django_assert_num_queries(5):  # session, user, transactions, keys and their number
         alices_browser.get(path)
     for number in range(50):
         TransactionFactory(account=make_key(alice, f"Key {number}") and AccountFactory(owner=alice))
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         alices_browser.get(path)
 
 

@@ -27,6 +27,7 @@ VALID = {
     "SIGN_IN_SOURCE_LIMIT": ("1/minute", "SIGN_IN_SOURCE_LIMIT", "1/minute"),
     "PASSWORD_RESET_LIMIT": ("1/minute", "PASSWORD_RESET_LIMIT", "1/minute"),
     "PASSWORD_RESET_SOURCE_LIMIT": ("1/minute", "PASSWORD_RESET_SOURCE_LIMIT", "1/minute"),
+    "MAX_ACCOUNTS_PER_OWNER": ("20", "MAX_ACCOUNTS_PER_OWNER", 20),
     "RATE_LIMIT_STORAGE": ("redis://cache.example:6379", "RATE_LIMIT_STORAGE", "redis://cache.example:6379"),
     "LOG_LEVEL": ("debug", "LOG_LEVEL", "DEBUG"),
     "EMAIL_URL": ("smtp://mail.example.com", "EMAIL", "mail.example.com"),
@@ -123,6 +124,12 @@ def test_secret_key_is_literal(load, value):
 )
 def test_hosts_reject_urls_and_ports(load, value):
     assert "without https:// and port" in rejection(load, ALLOWED_HOSTS=value)
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "1e3", "12345678", "٣"])
+def test_numbers_must_be_whole_and_positive(load, value):
+    with pytest.raises(ImproperlyConfigured, match=r"^MAX_ACCOUNTS_PER_OWNER must be a whole number"):
+        load(**GOOD | {"MAX_ACCOUNTS_PER_OWNER": value})
 
 
 def test_lists_are_trimmed(load):

@@ -3,6 +3,7 @@
 from uuid import uuid4
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.contrib.messages import get_messages
 from django.db import connection
 from django.test import Client
@@ -171,3 +172,33 @@ def test_concurrently_taken_email_shows_message(superuser, alice, monkeypatch):
     assert response.headers["Location"] == url(User, "add")
     assert "try again" in str(next(iter(get_messages(response.wsgi_request))))
     assert User.objects.count() == 2
+
+
+def test_delete_page_counts_related_rows(superuser, alice, accounts, restricted):
+    TransactionFactory.create_batch(5, account=accounts.checking, summary="Not listed")
+    for address, data in (
+        (url(User, "delete", alice.pk), None),
+        (url(User, "changelist"), {"action": "delete_selected", "_selected_action": [alice.pk]}),
+    ):
+        page = superuser.post(address, data) if data else superuser.get(address)
+        counts = {str(name): count for name, count in page.context["model_count"]}
+        assert counts == {"users": 1, "accounts": 3, "transactions": 5, "API keys": 1, "key account scopes": 1}
+        assert "Not listed" not in page.content.decode()
+        assert alice.email in page.content.decode()
+
+
+def test_delete_needs_permission_for_related_rows(alice, accounts):
+    staff = operator_with("delete_user", "view_user")
+    assert staff.post(url(User, "delete", alice.pk), {"post": "yes"}).status_code == 403
+    assert User.objects.filter(pk=alice.pk).exists()
+    for account in accounts.__dict__.values():
+        account.delete()
+    assert staff.post(url(User, "delete", alice.pk), {"post": "yes"}).status_code == 302
+
+
+def operator_with(*permissions):
+    user = UserFactory(is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    browser = Client()
+    browser.force_login(user)
+    return browser
