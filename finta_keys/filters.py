@@ -21,9 +21,9 @@ NO_CHOICE = ("invalid", "invalid_choice", "invalid_pk_value", "null_characters_n
 class ScopedFilterBackend(DjangoFilterBackend):  # type: ignore[misc]  # it ships no types
     """A ``DjangoFilterBackend`` that accepts only rows and values that the caller may access.
 
-    Hidden, missing and malformed values get the same error, which does not quote them. Querysets of filters may be callables. A filterset
-    may use and change its form in ``__init__()``. At views without ``AccountScopeMixin`` or ``@scoped_view`` it limits
-    nothing, so it may stand in ``DEFAULT_FILTER_BACKENDS``.
+    Hidden, missing and malformed values get the same error, which does not quote them. Querysets of filters may be
+    callables. A filterset may use and change its form in ``__init__()``. At views without ``AccountScopeMixin`` or
+    ``@scoped_view`` it limits nothing, so it may stand in ``DEFAULT_FILTER_BACKENDS``.
     """
 
     def get_filterset(self, request: Any, queryset: Any, view: Any) -> Any:
