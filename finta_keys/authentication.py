@@ -59,7 +59,7 @@ class ApiKeyAuthentication(BaseAuthentication):
                 hide_headers(request)
                 _log_ignored_key(type(view))
             return None
-        if not state.is_presented:
+        if not state.secrets:
             return None
         key = get_key(request)
         if key is None:
@@ -85,9 +85,8 @@ def get_key(request: Any) -> ApiKey | None:
     """
     state = state_of(request)
     if not state.was_looked_up:
-        secrets = presented_secrets(request) if state.presented is None else state.presented
-        state.presented = None
-        key = ApiKey.objects.authenticate(secrets.pop()) if len(secrets) == 1 else None
+        secrets = presented_secrets(request) if state.secrets is None else state.secrets
+        key = ApiKey.objects.authenticate(next(iter(secrets))) if len(secrets) == 1 else None
         if key is not None:
             usage.record_after_response(key, http_request(request))
         state.key, state.was_looked_up = key, True

@@ -6,9 +6,13 @@ from functools import cache
 from typing import Any, TypeVar
 
 from django.apps import apps
-from django.db import models, router
+from django.core.exceptions import ValidationError
+from django.db import DataError, models, router
 
 M = TypeVar("M", bound=models.Model)
+
+# raised by a look-up for values that its field cannot have
+INVALID_VALUE_ERRORS = (ValueError, ValidationError, OverflowError, DataError)
 
 
 def key_database() -> str:

@@ -18,11 +18,12 @@ from typing import Any
 from django.http import Http404
 from rest_framework.views import APIView
 
-from finta_keys import conf, guard, url_rows, view_objects, view_querysets
+from finta_keys import conf, url_rows, view_objects, view_querysets
 from finta_keys.authentication import ApiKeyAuthentication
+from finta_keys.guard import Guard, guard_handler, require_guarded
 from finta_keys.key_headers import presented_secrets
 from finta_keys.marks import declares_scope
-from finta_keys.request_state import current, http_request, state_of
+from finta_keys.request_state import current_state, http_request, state_of
 from finta_keys.responses import RowOutsideScope
 
 
@@ -64,21 +65,20 @@ def _wrap_initial(initial: Callable[..., None]) -> Callable[..., None]:
             return
         state, django_request = state_of(request), http_request(request)
         _wrap_replaced_methods(view.__class__)
-        state.open_view, state.presented = view, presented_secrets(request)
-        state.is_presented = bool(state.presented)
+        state.open_view, state.secrets = view, presented_secrets(request)
         state.scoped_before = state.scoped_count
-        if state.is_presented and len(request.authenticators) > 1:
+        if state.secrets and len(request.authenticators) > 1:
             _prefer_keys(request)
         _add_vary(view)
         # Not vars() itself: error reports show local variables, and would show the headers in it.
         original_user = {"user": vars(django_request)["user"]} if "user" in vars(django_request) else {}
         view._in_initial = True
         try:
-            with guard.guard_saves(view, request, state):
+            with Guard(view, request):
                 initial(view, request, *args, **kwargs)
         finally:
             del view._in_initial
-        guard.replace_handler(view, request, state)
+        guard_handler(view, request)
         if state.key is not None:  # Django REST framework has made the owner the user of Django's request too.
             vars(django_request).pop("user", None)
             vars(django_request).update(original_user)
@@ -118,9 +118,9 @@ def _wrap_finalize_response(finalize_response: Callable[..., Any]) -> Callable[.
         state = state_of(request)
         if state.key is None or state.open_view is not view:
             return finalize_response(view, request, response, *args, **kwargs)
-        guard.require_guarded(view, state, response)
+        require_guarded(view, state, response)
         try:
-            with guard.guard_saves(view, request, state):
+            with Guard(view, request):
                 response = finalize_response(view, request, response, *args, **kwargs)
         except RowOutsideScope as error:
             response = APIView.finalize_response(view, request, view.handle_exception(error), *args, **kwargs)
@@ -134,8 +134,8 @@ def _without_counting(method: Callable[..., Any]) -> Callable[..., Any]:
     """Set ``scoped_count`` back after a method that limits other rows than those of the response."""
 
     def call_without_counting(view: Any, *args: Any, **kwargs: Any) -> Any:
-        state = current.get()
-        if state is None:  # Neither initial() nor a handler of a key is running.
+        state = current_state()
+        if state is None:  # The project calls the method outside a request.
             return method(view, *args, **kwargs)
         count = state.scoped_count
         try:

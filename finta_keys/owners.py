@@ -12,16 +12,13 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.signals import setting_changed
 from django.core.validators import ProhibitNullCharactersValidator
-from django.db import DataError, models
+from django.db import models
 from django.db.models.manager import BaseManager
 from django.dispatch import receiver
 from django.utils.translation import gettext as _
 
 from finta_keys import conf, display
-from finta_keys.database import key_database
-
-# raised for values that a field cannot have
-_INVALID = (ValueError, ValidationError, OverflowError, DataError)
+from finta_keys.database import INVALID_VALUE_ERRORS, key_database
 
 
 def get_by_username(username: str) -> Any:
@@ -37,7 +34,7 @@ def get_by_username(username: str) -> Any:
     users: Any = model._default_manager.db_manager(key_database())
     try:
         return users.get_by_natural_key(username)
-    except (*_INVALID, model.DoesNotExist, model.MultipleObjectsReturned) as error:
+    except (*INVALID_VALUE_ERRORS, model.DoesNotExist, model.MultipleObjectsReturned) as error:
         user = _get_by_unique_field(users, username)
         if user is None:
             raise error if isinstance(error, model.MultipleObjectsReturned) else model.DoesNotExist from None
@@ -47,7 +44,7 @@ def get_by_username(username: str) -> Any:
 def _get_by_unique_field(users: Any, value: str) -> Any:
     for field in users.model._meta.concrete_fields:
         if (field.unique and field.editable) or field.primary_key:
-            with suppress(*_INVALID):
+            with suppress(*INVALID_VALUE_ERRORS):
                 field.clean(value, None)
                 if user := users.filter(**{field.name: value}).first():
                     return user

@@ -25,21 +25,16 @@ class RequestState:
     was_looked_up: bool = False  # whether ``key`` is final
     is_hidden: bool = False  # whether our headers were removed, because the view does not open to keys
     open_view: Any = None  # the view that opens to keys, once its gate was entered
-    is_presented: bool = False  # whether a header presented a key when the gate was entered
-    presented: set[Secret] | None = field(default=None, repr=False)  # these secrets, until they are looked up
-    guard: Guard | None = None  # the innermost guard around code of the view that is running
+    secrets: set[Secret] | None = field(default=None, repr=False)  # in the headers when the gate was entered
+    guard: Guard | None = None  # the guard around the code of the view that is running
     is_guarded: bool = False  # whether the handler ran inside a guard
     scoped_count: int = 0  # how often rows were limited to the caller for the response
     scoped_before: int = 0  # the same when the gate was entered
     watch: Any = None  # of tests and of DEBUG: finds statements outside the scope
 
 
-# The state of the request whose initial() or, for a key, whose handler is running.
-current: ContextVar[RequestState | None] = ContextVar("finta_keys_request", default=None)
-
-
-# The DRF request that is running in a view that accepts keys.
-current_request: ContextVar[Any] = ContextVar("finta_keys_current_request", default=None)
+# The DRF request whose initial(), handler or finalize_response() is running in a view that opens to keys.
+current_request: ContextVar[Any] = ContextVar("finta_keys_request", default=None)
 
 
 # True while code may read rows outside the scope: inside ``unscoped_rows()``, and if the rows are checked afterwards.
@@ -60,16 +55,22 @@ def state_of(request: Any) -> RequestState:
     return state
 
 
+def current_state() -> RequestState | None:
+    """Return the state of the request that is running, or None."""
+    request = current_request.get()
+    return None if request is None else state_of(request)
+
+
 def count_scoping(key: ApiKey) -> None:
     """Note that rows were limited to the scope of the key whose request is running."""
-    state = current.get()
+    state = current_state()
     if state is not None and state.key == key:
         state.scoped_count += 1
 
 
 def active_guard() -> Guard | None:
-    """Return the guard of the code that is running for a key, if it checks the rows that are saved."""
-    state = current.get()
+    """Return the guard of the code that is running, if it checks the rows that are saved."""
+    state = current_state()
     guard = state.guard if state else None
     return guard if guard is not None and guard.checks_saves else None
 
@@ -78,17 +79,16 @@ def active_guard() -> Guard | None:
 def unscoped_rows(reason: str) -> Iterator[None]:
     """Save or read rows outside the scope of the calling key, such as counters or an audit log. ``reason`` says why."""
     require_reason("unscoped_rows", reason)
-    state = current.get()
-    guard, could_read_hidden = state.guard if state else None, may_read_hidden.get()
+    guard, could_read_hidden = active_guard(), may_read_hidden.get()
     may_read_hidden.set(True)  # not reset by a token: a generator may end in another context
-    if state is not None:
-        state.guard = None
+    if guard is not None:
+        guard.state.guard = None
     try:
         yield
     finally:
         may_read_hidden.set(could_read_hidden)
-        if state is not None:
-            state.guard = guard
+        if guard is not None:
+            guard.state.guard = guard
 
 
 def require_reason(name: str, reason: object) -> None:

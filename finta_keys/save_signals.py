@@ -1,46 +1,27 @@
-"""Receive the rows that a handler saves, and hand them to its guard."""
+"""Pass the rows that a handler saves to the checks of its guard, by Django's signals."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import partial
 from typing import Any
 
 from django.db import models
 from django.dispatch import receiver
 
 from finta_keys import scope_queries
-from finta_keys.callers import is_unlimited, limited
-from finta_keys.request_state import active_guard, state_of
-from finta_keys.responses import RowOutsideScope
-
-
-def check_rows(view: Any, rows: Iterable[models.Model]) -> None:
-    """Raise ``Http404`` if the caller of a view may not access one of these rows."""
-    if is_unlimited(view.request, view):
-        return
-    limit = partial(limited, view.request)
-    guard = active_guard()
-    for model, pks in scope_queries.pks_by_model(rows).items():
-        if scope_queries.outside(limit, model, pks):
-            if guard is not None:
-                guard.rows.is_rejected = True
-            raise RowOutsideScope
-        if guard is not None:
-            guard.rows.saved.setdefault(model, set()).update(pks)
-    state_of(view.request).scoped_count += 1
+from finta_keys.request_state import active_guard
 
 
 @receiver(models.signals.pre_save)
 def _before_save(instance: Any, **kwargs: Any) -> None:
     if (guard := active_guard()) is not None:
-        guard.rows.before_save(instance)
+        guard.save_checks.before_save(instance)
 
 
 @receiver(models.signals.post_save)
 def _after_save(instance: Any, created: bool, **kwargs: Any) -> None:
     if (guard := active_guard()) is not None:
-        guard.rows.after_save(instance, created)
+        guard.save_checks.after_save(instance, created)
 
 
 def receive_m2m_changes(all_models: Iterable[type[models.Model]]) -> None:
@@ -63,4 +44,4 @@ def _before_m2m_change(instance: Any, action: str, model: Any, pk_set: Any, **kw
         related = scope_queries.related_pks(kwargs["sender"], instance, model, reverse=kwargs["reverse"])
         # Removing a row that is not related changes nothing, whether or not the row exists.
         pks = related if action == "pre_clear" else pks & related
-    guard.rows.before_relating(instance, model, pks)
+    guard.save_checks.before_m2m_change(instance, model, pks)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeVar
 
 from django.db import models
 
-from finta_keys import cache_keys, decorators, gate, save_signals, view_querysets
+from finta_keys import cache_keys, decorators, gate, save_checks, view_querysets
 from finta_keys.callers import limited, scoped
 from finta_keys.decorators import unscoped
 from finta_keys.deprecation import warn_renamed
@@ -54,7 +54,7 @@ class AccountScopeMixin:
 
     def check_rows(self, rows: Iterable[models.Model]) -> None:
         """Raise ``Http404`` if one of these rows is outside the scope. For rows that were written in bulk."""
-        save_signals.check_rows(self, rows)
+        save_checks.check_rows(self, rows)
 
     def scope_cache_key(self, *parts: Any) -> str:
         """Return a cache key for the caller and ``parts`` that changes when the accounts they may access do."""

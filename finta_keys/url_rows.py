@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from typing import Any
 
 from asgiref.sync import async_to_sync
-from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DataError
 from django.http import Http404
 from rest_framework.permissions import SAFE_METHODS
@@ -16,31 +16,14 @@ from rest_framework.request import override_method
 
 from finta_keys import account_paths, pk_lookup
 from finta_keys.callers import scoped
+from finta_keys.database import INVALID_VALUE_ERRORS
 from finta_keys.marks import is_unscoped
 from finta_keys.transactions import atomic
 
 STANDARD_ACTIONS = frozenset({"retrieve", "update", "partial_update", "destroy"})
-NO_ROW = (TypeError, ValueError, ValidationError, OverflowError, DataError)  # raised for malformed values
 
 
-def handler_name(view: Any, request: Any) -> str:
-    """Return the name of the method that Django REST framework calls for a request."""
-    name: str = request.method.lower()
-    return name if name in view.http_method_names and hasattr(view, name) else "http_method_not_allowed"
-
-
-def require_before_denial(view: Any, request: Any) -> None:
-    """Raise ``Http404`` if the URL of a denied request names a row that the caller may not access."""
-    handler = getattr(view, handler_name(view, request))
-    if is_unscoped(view, handler):
-        return
-    # As before a handler, which a hidden row reaches if the permission lets it pass: with the same queries.
-    with nullcontext() if request.method in SAFE_METHODS else atomic():
-        check(view, request, handler, can_reuse=True)
-    forget(view)
-
-
-def check(view: Any, request: Any, handler: Callable[..., Any], *, can_reuse: bool) -> Any:
+def look_up(view: Any, request: Any, handler: Callable[..., Any], *, can_reuse: bool) -> Any:
     """Look up the parents and the row in the URL. Return the row, or None if the URL names none.
 
     If ``can_reuse``, the first ``get_object()`` of the handler gets the same row without another query. Otherwise it is
@@ -50,29 +33,31 @@ def check(view: Any, request: Any, handler: Callable[..., Any], *, can_reuse: bo
     if not view.kwargs and not view.args:
         return None
     if request.method == "OPTIONS" or handler.__name__ == "http_method_not_allowed":
-        with override_method(view, request, "GET") as get_request:  # Check the row as for a GET.
-            return _check(view, get_request, getattr(view, "get", None), can_reuse)
-    return _check(view, request, handler, can_reuse)
+        with override_method(view, request, "GET") as get_request:  # Look up the row as for a GET.
+            return _look_up(view, get_request, getattr(view, "get", None), can_reuse)
+    return _look_up(view, request, handler, can_reuse)
 
 
-def _check(view: Any, request: Any, handler: Any, can_reuse: bool) -> Any:
-    for name, target in view.scoped_kwargs.items():
-        if target is not None and name in view.kwargs:
-            _check_parent(request, target, view.kwargs[name])
-    overrides = _overrides_get_object(view)
-    name = _lookup_kwarg(view)
-    if not _names_row(view, name, overrides):
-        return None
-    with nullcontext() if can_reuse else atomic():  # get_queryset() may lock the row.
-        if overrides or _is_standard(view, handler):
-            row, is_permitted = _call(view.get_object), True
-        else:
-            row, is_permitted = get_row(view.get_queryset(), view.lookup_field, view.kwargs[name]), False
-    # get_object() has to run if a filter backend may exclude the row.
-    is_async = inspect.iscoroutinefunction(getattr(view, "get_object", None))
-    if can_reuse and not is_async and (is_permitted or not view.filter_backends):
-        _reuse(view, row, is_permitted)
-    return row
+def require_before_denial(view: Any, request: Any) -> None:
+    """Raise ``Http404`` if the URL of a denied request names a row that the caller may not access."""
+    handler = getattr(view, handler_name(view, request))
+    if is_unscoped(view, handler):
+        return
+    # As before a handler, which a hidden row reaches if the permission lets it pass: with the same queries.
+    with nullcontext() if request.method in SAFE_METHODS else atomic():
+        look_up(view, request, handler, can_reuse=True)
+    forget(view)
+
+
+def forget(view: Any) -> None:
+    """Let ``get_object()`` look up rows again."""
+    view.__dict__.pop("get_object", None)
+
+
+def handler_name(view: Any, request: Any) -> str:
+    """Return the name of the method that Django REST framework calls for a request."""
+    name: str = request.method.lower()
+    return name if name in view.http_method_names and hasattr(view, name) else "http_method_not_allowed"
 
 
 def undeclared_kwargs(view: Any, names: set[Any]) -> set[Any]:
@@ -85,23 +70,34 @@ def undeclared_kwargs(view: Any, names: set[Any]) -> set[Any]:
     return names - known
 
 
-def get_row(rows: Any, field: str, value: Any) -> Any:
-    """Return the row of a queryset, or of a list, whose field has a value. Raises ``Http404``."""
-    try:
-        if field == "pk" and pk_lookup.is_sealed(rows):
-            return pk_lookup.get(rows, value)
-        if account_paths.can_filter(rows):
-            return rows.get(**{field: value})
-        return next(row for row in rows if str(getattr(row, field)) == str(value))
-    except (StopIteration, *NO_ROW):
-        raise Http404 from None
-    except Exception as error:
-        if isinstance(error, getattr(getattr(rows, "model", None), "DoesNotExist", ())):
-            raise Http404 from None
-        raise
+def is_of_drf(method: Any) -> bool:
+    """Return True for a method of Django REST framework, or None."""
+    # functools.wraps() copies the module, so a wrapped method counts as the one inside.
+    return method is None or getattr(method, "__module__", "").startswith("rest_framework.")
 
 
-def _check_parent(request: Any, target: Any, value: Any) -> None:
+def _look_up(view: Any, request: Any, handler: Any, can_reuse: bool) -> Any:
+    for name, target in view.scoped_kwargs.items():
+        if target is not None and name in view.kwargs:
+            _require_parent(request, target, view.kwargs[name])
+    overrides_get_object = _overrides_get_object(view)
+    if not _names_row(view, overrides_get_object):
+        return None
+    by_get_object = overrides_get_object or _calls_get_object(view, handler)
+    with nullcontext() if can_reuse else atomic():  # get_queryset() may lock the row.
+        if by_get_object:
+            row = _get_object(view.get_object)
+        else:
+            row = _get_row(view.get_queryset(), view.lookup_field, view.kwargs[_lookup_kwarg(view)])
+    # A filter backend may exclude the row, so then get_object() has to run.
+    can_reuse = can_reuse and not inspect.iscoroutinefunction(getattr(view, "get_object", None))
+    if can_reuse and (by_get_object or not view.filter_backends):
+        _reuse(view, row, is_permitted=by_get_object)
+    return row
+
+
+def _require_parent(request: Any, target: Any, value: Any) -> None:
+    """Raise ``Http404`` unless the caller may access a row that an entry of ``scoped_kwargs`` names."""
     model, field = target if isinstance(target, tuple) else (target, "pk")
     path = account_paths.shortest_path(model)
     if path is None:
@@ -109,14 +105,16 @@ def _check_parent(request: Any, target: Any, value: Any) -> None:
     rows = scoped(request, model._default_manager.all(), path)
     try:
         has_row = rows.filter(**{field: value}).exists()  # Several rows may have the value.
-    except NO_ROW:
+    except (TypeError, *INVALID_VALUE_ERRORS):
         has_row = False
     if not has_row:
         raise Http404
 
 
-def _names_row(view: Any, lookup_kwarg: str | None, overrides_get_object: bool) -> bool:
-    if lookup_kwarg in view.kwargs and lookup_kwarg not in view.scoped_kwargs:
+def _names_row(view: Any, overrides_get_object: bool) -> bool:
+    """Return True if the URL names a row of the view itself."""
+    name = _lookup_kwarg(view)
+    if name in view.kwargs and name not in view.scoped_kwargs:
         return overrides_get_object or _has_queryset(view)
     return overrides_get_object and bool(view.args or undeclared_kwargs(view, set(view.kwargs)))
 
@@ -133,30 +131,23 @@ def _has_queryset(view: Any) -> bool:
 
 def _overrides_get_object(view: Any) -> bool:
     """Return True for a ``get_object()`` of the project that can be called without arguments."""
-    method = getattr(view, "get_object", None)
-    if method is None or is_of_drf(getattr(type(view), "get_object", None)):
+    if is_of_drf(getattr(type(view), "get_object", None)):
         return False
     try:
-        inspect.signature(method).bind()
+        inspect.signature(view.get_object).bind()
     except TypeError:
         return False
     return True
 
 
-def _is_standard(view: Any, handler: Any) -> bool:
+def _calls_get_object(view: Any, handler: Any) -> bool:
     """Return True for the handlers and actions of Django REST framework that call ``get_object()``."""
-    if getattr(view, "action_map", None):
-        return view.action in STANDARD_ACTIONS and hasattr(view, "get_object")
-    return is_of_drf(handler) and hasattr(view, "get_object")
+    if not hasattr(view, "get_object"):
+        return False
+    return view.action in STANDARD_ACTIONS if getattr(view, "action_map", None) else is_of_drf(handler)
 
 
-def is_of_drf(method: Any) -> bool:
-    """Return True for a method of Django REST framework."""
-    # functools.wraps() copies the module, so a wrapped method counts as the one inside.
-    return method is None or getattr(method, "__module__", "").startswith("rest_framework.")
-
-
-def _call(get_object: Callable[[], Any]) -> Any:
+def _get_object(get_object: Callable[[], Any]) -> Any:
     if inspect.iscoroutinefunction(get_object):
         get_object = async_to_sync(get_object)
     try:
@@ -165,7 +156,24 @@ def _call(get_object: Callable[[], Any]) -> Any:
         raise Http404 from None
 
 
-def _reuse(view: Any, row: Any, is_permitted: bool) -> None:
+def _get_row(rows: Any, field: str, value: Any) -> Any:
+    """Return the row of a queryset, or of a list, whose field has a value. Raises ``Http404``."""
+    not_found = getattr(getattr(rows, "model", None), "DoesNotExist", ())
+    try:
+        if field == "pk" and pk_lookup.is_sealed(rows):
+            return pk_lookup.get(rows, value)
+        if account_paths.can_filter(rows):
+            return rows.get(**{field: value})
+        return next(row for row in rows if str(getattr(row, field)) == str(value))
+    except (StopIteration, TypeError, *INVALID_VALUE_ERRORS):
+        raise Http404 from None
+    except not_found:
+        raise Http404 from None
+
+
+def _reuse(view: Any, row: Any, *, is_permitted: bool) -> None:
+    """Let the first ``get_object()`` without arguments return this row, after checking permissions for it."""
+
     def get_object(*args: Any, **kwargs: Any) -> Any:
         forget(view)
         if args or kwargs:
@@ -175,8 +183,3 @@ def _reuse(view: Any, row: Any, is_permitted: bool) -> None:
         return row
 
     view.get_object = get_object
-
-
-def forget(view: Any) -> None:
-    """Let ``get_object()`` look up rows again."""
-    view.__dict__.pop("get_object", None)

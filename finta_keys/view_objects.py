@@ -10,61 +10,52 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured, ObjectDoesNotExist, ValidationError
-from django.db import DataError, models
+from django.db import models
 from django.http import Http404
 from rest_framework import generics
 
 from finta_keys import account_paths, pk_lookup, scope_queries
 from finta_keys.callers import is_unlimited, limited, owner_pk
+from finta_keys.database import INVALID_VALUE_ERRORS
 from finta_keys.relations import is_shared, limited_choices
 from finta_keys.request_state import state_of
 from finta_keys.responses import RowOutsideScope
 
-# raised by a project's own look-up for missing and malformed values
-NOT_FOUND = (Http404, ObjectDoesNotExist, ValueError, ValidationError, OverflowError, DataError)
+NOT_FOUND_ERRORS = (Http404, ObjectDoesNotExist, *INVALID_VALUE_ERRORS)  # raised by a project's own look-up
 
 
 def wrap_get_object(get_object: Callable[..., Any]) -> Callable[..., Any]:
-    """Check the result of a project's ``get_object()``. That of Django REST framework gets the row by kept SQL."""
-    return _with_kept_sql(get_object) if get_object is generics.GenericAPIView.get_object else checked(get_object)
+    """Check the result of a project's ``get_object()``. That of Django REST framework looks up limited rows."""
+    if get_object is generics.GenericAPIView.get_object:
+        return _with_compiled_query(get_object)
+    return _with_check_async(get_object) if inspect.iscoroutinefunction(get_object) else _with_check(get_object)
 
 
-def _with_kept_sql(get_object: Callable[..., Any]) -> Callable[..., Any]:
-    def get(view: Any) -> Any:
+def _with_compiled_query(get_object: Callable[..., Any]) -> Callable[..., Any]:
+    """Do the same as ``GenericAPIView.get_object()``, but look up the row by ``pk_lookup``."""
+
+    def get_object_by_pk(view: Any) -> Any:
         name = view.lookup_url_kwarg or "pk"
         if view.lookup_field != "pk" or name not in view.kwargs:
             return get_object(view)
-        row = _get_object_or_404(view.filter_queryset(view.get_queryset()), view.kwargs[name])
+        rows, pk = view.filter_queryset(view.get_queryset()), view.kwargs[name]
+        row = _get_sealed_row(rows, pk) if pk_lookup.is_sealed(rows) else generics.get_object_or_404(rows, pk=pk)
         view.check_object_permissions(view.request, row)
         return row
 
-    return get
+    return get_object_by_pk
 
 
-def _get_object_or_404(rows: Any, pk: Any) -> Any:
-    """Like the function of Django REST framework, which calls ``rows.get(pk=pk)``."""
-    if not pk_lookup.is_sealed(rows):
-        return generics.get_object_or_404(rows, pk=pk)
+def _get_sealed_row(rows: Any, pk: Any) -> Any:
     try:
         return pk_lookup.get(rows, pk)
-    except (rows.model.DoesNotExist, TypeError, ValueError, ValidationError):
+    except (rows.model.DoesNotExist, TypeError, ValueError, ValidationError):  # as in get_object_or_404()
         raise Http404 from None
 
 
-def checked(get_object: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap the ``get_object()`` of a project. A row that its caller may not access is missing."""
-    if inspect.iscoroutinefunction(get_object):
-
-        async def get_checked_object_async(view: Any, *args: Any, **kwargs: Any) -> Any:
-            with _Check(view) as check:
-                row = await get_object(view, *args, **kwargs)
-            await sync_to_async(check.require_accessible)(row)
-            return row
-
-        return get_checked_object_async
-
+def _with_check(get_object: Callable[..., Any]) -> Callable[..., Any]:
     def get_checked_object(view: Any, *args: Any, **kwargs: Any) -> Any:
-        with _Check(view) as check:
+        with _ObjectCheck(view) as check:
             row = get_object(view, *args, **kwargs)
         check.require_accessible(row)
         return row
@@ -72,8 +63,21 @@ def checked(get_object: Callable[..., Any]) -> Callable[..., Any]:
     return get_checked_object
 
 
-class _Check:
-    """The check of the result of ``get_object()``, unless a subclass that calls ``super()`` makes it."""
+def _with_check_async(get_object: Callable[..., Any]) -> Callable[..., Any]:
+    async def get_checked_object(view: Any, *args: Any, **kwargs: Any) -> Any:
+        with _ObjectCheck(view) as check:
+            row = await get_object(view, *args, **kwargs)
+        await sync_to_async(check.require_accessible)(row)
+        return row
+
+    return get_checked_object
+
+
+class _ObjectCheck:
+    """The check of the result of ``get_object()``. A row that the caller may not access is missing.
+
+    The ``get_object()`` of a subclass is checked, and not the one that it calls by ``super()``.
+    """
 
     def __init__(self, view: Any) -> None:
         self.view, self.request = view, getattr(view, "request", None)
@@ -85,10 +89,10 @@ class _Check:
             and not is_unlimited(self.request, view)
         )
 
-    def __enter__(self) -> _Check:
+    def __enter__(self) -> _ObjectCheck:
         if self.is_needed:
             self.view._in_get_object = True
-            self.count = state_of(self.request).scoped_count
+            self.scoped_before = state_of(self.request).scoped_count
         return self
 
     def __exit__(self, error_type: type[BaseException] | None, *exc_info: object) -> None:
@@ -96,7 +100,7 @@ class _Check:
         if not self.is_needed:
             return
         del self.view._in_get_object
-        if error_type is not None and issubclass(error_type, NOT_FOUND):
+        if error_type is not None and issubclass(error_type, NOT_FOUND_ERRORS):
             state_of(self.request).scoped_count += 1  # A hidden row gets the same response.
             raise Http404 from None
 
@@ -111,11 +115,12 @@ class _Check:
         if isinstance(row, models.Model):
             if not row._state.adding and not self._may_access(row):
                 raise RowOutsideScope
-        elif state_of(self.request).scoped_count == self.count:
-            cls = type(self.view)
+        elif state_of(self.request).scoped_count == self.scoped_before:
+            view_class = type(self.view)
             raise ImproperlyConfigured(
-                f"get_object() of {cls.__module__}.{cls.__qualname__} returned a {type(row).__name__}, which cannot be "
-                "checked. Return a model instance, or look it up in self.get_queryset() or self.scoped(queryset)."
+                f"get_object() of {view_class.__module__}.{view_class.__qualname__} returned a {type(row).__name__}, "
+                "which cannot be checked. Return a model instance, or look it up in self.get_queryset() or "
+                "self.scoped(queryset)."
             )
 
     def _may_access(self, row: models.Model) -> bool:

@@ -30,7 +30,7 @@ def authenticate(header, view=urls_example.Accounts):
     view = view()
     view.setup(request)
     state = state_of(request)
-    state.open_view, state.is_presented = view, bool(presented_secrets(request))
+    state.open_view, state.secrets = view, presented_secrets(request)
     return ApiKeyAuthentication().authenticate(view.initialize_request(request))
 
 
