@@ -13,7 +13,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from finta_keys import usage
+from finta_keys import read_only, usage
 from finta_keys.key_headers import hide_headers, presented_secrets
 from finta_keys.marks import declares_scope
 from finta_keys.models import ApiKey
@@ -61,7 +61,7 @@ class ApiKeyAuthentication(BaseAuthentication):
             return None
         if not state.secrets:
             return None
-        key = get_key(request)
+        key = _find_key(request)
         if key is None:
             raise InvalidKey
         return key.owner, key
@@ -76,13 +76,20 @@ class ApiKeyAuthentication(BaseAuthentication):
         return first.authenticate_header(request) if first else self.keyword
 
 
-def get_key(request: Any) -> ApiKey | None:
+def get_key(request: Any, *, only_reads: bool = False) -> ApiKey | None:
     """Return the API key that a request presents, or None.
 
     ``request`` is Django's ``HttpRequest``, in a middleware or a plain view, or a request of Django REST framework.
     The use of the key is recorded after the response. ``request.user`` stays as it is: limit rows by
     ``key.scoped(queryset)`` or ``scoped(request, queryset)``. Calling it again costs no query.
+
+    A read-only key is None for methods that are not safe. ``only_reads=True`` says that a POST only reads.
     """
+    key = _find_key(request)
+    return key if read_only.may_use(key, request, only_reads=only_reads) else None
+
+
+def _find_key(request: Any) -> ApiKey | None:
     state = state_of(request)
     if not state.was_looked_up:
         secrets = presented_secrets(request) if state.secrets is None else state.secrets

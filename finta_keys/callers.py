@@ -11,6 +11,7 @@ from django.db import models
 from finta_keys import account_paths
 from finta_keys.key_headers import carries_key
 from finta_keys.models import ApiKey
+from finta_keys.read_only import may_use
 from finta_keys.request_state import state_of
 
 
@@ -54,12 +55,16 @@ def owner_pk(request: Any) -> Any:
 
 
 def _authenticated_key(request: Any) -> ApiKey | None:
-    """Return the key of a request. This authenticates the request, if the view has put it off."""
+    """Return the key of a request. This authenticates the request, if the view has put it off.
+
+    Outside Django REST framework, a read-only key is None for methods that are not safe.
+    """
     attributes = vars(request)
     # Authenticating would replace a user who was assigned by hand.
     is_assigned = "_user" in attributes and "_auth" not in attributes and not carries_key(request)
     auth = None if is_assigned else getattr(request, "auth", None)
-    return state_of(request).key or (auth if isinstance(auth, ApiKey) else None)
+    key = state_of(request).key or (auth if isinstance(auth, ApiKey) else None)
+    return key if may_use(key, request) else None
 
 
 def key_of(request: Any) -> ApiKey | None:

@@ -29,6 +29,7 @@ SETTINGS = (
     "FINTA_KEYS_OWNER_PATHS",
     "FINTA_KEYS_BASE_TEMPLATE",
     "FINTA_KEYS_LAST_USED_INTERVAL",
+    "FINTA_KEYS_MAX_AGE",
     "FINTA_KEYS_FRESH_SIGN_IN",
 )
 PEPPER_LENGTH = 32  # bytes, which are 64 hex digits
@@ -101,6 +102,12 @@ def last_used_interval() -> timedelta:
 def last_used_seconds() -> Any:
     """Return ``FINTA_KEYS_LAST_USED_INTERVAL`` as it is configured, in seconds, or its default."""
     return getattr(settings, "FINTA_KEYS_LAST_USED_INTERVAL", 60)
+
+
+def max_age() -> timedelta | None:
+    """Return how long keys may be valid at most, or None for no limit: ``FINTA_KEYS_MAX_AGE``, in days."""
+    days = getattr(settings, "FINTA_KEYS_MAX_AGE", None)
+    return None if days is None else timedelta(days=days)
 
 
 def account_label() -> str:

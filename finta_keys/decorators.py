@@ -42,6 +42,7 @@ def scoped_function(mixin: type, unlimited_for: Callable[[Any], bool] | None) ->
         if base is None:
             raise TypeError("@scoped_view stands above @api_view.")
         attributes: dict[str, Any] = {"__module__": base.__module__, "__doc__": base.__doc__}
+        attributes |= {name: vars(base)[name] for name in ("only_reads",) if name in vars(base)}
         if unlimited_for is not None:
             attributes["unlimited_for"] = lambda self, request: unlimited_for(request)
         cls: Any = type(base.__name__, (mixin, base), attributes)

@@ -18,11 +18,12 @@ from typing import Any
 from django.http import Http404
 from rest_framework.views import APIView
 
-from finta_keys import conf, url_rows, view_objects, view_querysets
+from finta_keys import conf, expiry, url_rows, view_objects, view_querysets
 from finta_keys.authentication import ApiKeyAuthentication
 from finta_keys.guard import Guard, guard_handler, require_guarded
 from finta_keys.key_headers import presented_secrets
 from finta_keys.marks import declares_scope
+from finta_keys.read_only import ReadOnlyKey, is_rejected, reject_read_only
 from finta_keys.request_state import current_state, http_request, state_of
 from finta_keys.responses import RowOutsideScope
 
@@ -78,10 +79,13 @@ def _wrap_initial(initial: Callable[..., None]) -> Callable[..., None]:
                 initial(view, request, *args, **kwargs)
         finally:
             del view._in_initial
-        guard_handler(view, request)
+        if state.secrets and state.key is None:
+            _ = request.user  # Authenticate now if the view has put it off: an invalid key is a 401.
         if state.key is not None:  # Django REST framework has made the owner the user of Django's request too.
             vars(django_request).pop("user", None)
             vars(django_request).update(original_user)
+        reject_read_only(view, request)
+        guard_handler(view, request)
 
     return initial_with_gate
 
@@ -125,6 +129,8 @@ def _wrap_finalize_response(finalize_response: Callable[..., Any]) -> Callable[.
         except RowOutsideScope as error:
             response = APIView.finalize_response(view, request, view.handle_exception(error), *args, **kwargs)
         response.headers.setdefault("Cache-Control", "private, no-store")
+        if state.key.expires_at is not None:
+            response.headers["X-Key-Expires"] = expiry.to_json(state.key.expires_at)
         return response
 
     return finalize_with_checks
@@ -155,6 +161,11 @@ def _wrap_check_permissions(check_permissions: Callable[..., Any]) -> Callable[.
     check_without_counting = _without_counting(check_permissions)
 
     def check_after_404(view: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
+        if is_rejected(view, request):
+            # Without asking the permissions: one that queries by the URL would tell hidden from missing.
+            if view.__dict__.get("_in_initial"):
+                return None
+            raise ReadOnlyKey  # for the metadata and the forms of the browsable API
         try:
             return check_without_counting(view, request, *args, **kwargs)
         except Exception:

@@ -40,8 +40,6 @@ PSYCOPG_INERROR = 3
 def guard_handler(view: Any, request: Any) -> None:
     """Put the guard in the place of the handler that Django REST framework is about to call."""
     state = state_of(request)
-    if state.secrets and state.key is None:
-        _ = request.user  # Authenticate now if the view has put it off: an invalid key is a 401.
     name = url_rows.handler_name(view, request)
     handler = getattr(view, name)
     original = {name: handler} if name in view.__dict__ else {}  # A viewset binds its actions on the instance.

@@ -47,14 +47,16 @@ _numbers = count(1)
 
 
 def make_key(
-    owner: AbstractBaseUser, name: str | None = None, accounts: Iterable[Any] | None = None
+    owner: AbstractBaseUser, name: str | None = None, accounts: Iterable[Any] | None = None, **options: Any
 ) -> tuple[ApiKey, Secret]:
     """Create a key and return it with its secret.
 
     ``name`` is "Test key 1", "Test key 2" and so on by default. ``accounts`` are accounts of the owner or their
-    primary keys; None means all. Raise the errors of ``ApiKey.objects.create_key()``.
+    primary keys; None means all. ``options`` are ``read_only`` and ``expires_at``. Raise the errors of
+    ``ApiKey.objects.create_key()``.
     """
-    return ApiKey.objects.create_key(owner=owner, name=name or f"Test key {next(_numbers)}", accounts=accounts)
+    name = name or f"Test key {next(_numbers)}"
+    return ApiKey.objects.create_key(owner=owner, name=name, accounts=accounts, **options)
 
 
 def key_client(secret: str, **options: Any) -> Client:

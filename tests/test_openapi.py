@@ -21,6 +21,7 @@ OPERATIONS = {
     ("/health", "get"): ("getHealth", "200 405 503"),
     ("/openapi.json", "get"): ("getOpenApi", "200 405"),
     ("/me", "get"): ("getMe", "200 401 403 405 429 500 503"),
+    ("/key", "get"): ("getKey", "200 401 403 405 429 500 503"),
     ("/accounts", "get"): ("listAccounts", "200 400 401 403 405 429 500 503"),
     ("/accounts", "post"): ("createAccount", "201 400 401 403 405 413 415 429 500 503"),
     ("/accounts/{accountId}", "get"): ("getAccount", "200 401 403 404 405 429 500 503"),
@@ -157,7 +158,7 @@ def test_error_codes(document):
     code = component(document, "ErrorDetails")["properties"]["code"]
     assert code["type"] == "string"
     assert "enum" not in code
-    assert set(re.findall("[A-Z_]{5,}", code["description"])) == {*errors.CODES.values(), "STORAGE_MODE_REQUIRED"}
+    assert set(re.findall("[A-Z_]{5,}", code["description"])) == {*errors.CODES.values(), *errors.FORBIDDEN}
 
 
 def test_responses_match_document(document, unrestricted, accounts):

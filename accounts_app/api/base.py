@@ -23,6 +23,7 @@ from accounts_app.models import User
 from finta_keys import pk_lookup
 from finta_keys.authentication import ApiKeyAuthentication
 from finta_keys.models import ApiKey
+from finta_keys.read_only import reject_read_only
 
 MAX_BODY = 64 * 1024  # bytes
 UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
@@ -82,9 +83,9 @@ class JsonView(APIView):
 class KeyView(JsonView, GenericAPIView[Any]):
     """A view that requires an API key.
 
-    The order of checks is 401, 429, 403, 404, 405, and then 413, 415 and 400 when the body is read.
-    DRF would check the method before it looks up the object, so a 405 would reveal a hidden
-    account.
+    The order of checks is 401, 429, 403 for Storage Mode, 403 for a read-only key, 404, 405, and
+    then 413, 415 and 400 when the body is read. DRF would check the method before it looks up the
+    object, so a 405 would reveal a hidden account.
     """
 
     request: KeyRequest
@@ -96,6 +97,7 @@ class KeyView(JsonView, GenericAPIView[Any]):
         super().initial(request, *args, **kwargs)
         if not self.request.user.storage_mode:
             raise errors.StorageModeRequired
+        reject_read_only(self, request)
         self.resolve()
 
     def resolve(self) -> None:

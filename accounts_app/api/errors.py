@@ -16,12 +16,15 @@ from django.http import Http404, HttpRequest, JsonResponse, UnreadablePostError
 from rest_framework import exceptions, status
 from rest_framework.response import Response
 
+from finta_keys.read_only import ReadOnlyKey
+
 logger = logging.getLogger(__name__)
 
 UNAUTHORIZED = "Missing or invalid Authorization header"
 RETRY_AFTER = 5  # seconds, in a 503
 
 STORAGE_MODE_REQUIRED = "STORAGE_MODE_REQUIRED"
+READ_ONLY_KEY = "READ_ONLY_KEY"
 CODES = {
     400: "BAD_REQUEST",
     404: "NOT_FOUND",
@@ -34,7 +37,6 @@ CODES = {
 }
 MESSAGES = {
     400: "The request is malformed or incomplete.",
-    403: "Storage Mode is off. The owner of this key can switch it on in Data settings.",
     404: "Not found, or not in the scope of this key.",
     405: "This method is not allowed. The Allow header lists the allowed methods.",
     413: "The body is larger than 64 kB.",
@@ -42,6 +44,11 @@ MESSAGES = {
     429: "Too many requests. Wait for the number of seconds in the Retry-After header.",
     500: "Something went wrong on our side.",
     503: "The service is temporarily unavailable. Try again in a few seconds.",
+}
+# A 403 has one of these codes.
+FORBIDDEN = {
+    STORAGE_MODE_REQUIRED: "Storage Mode is off. The owner of this key can switch it on in Data settings.",
+    READ_ONLY_KEY: "This key is read only. Its owner can change that in API settings, with Edit scope.",
 }
 
 
@@ -55,16 +62,20 @@ class StorageModeRequired(exceptions.APIException):
 
 def all_codes() -> list[str]:
     """Return every code of an error response."""
-    return sorted([*CODES.values(), STORAGE_MODE_REQUIRED])
+    return sorted([*CODES.values(), *FORBIDDEN])
 
 
 def error_body(status_code: int, message: str = "") -> dict[str, Any]:
-    """Return the JSON of an error response."""
+    """Return the JSON of an error response. A 403 is made by ``forbidden_body()``."""
     if status_code == 401:
         return {"error": UNAUTHORIZED}
-    # The API has only one reason for a 403.
-    code = STORAGE_MODE_REQUIRED if status_code == 403 else CODES[status_code]
-    return {"error": {"code": code, "message": message or MESSAGES[status_code]}}
+    return {"error": {"code": CODES[status_code], "message": message or MESSAGES[status_code]}}
+
+
+def forbidden_body(error: Exception) -> dict[str, Any]:
+    """Return the JSON of a 403."""
+    code = READ_ONLY_KEY if isinstance(error, ReadOnlyKey) else STORAGE_MODE_REQUIRED
+    return {"error": {"code": code, "message": FORBIDDEN[code]}}
 
 
 def error_response(status_code: int) -> JsonResponse:
@@ -82,12 +93,13 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
     headers = _headers(error, status_code)
     if status_code == 405:
         headers["Allow"] = ", ".join(context["view"].allowed_methods)
-    return Response(error_body(status_code, message), status=status_code, headers=headers)
+    body = forbidden_body(error) if status_code == 403 else error_body(status_code, message)
+    return Response(body, status=status_code, headers=headers)
 
 
 def _status(error: Exception) -> int:
     if isinstance(error, exceptions.APIException):
-        return error.status_code if error.status_code in MESSAGES or error.status_code == 401 else 500
+        return error.status_code if error.status_code in {*MESSAGES, 401, 403} else 500
     if isinstance(error, Http404):
         return 404
     if isinstance(error, ModelError | SuspiciousOperation | UnreadablePostError):

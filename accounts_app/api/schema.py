@@ -26,6 +26,8 @@ def responses(success: dict[int, Any], *error_statuses: int) -> dict[Any, Any]:
 def error_response(status_code: int) -> OpenApiResponse:
     if status_code == 401:
         return OpenApiResponse(UnauthorizedResponse, "No API key, or an invalid one.")
+    if status_code == 403:
+        return OpenApiResponse(ErrorResponse, " or ".join(f"`{code}`" for code in errors.FORBIDDEN))
     return OpenApiResponse(ErrorResponse, f"`{errors.error_body(status_code)['error']['code']}`")
 
 

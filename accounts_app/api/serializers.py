@@ -188,6 +188,15 @@ class MeResponse(serializers.Serializer[Any]):
     storageMode = serializers.BooleanField()
 
 
+class KeyResponse(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    hint = serializers.CharField()
+    permission = serializers.ChoiceField(["read_write", "read_only"])
+    expiresAt = serializers.DateTimeField(allow_null=True)
+    shareAllAccounts = serializers.BooleanField()
+
+
 class HealthResponse(serializers.Serializer[Any]):
     status = serializers.ChoiceField(["ok"])
 

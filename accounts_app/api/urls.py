@@ -12,6 +12,7 @@ urlpatterns = [
     path("/openapi.json", views.OpenApiView.as_view(), name="openapi"),
     # With a key. Ids are <str:>, so that a malformed id gets the same 404 as an unknown one.
     path("/me", views.MeView.as_view(), name="me"),
+    path("/key", views.KeyDetailsView.as_view(), name="key"),
     path("/accounts", views.AccountsView.as_view(), name="accounts"),
     path("/accounts/<str:accountId>", views.AccountView.as_view(), name="account"),
     path("/transactions", views.TransactionsView.as_view(), name="transactions"),

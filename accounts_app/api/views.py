@@ -18,6 +18,7 @@ from accounts_app.api import pagination, queries, serializers
 from accounts_app.api.base import JsonView, KeyView
 from accounts_app.api.schema import ACCOUNT_ID, WITH_BODY, error_response, responses
 from accounts_app.models import Account, Transaction
+from finta_keys.current_key import describe
 from finta_keys.database import key_database
 from finta_keys.models import ApiKey
 from finta_keys.scoping import AccountScopeMixin, unscoped
@@ -60,6 +61,15 @@ class MeView(KeyView):
     def get(self, request: Request) -> Response:
         owner = self.request.user
         return Response({"userId": owner.pk, "email": owner.email, "storageMode": owner.storage_mode})
+
+
+@unscoped("describes the calling key, no accounts")
+class KeyDetailsView(KeyView):
+    """The calling key. Nothing about other keys."""
+
+    @extend_schema(operation_id="getKey", responses=responses({200: serializers.KeyResponse}))
+    def get(self, request: Request) -> Response:
+        return Response(describe(self.request.auth))
 
 
 class AccountsView(AccountScopeMixin, KeyView):

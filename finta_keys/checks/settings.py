@@ -90,6 +90,15 @@ def _last_used_interval() -> Problems:
         )
 
 
+def _max_age() -> Problems:
+    days = getattr(settings, "FINTA_KEYS_MAX_AGE", None)
+    if days is not None and (not isinstance(days, int) or isinstance(days, bool) or not 1 <= days <= 36_500):
+        yield (
+            f"FINTA_KEYS_MAX_AGE is {days!r}.",
+            "Set it to a whole number of days from 1 to 36500 (100 years), or remove it.",
+        )
+
+
 def _account_words() -> Problems:
     words = getattr(settings, "FINTA_KEYS_ACCOUNT_WORDS", None)
     is_pair = isinstance(words, list | tuple) and len(words) == 2
@@ -179,6 +188,7 @@ _VALUES: tuple[Callable[[], Problems], ...] = (
     _peppers,
     _prefix,
     _last_used_interval,
+    _max_age,
     _account_words,
     _base_template,
     _fresh_sign_in,

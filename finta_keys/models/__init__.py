@@ -1,6 +1,7 @@
 """The models: keys, the accounts in their scopes, and spent nonces."""
 
 from finta_keys.exceptions import AlreadyDone
+from finta_keys.models import deletion as deletion  # connects its receivers
 from finta_keys.models.key import ApiKey
 from finta_keys.models.scope import KeyAccountScope
 from finta_keys.nonces import CreateNonce

@@ -9,7 +9,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date, datetime
+from types import EllipsisType
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -17,13 +18,12 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models
 from django.db.models.functions import Length
 from django.db.models.lookups import Exact, IntegerLessThanOrEqual
-from django.dispatch import receiver
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.debug import sensitive_variables
 
-from finta_keys import account_paths, conf, names, owners, secret, signals, transactions
+from finta_keys import account_paths, conf, expiry, names, owners, secret, signals, transactions
 from finta_keys.database import key_database
 from finta_keys.deprecation import warn_renamed
 from finta_keys.exceptions import AlreadyDone
@@ -50,6 +50,10 @@ class ApiKey(models.Model):
     hint = models.CharField(gettext_lazy("hint"), max_length=64, editable=False)
     # If "no scope rows" meant all accounts, deleting the last account of a scope would open all others (rule S1).
     share_all_accounts = models.BooleanField(default=True)
+    # A read-only key may use safe methods only (rule K8).
+    read_only = models.BooleanField(gettext_lazy("read only"), default=False, db_default=False)
+    # The key is valid strictly before this time (rule K7).
+    expires_at = models.DateTimeField(gettext_lazy("expires at"), null=True, editable=False)
     rotation = models.PositiveIntegerField(default=0, editable=False)
     # How often Edit scope was saved. Accounts that the key adds to its own scope do not count (rule K5).
     scope_edits = models.PositiveIntegerField(default=0, editable=False)
@@ -101,6 +105,15 @@ class ApiKey(models.Model):
         super().save(*args, **kwargs)
 
     @property
+    def is_expired(self) -> bool:
+        return self.expires_at is not None and self.expires_at <= timezone.now()
+
+    @property
+    def permission(self) -> str:
+        """``"read_only"`` or ``"read_write"``."""
+        return "read_only" if self.read_only else "read_write"
+
+    @property
     def secret_made_at(self) -> datetime:
         """When the current secret was generated."""
         return self.rotated_at or self.created_at
@@ -130,32 +143,61 @@ class ApiKey(models.Model):
                 self._write(name=name, name_key=names.normalize(name))
             signals.key_renamed.send(sender=ApiKey, key=self, old_name=current.name)
 
-    @transactions.retry_conflicts
     def share_all(self, *, expected: int | None = None) -> None:
-        """Let the key access all accounts of the owner, including future ones.
-
-        Raise ``AlreadyDone`` if ``expected`` is given and is not the current ``scope_edits``.
-        """
-        with self._editing_scope(expected, share_all_accounts=True):
-            KeyAccountScope.objects.filter(key=self).delete()
+        """Let the key access all accounts of the owner, including future ones. Like ``edit_scope(accounts=None)``."""
+        self.edit_scope(accounts=None, expected=expected)
 
     def restrict_to(
         self, accounts: Iterable[Any], *, expected: int | None = None, shown: Iterable[Any] | None = None
     ) -> None:
-        """Let the key access these accounts of the owner only. They may be instances or primary keys.
+        """Let the key access these accounts of the owner only. Like ``edit_scope(accounts=accounts)``."""
+        self.edit_scope(accounts=list(accounts), expected=expected, shown=shown)
 
-        ``shown`` are the primary keys of the accounts that a form showed as part of the scope. Other
-        accounts in the scope stay in it, such as those that the key has added since (rule S5).
+    def edit_scope(
+        self,
+        *,
+        accounts: Iterable[Any] | EllipsisType | None = ...,
+        read_only: bool | EllipsisType = ...,
+        expires_at: datetime | date | EllipsisType | None = ...,
+        expected: int | None = None,
+        shown: Iterable[Any] | None = None,
+    ) -> None:
+        """Change what the key may access, its permission and its expiry date. What is left out stays.
 
-        Raise ``ValidationError`` for ``accounts`` if there are none, or if one does not belong to the owner. Raise
-        ``AlreadyDone`` if ``expected`` is given and is not the current ``scope_edits``.
+        ``accounts`` are accounts of the owner, or their primary keys; None means all accounts, including future ones.
+        ``shown`` are the primary keys of the accounts that a form showed as part of the scope. Other accounts in the
+        scope stay in it, such as those that the key has added since (rule S5). ``expires_at`` is a time, or a date,
+        which is read as the start of that day in the current time zone; None means never.
+
+        Raise ``ValidationError`` for ``accounts`` if there are none, or if one does not belong to the owner, and for
+        ``expires_at`` if it is past or later than ``FINTA_KEYS_MAX_AGE`` allows. Raise ``AlreadyDone`` if ``expected``
+        is given and is not the current ``scope_edits``.
         """
-        self._restrict_to(list(accounts), expected, None if shown is None else list(shown))
+        columns: dict[str, Any] = {}
+        if read_only is not ...:
+            columns["read_only"] = read_only
+        if expires_at is not ...:
+            columns["expires_at"] = expiry.clean(expires_at)
+        if accounts is None:
+            columns["share_all_accounts"] = True
+        elif accounts is not ...:
+            columns["share_all_accounts"] = False
+        selected = None if accounts is None or accounts is ... else list(accounts)
+        self._edit_scope(columns, selected, expected, None if shown is None else list(shown))
 
     @transactions.retry_conflicts
-    def _restrict_to(self, accounts: list[Any], expected: int | None, shown: list[Any] | None) -> None:
-        with self._editing_scope(expected, share_all_accounts=False) as current:
-            self._replace_scope(accounts, None if current.share_all_accounts else shown)
+    def _edit_scope(
+        self, columns: dict[str, Any], accounts: list[Any] | None, expected: int | None, shown: list[Any] | None
+    ) -> None:
+        with self.locked() as current:
+            if expected is not None and expected != current.scope_edits:
+                raise AlreadyDone(key=current, at=current.scope_edited_at or current.created_at)
+            if accounts is not None:
+                self._replace_scope(accounts, None if current.share_all_accounts else shown)
+            elif "share_all_accounts" in columns:
+                KeyAccountScope.objects.filter(key=self).delete()
+            self._write(**columns, scope_edits=current.scope_edits + 1, scope_edited_at=timezone.now())
+            signals.key_scope_edited.send(sender=ApiKey, key=self)
 
     def add_to_scope(self, account: models.Model) -> None:
         """Add an account that this key has just created to its scope, if the key is restricted (rule S5).
@@ -247,20 +289,6 @@ class ApiKey(models.Model):
         self.__dict__.update(columns if rows else {})
         return bool(rows)
 
-    @contextmanager
-    def _editing_scope(self, expected: int | None, *, share_all_accounts: bool) -> Iterator[ApiKey]:
-        """Yield the locked key, then count the edit and send ``key_scope_edited``."""
-        with self.locked() as current:
-            if expected is not None and expected != current.scope_edits:
-                raise AlreadyDone(key=current, at=current.scope_edited_at or current.created_at)
-            yield current
-            self._write(
-                share_all_accounts=share_all_accounts,
-                scope_edits=current.scope_edits + 1,
-                scope_edited_at=timezone.now(),
-            )
-            signals.key_scope_edited.send(sender=ApiKey, key=self)
-
     def _replace_scope(self, accounts: list[Any], shown: list[Any] | None = None) -> None:
         selected = owners.lock_accounts(self.owner_id, accounts)
         rows = KeyAccountScope.objects.filter(key=self)
@@ -268,24 +296,3 @@ class ApiKey(models.Model):
         removable = rows if shown is None else rows.filter(account_id__in=shown)
         removable.exclude(account_id__in=selected).delete()
         rows.bulk_create(KeyAccountScope(key=self, account_id=pk) for pk in selected if pk not in existing)
-
-
-@receiver(models.signals.post_delete, sender=ApiKey)
-def _send_key_deleted(instance: ApiKey, **kwargs: Any) -> None:
-    """Send ``key_deleted``. A receiver, because deletions of the owner and in bulk do not call ``delete()``."""
-    signals.key_deleted.send(sender=ApiKey, key=instance)
-
-
-@receiver(models.signals.pre_delete, sender=ApiKey)
-def _load_deferred_fields(instance: ApiKey, using: str, **kwargs: Any) -> None:
-    """Load the rest of the key while it exists, so that receivers of ``key_deleted`` can read it."""
-    if deferred := instance.get_deferred_fields():
-        instance.refresh_from_db(using=using, fields=deferred)
-
-
-@receiver(models.signals.class_prepared)
-def _connect_proxies(sender: Any, **kwargs: Any) -> None:
-    """Connect the receivers above to a project's proxies: deleting by a proxy sends the signals of the proxy."""
-    if issubclass(sender, ApiKey) and sender._meta.proxy:
-        models.signals.pre_delete.connect(_load_deferred_fields, sender=sender)
-        models.signals.post_delete.connect(_send_key_deleted, sender=sender)

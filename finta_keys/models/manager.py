@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import date, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from django.views.decorators.debug import sensitive_variables
 
-from finta_keys import conf, names, owners, secret, signals, transactions
+from finta_keys import conf, expiry, names, owners, secret, signals, transactions
 from finta_keys.compiled import CompiledQuery
 from finta_keys.database import KeyDatabaseManager, key_database, key_model
 from finta_keys.deprecation import warn_renamed
@@ -28,30 +29,37 @@ class ApiKeyManager(KeyDatabaseManager["ApiKey"]):
         owner: AbstractBaseUser,
         name: str,
         accounts: Iterable[Any] | None = None,
+        read_only: bool = False,
+        expires_at: datetime | date | None = None,
         nonce: str | None = None,
     ) -> tuple[ApiKey, secret.Secret]:
         """Create a key. Return it with its secret, which is stored nowhere.
 
-        ``accounts`` are accounts of the owner, or their primary keys. Only ``None`` means all accounts. ``nonce`` comes
-        from ``nonces.read()`` and is spent here, so that a form creates one key.
+        ``accounts`` are accounts of the owner, or their primary keys. Only ``None`` means all accounts. A key that is
+        ``read_only`` may use safe methods only. ``expires_at`` is a time, or a date, which is read as the start of
+        that day in the current time zone; None means never. ``nonce`` comes from ``nonces.read()`` and is spent here,
+        so that a form creates one key.
 
-        Raise ``ValidationError`` for ``owner``, ``name`` or ``accounts``, and ``AlreadyDone`` if the nonce is spent.
+        Raise ``ValidationError`` for ``owner``, ``name``, ``accounts`` or ``expires_at``, and ``AlreadyDone`` if the
+        nonce is spent.
         """
         selected = None if accounts is None else list(accounts)
-        return self._create(owner.pk, names.clean(name), selected, nonce)
+        columns = {"name": names.clean(name), "read_only": read_only, "expires_at": expiry.clean(expires_at)}
+        return self._create(owner.pk, columns, selected, nonce)
 
     @transactions.retry_conflicts
     @sensitive_variables()
     def _create(
-        self, owner_pk: Any, name: str, accounts: list[Any] | None, nonce: str | None
+        self, owner_pk: Any, columns: dict[str, Any], accounts: list[Any] | None, nonce: str | None
     ) -> tuple[ApiKey, secret.Secret]:
-        key: ApiKey = key_model()(name=name, name_key=names.normalize(name), share_all_accounts=accounts is None)
+        name_key = names.normalize(columns["name"])
+        key: ApiKey = key_model()(**columns, name_key=name_key, share_all_accounts=accounts is None)
         with transactions.atomic():
             key.owner = owners.require_active(owners.lock_owner(owner_pk))
             if nonce is not None:
                 CreateNonce.spend(nonce, key)
-            new_secret, columns = key._new_secret()
-            for column, value in columns.items():
+            new_secret, secret_columns = key._new_secret()
+            for column, value in secret_columns.items():
                 setattr(key, column, value)
             with key._refuse_taken_name(key.name_key):
                 key.save(force_insert=True, using=key_database())
@@ -76,7 +84,7 @@ class ApiKeyManager(KeyDatabaseManager["ApiKey"]):
             return None
         key = keys[0]
         key.found_digest, key.first_digest = secret.HiddenBytes(key.digest), digests[0]
-        return key if owners.can_sign_in(key.owner) else None
+        return key if owners.can_sign_in(key.owner) and not key.is_expired else None
 
     @sensitive_variables()
     def issue(self, **kwargs: Any) -> tuple[ApiKey, secret.Secret]:

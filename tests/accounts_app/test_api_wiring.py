@@ -26,6 +26,7 @@ OPEN = {
     "openapi": "describes the API, and is the same for everybody",
 }
 UNSCOPED = {
+    "key": "describes the calling key, no accounts",
     "me": "returns the owner of the key, no accounts",
     "not_found": "always returns 404",
 }

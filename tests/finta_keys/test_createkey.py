@@ -13,6 +13,7 @@ from django.db import OperationalError, ProgrammingError, connection, connection
 from django.views.debug import ExceptionReporter
 
 from accounts_app.models import User, UserManager
+from finta_keys import expiry
 from finta_keys import secret as secrets
 from finta_keys.management.commands.createkey import Command
 from finta_keys.models import ApiKey
@@ -112,6 +113,8 @@ class TestOutput:
             "id": str(key.pk),
             "name": "CI",
             "hint": key.hint,
+            "permission": "read_write",
+            "expiresAt": None,
             "shareAllAccounts": False,
             "accounts": [str(accounts.checking.pk)],
         }
@@ -226,6 +229,32 @@ class TestAccounts:
         assert not ApiKey.objects.exists()
 
 
+class TestPermissionAndExpiry:
+    @pytest.mark.rule("K8")
+    def test_read_only(self, alice):
+        _, message = createkey(*ALICE, "--name", "Reader", "--read-only")
+        assert ApiKey.objects.get().read_only
+        assert "It can read all accounts, including future ones. " in message
+
+    @pytest.mark.rule("K7")
+    @pytest.mark.parametrize("expires", ["2099-03-31", "30d"])
+    def test_expires(self, alice, expires):
+        output, message = createkey(*ALICE, "--name", "Short", "--expires", expires, "--json")
+        at = ApiKey.objects.get().expires_at
+        assert at == expiry.start_of(expiry.parse(expires))
+        assert json.loads(output)["expiresAt"] == expiry.to_json(at)
+        assert f" until {expiry.to_json(at)}. " in message
+
+    @pytest.mark.rule("K7")
+    @pytest.mark.parametrize("expires", ["2001-01-01", "0d"])
+    def test_past_date_is_rejected(self, alice, expires):
+        assert failure(*ALICE, "--name", "Short", "--expires", expires) == "This date is past. Choose a later one."
+
+    @pytest.mark.parametrize("expires", ["soon", "31.12.2099", "90", ""])
+    def test_other_text_names_the_way_out(self, alice, expires):
+        assert "or 90d for 90 days" in failure(*ALICE, "--name", "Short", "--expires", expires)
+
+
 class TestOwner:
     def test_user_is_found_as_at_sign_in(self, alice):
         createkey("--user", "ALICE@Example.com", "--name", "CI")
@@ -335,6 +364,8 @@ class TestIfAbsent:
             "id": str(key.pk),
             "name": "CI",
             "hint": key.hint,
+            "permission": "read_write",
+            "expiresAt": None,
             "shareAllAccounts": False,
             "accounts": [str(accounts.checking.pk)],
         }

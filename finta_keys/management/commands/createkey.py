@@ -7,6 +7,7 @@ import os
 import sys
 from argparse import ArgumentTypeError
 from contextlib import redirect_stdout
+from datetime import date
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -17,7 +18,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import OperationalError, ProgrammingError
 from django.views.decorators.debug import sensitive_variables
 
-from finta_keys import conf, names, owners
+from finta_keys import conf, expiry, names, owners
 from finta_keys.management.errors import explain_database_errors
 from finta_keys.models import ApiKey
 
@@ -51,6 +52,13 @@ class Command(BaseCommand):
             help=f"The ids of the {accounts} that the key can access. Can be repeated. Without it, the key can access "
             f"all {accounts} of the owner, including future ones.",
         )
+        parser.add_argument("--read-only", action="store_true", help="The key may use safe methods only, such as GET.")
+        parser.add_argument(
+            "--expires",
+            type=_expiry,
+            metavar="DATE",
+            help="The day on which the key stops working, such as 2099-03-31, or a number of days, such as 90d.",
+        )
         parser.add_argument(
             "--json",
             action="store_true",
@@ -81,7 +89,13 @@ class Command(BaseCommand):
                 explain_database_errors(CONSEQUENCE, errors=UNAVAILABLE, returncode=1),
                 redirect_stdout(sys.stderr),
             ):
-                key, secret = ApiKey.objects.create_key(owner=owner, name=name, accounts=options["accounts"])
+                key, secret = ApiKey.objects.create_key(
+                    owner=owner,
+                    name=name,
+                    accounts=options["accounts"],
+                    read_only=options["read_only"],
+                    expires_at=options["expires"],
+                )
         except ValidationError as error:
             # Look up the existing key only now, so that of two commands at once one creates it and both succeed.
             existing = _existing_key(owner, name) if options["if_absent"] and _is_taken(error) else None
@@ -96,7 +110,7 @@ class Command(BaseCommand):
         place = f"in {self.output}" if self.output else "on standard output"
         try:
             self.stderr.write(
-                f"Created the key “{key.name}” ({key.hint}) of {key.owner}. It can access {_scope(key)}. "
+                f"Created the key “{key.name}” ({key.hint}) of {key.owner}. It can {_abilities(key)}. "
                 f"Its secret is {place} and will not be shown again.",
                 self.style.SUCCESS,
             )
@@ -114,7 +128,7 @@ class Command(BaseCommand):
     def _report_existing(self, key: ApiKey, *, as_json: bool) -> None:
         self.stderr.write(
             f"{key.owner} already has a key “{key.name}” ({key.hint}), so no key was created. "
-            f"It can access {_scope(key)}. Its secret cannot be shown again; to get a new one, rotate the key.",
+            f"It can {_abilities(key)}. Its secret cannot be shown again; to get a new one, rotate the key.",
             self.style.WARNING,
         )
         if as_json:
@@ -141,6 +155,15 @@ def _text(argument: str) -> str:
     except UnicodeEncodeError:
         raise ArgumentTypeError("this is not UTF-8 text. Type it again.") from None
     return argument
+
+
+def _expiry(argument: str) -> date:
+    try:
+        return expiry.parse(argument)
+    except ValueError:
+        raise ArgumentTypeError(
+            f"{argument!r} is no date. Use a date such as 2099-03-31, or 90d for 90 days."
+        ) from None
 
 
 def _find_owner(username: str) -> AbstractBaseUser:
@@ -176,6 +199,12 @@ def _explain(error: ValidationError, owner: AbstractBaseUser, accounts: list[str
     return "\n".join(error.messages)
 
 
+def _abilities(key: ApiKey) -> str:
+    verb = "read" if key.read_only else "access"
+    until = f" until {expiry.to_json(key.expires_at)}" if key.expires_at else ""
+    return f"{verb} {_scope(key)}{until}"
+
+
 def _scope(key: ApiKey) -> str:
     singular, plural = conf.account_words()
     if key.share_all_accounts:
@@ -199,6 +228,8 @@ def _as_json(key: ApiKey, *, created: bool, **extra: Any) -> str:
             "name": key.name,
             "hint": key.hint,
             **extra,
+            "permission": key.permission,
+            "expiresAt": expiry.to_json(key.expires_at) if key.expires_at else None,
             "shareAllAccounts": key.share_all_accounts,
             "accounts": None if key.share_all_accounts else _accessible(key),
         },

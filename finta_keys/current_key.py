@@ -1,0 +1,42 @@
+"""A view by which a key asks about itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from finta_keys import expiry
+from finta_keys.authentication import ApiKeyAuthentication
+from finta_keys.models import ApiKey
+from finta_keys.scoping import unscoped
+
+
+@unscoped("describes the calling key, no accounts")
+class CurrentKeyView(APIView):
+    """The calling key: its name, permission, expiry date and whether it can access all accounts. Nothing about others.
+
+    Add it to ``urls.py`` with ``path("key", CurrentKeyView.as_view())``.
+    """
+
+    authentication_classes = [ApiKeyAuthentication]
+    permission_classes = [IsAuthenticated]
+
+    def get(self, request: Request) -> Response:
+        key: Any = request.auth
+        return Response(describe(key))
+
+
+def describe(key: ApiKey) -> dict[str, Any]:
+    """Return the JSON object that describes a key. ``expiresAt`` is in UTC, or None."""
+    return {
+        "id": key.pk,
+        "name": key.name,
+        "hint": key.hint,
+        "permission": key.permission,
+        "expiresAt": None if key.expires_at is None else expiry.to_json(key.expires_at),
+        "shareAllAccounts": key.share_all_accounts,
+    }

@@ -1,0 +1,87 @@
+"""The expiry date of a key: validate it, and read it from a date or a number of days (rule K7)."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import NoReturn
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+from django.utils.dateparse import parse_date
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from finta_keys import conf
+
+# Later times cannot be converted to every time zone, because Python's years end at 9999.
+LATEST = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+def clean(expires_at: datetime | date | None) -> datetime | None:
+    """Return the time at which a key shall expire, or None. A date is read as the start of that day.
+
+    Raise ``ValidationError`` for ``expires_at`` if it is past, or later than ``FINTA_KEYS_MAX_AGE`` allows, or None
+    although that setting demands a date.
+    """
+    longest = conf.max_age()
+    if expires_at is None:
+        if longest is not None:
+            _refuse(_("Choose when the key expires. ") + _limit(longest))
+        return None
+    at = expires_at if isinstance(expires_at, datetime) else start_of(expires_at)
+    if settings.USE_TZ and timezone.is_naive(at):
+        at = timezone.make_aware(at)
+    elif not settings.USE_TZ and timezone.is_aware(at):
+        at = timezone.make_naive(at)
+    if at <= timezone.now():
+        _refuse(_("This date is past. Choose a later one."))
+    if longest is not None and at > start_of(today() + longest + timedelta(days=1)):
+        _refuse(_limit(longest))
+    if at > (LATEST if settings.USE_TZ else timezone.make_naive(LATEST, UTC)):
+        _refuse(_("Choose a date before the year 9999, or let the key never expire."))
+    return at
+
+
+def start_of(day: date) -> datetime:
+    """Return the start of a day in the current time zone: the first moment at which the key is no longer valid."""
+    start = datetime.combine(day, time.min)
+    # UTC, because Python calls a local time that comes twice, or not at all, unequal to any other.
+    return timezone.make_aware(start).astimezone(UTC) if settings.USE_TZ else start
+
+
+def today() -> date:
+    """Return the date in the current time zone."""
+    return timezone.localdate() if settings.USE_TZ else timezone.now().date()
+
+
+def to_json(at: datetime) -> str:
+    """Return the time in UTC, such as ``2027-03-31T00:00:00Z``."""
+    aware = at if timezone.is_aware(at) else timezone.make_aware(at)
+    return aware.astimezone(UTC).isoformat(timespec="seconds").removesuffix("+00:00") + "Z"
+
+
+def parse(text: str) -> date:
+    """Return the date in a text such as ``2027-03-31``, or ``90d`` for 90 days from today.
+
+    Raise ``ValueError`` for any other text.
+    """
+    days = text.removesuffix("d")
+    if days != text and days.isascii() and days.isdigit():
+        try:
+            return today() + timedelta(days=int(days))
+        except OverflowError:
+            raise ValueError(text) from None
+    day = parse_date(text)
+    if day is None:
+        raise ValueError(text)
+    return day
+
+
+def _limit(longest: timedelta) -> str:
+    text = ngettext("Keys expire after %(days)s day at most.", "Keys expire after %(days)s days at most.", longest.days)
+    return text % {"days": longest.days}
+
+
+def _refuse(message: str) -> NoReturn:
+    raise ValidationError({"expires_at": message})

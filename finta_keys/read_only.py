@@ -1,0 +1,58 @@
+"""Reject every method of a read-only key that is not safe, before anything is looked up (rule K8)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from rest_framework.exceptions import PermissionDenied
+from rest_framework.permissions import SAFE_METHODS
+
+from finta_keys.request_state import state_of
+
+if TYPE_CHECKING:
+    from finta_keys.models import ApiKey
+
+Marked = TypeVar("Marked", bound=Callable[..., Any])
+
+
+class ReadOnlyKey(PermissionDenied):
+    """A 403: the key may use safe methods only."""
+
+    default_detail = "This API key is read only."
+    default_code = "read_only_key"
+
+
+def reads(view: Marked) -> Marked:
+    """Mark a POST that only reads, such as a search, so that read-only keys may use it.
+
+    It goes on a handler or action of a view, or above ``@api_view``. Other methods stay closed to read-only keys.
+    """
+    getattr(view, "cls", view).only_reads = True  # type: ignore[union-attr]  # a handler or a class
+    return view
+
+
+def reject_read_only(view: Any, request: Any) -> None:
+    """Raise ``ReadOnlyKey`` if a read-only key requests a method that is not safe.
+
+    The gate of every view calls it after ``initial()``. Call it earlier, after the view's own 403s, if ``initial()``
+    of the view looks up rows.
+    """
+    if is_rejected(view, request):
+        raise ReadOnlyKey
+
+
+def is_rejected(view: Any, request: Any) -> bool:
+    """Return True if the key of a request is read-only, and the method is neither safe nor a POST that only reads."""
+    key = state_of(request).key
+    if key is None or not key.read_only or request.method in SAFE_METHODS:
+        return False
+    handler = getattr(view, "post", None)
+    return request.method != "POST" or not (hasattr(handler, "only_reads") or "only_reads" in vars(type(view)))
+
+
+def may_use(key: ApiKey | None, request: Any, *, only_reads: bool = False) -> bool:
+    """Return True if a key may use the method of a request. Views behind a gate have rejected the request before."""
+    if key is None or not key.read_only or request.method in SAFE_METHODS or state_of(request).open_view is not None:
+        return key is not None
+    return only_reads and request.method == "POST"
