@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from finta_keys.models import ApiKey
 
 
-def limit(queryset: Any, account_path: str, owner_pk: Any) -> models.QuerySet[Any]:
+def limit_to_owner(queryset: Any, account_path: str, owner_pk: Any) -> models.QuerySet[Any]:
     """Return the rows of ``queryset`` whose account belongs to an owner. Raises the errors of ``limit_to_key()``."""
-    queryset, to_owner, _ = _with_lookups(queryset, account_path)
+    queryset, to_owner, _ = _require_path(queryset, account_path)
     return queryset.filter(**{to_owner: owner_pk})  # type: ignore[no-any-return]  # may be a class of the project
 
 
@@ -34,7 +34,7 @@ def limit_to_key(key: ApiKey, queryset: Any, account_path: str = "") -> models.Q
     Raises ``ImproperlyConfigured`` if the path does not lead there, if the queryset can no longer be filtered, or if
     one of its annotations has the name of a field on the path.
     """
-    queryset, to_owner, to_key = _with_lookups(queryset, account_path)
+    queryset, to_owner, to_key = _require_path(queryset, account_path)
     conditions = {to_owner: key.owner_id}
     if not key.share_all_accounts:
         # A join costs a third of what Exists() costs to build, and the unique scope row cannot double a result.
@@ -42,7 +42,8 @@ def limit_to_key(key: ApiKey, queryset: Any, account_path: str = "") -> models.Q
     return pk_lookup.seal(queryset, conditions, key_database())
 
 
-def _with_lookups(queryset: Any, account_path: str) -> tuple[Any, str, str]:
+def _require_path(queryset: Any, account_path: str) -> tuple[Any, str, str]:
+    """Return a queryset that can be filtered along the path, and the lookups of ``lookups()``."""
     if isinstance(queryset, BaseManager):
         queryset = queryset.all()
     if not can_filter(queryset):
@@ -65,17 +66,13 @@ def can_filter(rows: Any) -> bool:
     return isinstance(rows, models.QuerySet) and not rows.query.is_sliced and not rows.query.combinator
 
 
+@lru_cache(maxsize=256)
 def lookups(model: type[models.Model], account_path: str) -> tuple[str, str]:
     """Return the lookups from ``model`` to the account's owner, and to the keys that have the account in their scope.
 
     Raises ``ImproperlyConfigured`` if ``account_path`` does not lead to the account model by foreign keys alone. Over a
     to-many relation, a row would be visible through an account other than the hidden one.
     """
-    return _lookups(model, account_path)
-
-
-@lru_cache(maxsize=256)
-def _lookups(model: type[models.Model], account_path: str) -> tuple[str, str]:
     account = conf.account_model()
     if not leads_to_account(model, account_path):
         raise ImproperlyConfigured(
@@ -114,25 +111,27 @@ def all_paths(model: type[models.Model]) -> tuple[str, ...]:
     No path visits a model twice, except that a foreign key to the same model is followed once. None leads through the
     user model: accounts belong to users, not the other way round.
     """
-    return tuple(_paths(model._meta.concrete_model, (get_user_model(),), ""))
+    return tuple(_paths(model._meta.concrete_model, (get_user_model(),)))
 
 
-def _paths(model: Any, visited: tuple[Any, ...], prefix: str) -> list[str]:
+def _paths(model: Any, visited: tuple[Any, ...]) -> list[str]:
     account = conf.account_model()._meta.concrete_model
-    paths = [prefix] if model is account else []
-    if model in visited or (prefix and paths):
+    paths = [""] if model is account else []
+    if model in visited or (visited[1:] and paths):  # The first entry is the user model.
         return paths
-    own = []  # foreign keys to the same model
+    to_itself = []  # names of foreign keys to the same model
     for field in model._meta.get_fields():
         if isinstance(field, models.ForeignKey):
-            path = f"{prefix}__{field.name}" if prefix else field.name
             related = field.related_model._meta.concrete_model
             if related is model and model is not account:
-                own.append(path)
+                to_itself.append(field.name)
             else:
-                paths += _paths(related, (*visited, model), path)
-    start = len(prefix) + 2 if prefix else 0
-    return paths + [f"{path}__{rest[start:]}" for path in own for rest in paths]
+                paths += [_joined(field.name, path) for path in _paths(related, (*visited, model))]
+    return paths + [_joined(name, path) for name in to_itself for path in paths]
+
+
+def _joined(name: str, path: str) -> str:
+    return f"{name}__{path}" if path else name
 
 
 @lru_cache(maxsize=256)
@@ -158,6 +157,6 @@ def paths_to_user(model: type[models.Model]) -> tuple[str, ...]:
 @receiver(setting_changed)
 def _clear_caches(**kwargs: object) -> None:
     """Read the settings again after a test has changed them."""
-    _lookups.cache_clear()
+    lookups.cache_clear()
     all_paths.cache_clear()
     paths_to_user.cache_clear()

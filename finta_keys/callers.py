@@ -40,7 +40,7 @@ def limited(request: Any, queryset: Any, account_path: str = "", view: Any = Non
     pk = owner_pk(request)
     if pk is None:
         return queryset.none()  # type: ignore[no-any-return]
-    return account_paths.limit(queryset, account_path, pk)
+    return account_paths.limit_to_owner(queryset, account_path, pk)
 
 
 def owner_pk(request: Any) -> Any:

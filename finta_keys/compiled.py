@@ -8,11 +8,29 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from django.db import connections, models
 
 M = TypeVar("M", bound=models.Model)
+
+
+class Converter(NamedTuple):
+    """A function that converts the values of a column, as Django's compiler finds it."""
+
+    position: int  # of the column in the row
+    function: Callable[..., Any]
+    is_of_backend: bool  # whether it is a method of the backend's ``ops``, to be called with those of this thread
+    column: Any
+
+
+class Instance(NamedTuple):
+    """The part of a row from which an instance of a model is made."""
+
+    model: Any
+    names: list[str]  # of the model's columns
+    columns: slice
+    foreign_key: Any  # that leads to the model, for ``select_related()``
 
 
 class CompiledQuery(ABC, Generic[M]):
@@ -32,12 +50,14 @@ class CompiledQuery(ABC, Generic[M]):
         # Keep neither the compiler nor methods of its connection: another thread has another connection.
         converters = compiler.get_converters([column for column, _, _ in compiler.select])
         self._converters = [
-            (position, *_unbound(convert, compiler.connection.ops), column)
-            for position, (converts, column) in converters.items()
-            for convert in converts
+            Converter(position, *_unbound(function, compiler.connection.ops), column)
+            for position, (functions, column) in converters.items()
+            for function in functions
         ]
-        self._parts = [self._part(compiler, compiler.klass_info)]
-        self._parts += [self._part(compiler, info) for info in compiler.klass_info.get("related_klass_infos", ())]
+        self._instances = [
+            _instance(compiler, info)
+            for info in (compiler.klass_info, *compiler.klass_info.get("related_klass_infos", ()))
+        ]
 
     def execute(self, values: Sequence[Any]) -> list[M]:
         """Run the query with these values and return the instances.
@@ -51,7 +71,7 @@ class CompiledQuery(ABC, Generic[M]):
         with connection.cursor() as cursor:
             cursor.execute(self.sql, parameters)
             rows = cursor.fetchall()
-        return [self._instance(self._converted(row, connection)) for row in rows]
+        return [self._make(self._converted(row, connection)) for row in rows]
 
     @abstractmethod
     def prepare(self, values: Sequence[Any], connection: Any) -> Sequence[Any]:
@@ -59,27 +79,27 @@ class CompiledQuery(ABC, Generic[M]):
 
     def _converted(self, row: Sequence[Any], connection: Any) -> list[Any]:
         values = list(row)
-        for position, convert, is_of_backend, column in self._converters:
+        for position, function, is_of_backend, column in self._converters:
             arguments = (values[position], column, connection)
-            values[position] = convert(connection.ops, *arguments) if is_of_backend else convert(*arguments)
+            values[position] = function(connection.ops, *arguments) if is_of_backend else function(*arguments)
         return values
 
-    @staticmethod
-    def _part(compiler: Any, info: dict[str, Any]) -> Any:
-        """Return a model of the query, the names of its columns, their slice of the row, and the foreign key to it."""
-        positions = info["select_fields"]
-        names = [compiler.select[position][0].target.attname for position in positions]
-        return info["model"], names, slice(positions[0], positions[-1] + 1), info.get("field")
-
-    def _instance(self, row: list[Any]) -> M:
-        (model, names, columns, _), *related = self._parts
+    def _make(self, row: list[Any]) -> M:
+        """Return the instance of a row, with those of ``select_related()`` in its foreign keys."""
+        (model, names, columns, _), *related = self._instances
         instance: M = model.from_db(self.alias, names, row[columns])
         for model, names, columns, foreign_key in related:
             foreign_key.set_cached_value(instance, model.from_db(self.alias, names, row[columns]))
         return instance
 
 
-def _unbound(convert: Any, ops: Any) -> tuple[Callable[..., Any], bool]:
-    """Return the function of a converter, and True if it is a method of the backend's ``ops``."""
-    is_of_backend = getattr(convert, "__self__", None) is ops
-    return (convert.__func__ if is_of_backend else convert), is_of_backend
+def _instance(compiler: Any, info: dict[str, Any]) -> Instance:
+    positions = info["select_fields"]
+    names = [compiler.select[position][0].target.attname for position in positions]
+    return Instance(info["model"], names, slice(positions[0], positions[-1] + 1), info.get("field"))
+
+
+def _unbound(function: Any, ops: Any) -> tuple[Callable[..., Any], bool]:
+    """Return the function without its ``self`` and True, if it is a method of the backend's ``ops``."""
+    is_of_backend = getattr(function, "__self__", None) is ops
+    return (function.__func__ if is_of_backend else function), is_of_backend

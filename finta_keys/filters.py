@@ -15,7 +15,7 @@ from django_filters.rest_framework import DjangoFilterBackend
 from finta_keys.relations import limited_choices
 
 # codes of errors about values that name no row or choice; some of their messages quote it
-NO_CHOICE = ("invalid", "invalid_choice", "invalid_pk_value", "null_characters_not_allowed")
+NO_CHOICE_CODES = ("invalid", "invalid_choice", "invalid_pk_value", "null_characters_not_allowed")
 
 
 class ScopedFilterBackend(DjangoFilterBackend):  # type: ignore[misc]  # it ships no types
@@ -31,7 +31,7 @@ class ScopedFilterBackend(DjangoFilterBackend):  # type: ignore[misc]  # it ship
         filterset = super().get_filterset(request, queryset, view)
         if filterset is None or not getattr(view, "is_scoped", False):
             return filterset
-        has_form = "_form" in vars(filterset)  # Its __init__() has used the form.
+        form_was_used = "_form" in vars(filterset)  # by __init__() of the filterset
         for name, filter_ in filterset.filters.items():
             if isinstance(filter_, AllValuesFilter | AllValuesMultipleFilter):
                 _limit_values(filter_, request)
@@ -42,7 +42,7 @@ class ScopedFilterBackend(DjangoFilterBackend):  # type: ignore[misc]  # it ship
             if isinstance(field, forms.ModelChoiceField) and field.queryset is not None:
                 field.queryset = limited_choices(request, field.queryset)
                 _use_one_error(field)
-        if has_form:  # It may have been validated, too.
+        if form_was_used:  # It may have been validated, too.
             filterset.form._errors = None
             vars(filterset).pop("_qs", None)
         return filterset
@@ -60,6 +60,7 @@ def _single_fields(fields: Iterable[forms.Field]) -> Iterator[forms.Field]:
 
 
 def _use_one_error(field: Any) -> None:
+    """Raise the same error for values that name a hidden row, a missing one, or none."""
     clean, message = field.clean, field.error_messages["invalid_choice"]
     if "%" in message:  # It quotes the value.
         message = forms.ModelChoiceField.default_error_messages["invalid_choice"]
@@ -68,7 +69,7 @@ def _use_one_error(field: Any) -> None:
         try:
             return clean(value)
         except (ValidationError, OverflowError, DataError) as error:
-            if isinstance(error, ValidationError) and getattr(error, "code", None) not in NO_CHOICE:
+            if isinstance(error, ValidationError) and getattr(error, "code", None) not in NO_CHOICE_CODES:
                 raise
             raise ValidationError(message, code="invalid_choice") from None
 
@@ -76,7 +77,7 @@ def _use_one_error(field: Any) -> None:
 
 
 def _limit_values(filter_: Any, request: Any) -> None:
-    """The filter reads its values from the default manager of its model."""
+    """Let a filter read its choices from limited rows. It reads them from the default manager of its model."""
     model = filter_.model
     rows = limited_choices(request, model._default_manager.all())
     filter_.model = SimpleNamespace(_meta=model._meta, _default_manager=rows)

@@ -199,13 +199,13 @@ class Guard:
     def _shows_saved_row(self, response: Any) -> bool:
         """Return True if a serializer's ``save()`` returned the row of the response, such as by ``get_or_create()``."""
         row = saved_row(getattr(response, "data", None)) if self.is_write_by_key else None
-        return row is not None and scope_queries.has_paths(type(row))
+        return row is not None and scope_queries.belongs_to_account(type(row))
 
     def _check_serialized_rows(self, response: Any) -> None:
         rows = serialized_rows(getattr(response, "data", None), with_lists=self.is_write_by_key)
         for model, pks in scope_queries.pks_by_model(row for row in rows if row is not self.url_row).items():
             unchecked = pks - self.save_checks.saved.get(model, set()) - {None}
-            self.save_checks.require_inside(model, unchecked, scope_queries.paths_of(self.view, model))
+            self.save_checks.require_inside(model, unchecked, scope_queries.view_paths(self.view, model))
 
     @property
     def handler_name(self) -> str:

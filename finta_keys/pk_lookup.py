@@ -8,7 +8,7 @@ kept SQL only for a queryset that nothing has changed:
 - It is *sealed*: the filter of the scope is still in Django's own ``_deferred_filter``. Django applies a deferred
   filter when anything reads ``queryset.query``. As long as the filter is there, no one has read or changed the query.
 
-The ORM looks up rows of any other queryset. Its filter is the same.
+The ORM looks up the rows of any other queryset, with the same conditions.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def get(rows: models.QuerySet[M], pk: Any) -> M:
 
 
 def _execute(rows: Any, pk: Any) -> list[Any] | None:
-    """Return the rows with this primary key, or None if the ORM has to look them up."""
+    """Return the rows of a sealed queryset with this primary key, or None if the ORM has to look them up."""
     scope, alias = rows._deferred_filter, rows.db
     lookups = tuple(lookup for lookup, _ in scope.args)
     values = [*(value for _, value in scope.args), pk]
@@ -118,13 +118,13 @@ def _is_plain(rows: models.QuerySet[Any], deferred_filter: ScopeFilter | None) -
     queryset_class: Any = type(rows)
     model: Any = rows.model
     query = attributes["_query"]
-    new_attributes, new_queries = _new_attributes(model)
+    new_attributes, new_query_attributes = _new_attributes(model)
     return (
         _overrides_nothing(queryset_class)
         and attributes
         == {**new_attributes, "_query": query, "_db": attributes["_db"], "_deferred_filter": deferred_filter}
         and type(query) is Query
-        and vars(query) in new_queries
+        and vars(query) in new_query_attributes
     )
 
 

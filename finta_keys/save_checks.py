@@ -43,7 +43,7 @@ class SaveChecks:
             if row.key_id != self._key.pk or row.account_id not in self.created_accounts:
                 self._reject(type(row))
             return
-        for model, pk in scope_queries.stored_parts(row):
+        for model, pk in scope_queries.rows_changed_by_save(row):
             self._require_inside_unless_saved(model, {pk})
         self.referenced = [
             (field.related_model, pk)
@@ -54,7 +54,7 @@ class SaveChecks:
     def after_save(self, row: models.Model, created: bool) -> None:
         """Remember a row for ``check_saved()``, or check it now."""
         self.referenced = []
-        if not scope_queries.has_paths(type(row)):
+        if not scope_queries.belongs_to_account(type(row)):
             return
         self.add(type(row), {row.pk})
         if created and scope_queries.is_account(type(row)):
@@ -66,7 +66,7 @@ class SaveChecks:
         """Check both ends of a many-to-many change. Rows that do not exist are rejected as hidden ones are."""
         for end, end_pks in ((type(row), {row.pk}), (model, pks)):
             self._require_inside_unless_saved(end, end_pks, missing_too=True)
-            if scope_queries.has_paths(end):
+            if scope_queries.belongs_to_account(end):
                 self.add(end, end_pks)
 
     def add(self, model: type[models.Model], pks: set[Any]) -> None:
@@ -97,7 +97,7 @@ class SaveChecks:
         missing_too: bool = False,
     ) -> None:
         """Reject rows that exist and are outside the scope along these paths, or along any path."""
-        outside = partial(scope_queries.outside, model=model, pks=pks, paths=paths, missing_too=missing_too)
+        outside = partial(scope_queries.pks_outside, model=model, pks=pks, paths=paths, missing_too=missing_too)
         if outside(self._limit) and not self._is_inside_new_scope(outside):
             self._reject(model)
 
@@ -146,6 +146,6 @@ def check_rows(view: Any, rows: Iterable[models.Model]) -> None:
         if guard is not None:
             guard.save_checks.require_inside(model, pks)
             guard.save_checks.add(model, pks)
-        elif scope_queries.outside(partial(limited, view.request), model, pks):
+        elif scope_queries.pks_outside(partial(limited, view.request), model, pks):
             raise RowOutsideScope
     state_of(view.request).scoped_count += 1

@@ -31,7 +31,7 @@ def receive_m2m_changes(all_models: Iterable[type[models.Model]]) -> None:
     """
     for model in all_models:
         for field in model._meta.many_to_many:
-            if scope_queries.has_paths(model) or scope_queries.has_paths(field.related_model):
+            if scope_queries.belongs_to_account(model) or scope_queries.belongs_to_account(field.related_model):
                 models.signals.m2m_changed.connect(_before_m2m_change, sender=field.remote_field.through)
 
 

@@ -14,7 +14,7 @@ from finta_keys.database import key_database
 Limit = Callable[..., models.QuerySet[Any]]  # as ``key.scoped``: takes a queryset and an account path
 
 
-def has_paths(model: type[models.Model]) -> bool:
+def belongs_to_account(model: type[models.Model]) -> bool:
     """Return True if rows of this model belong to an account, or are accounts."""
     return bool(account_paths.all_paths(model))
 
@@ -23,8 +23,8 @@ def is_account(model: type[models.Model]) -> bool:
     return issubclass(model, conf.account_model()._meta.concrete_model or ())
 
 
-def stored_parts(row: models.Model) -> Iterator[tuple[type[models.Model], Any]]:
-    """Yield the models and primary keys of the stored rows that saving a row may change.
+def rows_changed_by_save(row: models.Model) -> Iterator[tuple[type[models.Model], Any]]:
+    """Yield the models and primary keys of the rows, as they are stored, that saving a row may change.
 
     A model that inherits from another with a table of its own changes the rows of both.
     """
@@ -36,7 +36,7 @@ def stored_parts(row: models.Model) -> Iterator[tuple[type[models.Model], Any]]:
                 yield model, pk
 
 
-def paths_of(view: Any, model: type[models.Model]) -> tuple[str, ...] | None:
+def view_paths(view: Any, model: type[models.Model]) -> tuple[str, ...] | None:
     """Return the ``account_path`` of a view if it leads from this model, else None for every path of the model."""
     return (view.account_path,) if account_paths.leads_to_account(model, view.account_path) else None
 
@@ -49,7 +49,7 @@ def pks_by_model(rows: Iterable[models.Model]) -> dict[type[models.Model], set[A
     return pks
 
 
-def outside(
+def pks_outside(
     limit: Limit,
     model: type[models.Model],
     pks: set[Any],
@@ -81,24 +81,23 @@ def inside_scope(limit: Limit, rows: models.QuerySet[Any], paths: tuple[str, ...
     leads_somewhere = Q()
     for path in paths:
         name = path or "pk"
-        rows = rows.filter(Q(**{f"{name}__in": accounts}) | _ends_early(rows.model, path))
+        rows = rows.filter(Q(**{f"{name}__in": accounts}) | _has_null_foreign_key(rows.model, path))
         leads_somewhere |= Q(**{f"{name}__isnull": False})
     return rows.filter(leads_somewhere)
 
 
-def _ends_early(model: Any, path: str) -> Q:
+def _has_null_foreign_key(model: Any, path: str) -> Q:
     """Return the condition that a foreign key on the path is null.
 
     A missing row on the path is not the same, although the join has nulls too: it must look like a hidden one.
     """
-    condition, row, exists = Q(), "", Q()
+    condition, row_exists, prefix = Q(), Q(), ""
     for name in path.split("__") if path else ():
-        field = model._meta.get_field(name)
-        column = f"{row}__{name}" if row else name
+        field, lookup = model._meta.get_field(name), f"{prefix}{name}"
         if field.null:
-            condition |= Q(**{f"{column}__isnull": True}) & exists
-        model, row = field.related_model, column
-        exists = Q(Exists(models.QuerySet(model).filter(**{field.target_field.attname: OuterRef(column)})))
+            condition |= Q(**{f"{lookup}__isnull": True}) & row_exists
+        model, prefix = field.related_model, f"{lookup}__"
+        row_exists = Q(Exists(models.QuerySet(model).filter(**{field.target_field.attname: OuterRef(lookup)})))
     return condition
 
 

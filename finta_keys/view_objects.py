@@ -125,10 +125,10 @@ class _ObjectCheck:
 
     def _may_access(self, row: models.Model) -> bool:
         model: Any = row._meta.model  # row.__class__ of a lazy object such as request.user
-        if scope_queries.has_paths(model):
+        if scope_queries.belongs_to_account(model):
             state_of(self.request).scoped_count += 1
-            paths = scope_queries.paths_of(self.view, model)
-            return not scope_queries.outside(partial(limited, self.request), model, {row.pk}, paths)
+            paths = scope_queries.view_paths(self.view, model)
+            return not scope_queries.pks_outside(partial(limited, self.request), model, {row.pk}, paths)
         if isinstance(row, get_user_model()):
             return bool(row.pk == owner_pk(self.request))
         if is_shared(model) or not account_paths.paths_to_user(model):

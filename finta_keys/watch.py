@@ -35,8 +35,8 @@ class ScopeLeak(AssertionError):
     """A request by a key read or changed rows outside the key's scope."""
 
 
-running: ContextVar[Watch | None] = ContextVar("finta_keys_watch", default=None)
-blocks: list[list[str]] = []  # the messages of each ``watch_scope()`` that is open
+running: ContextVar[Watch | None] = ContextVar("finta_keys_watch", default=None)  # None while a statement is checked
+open_blocks: list[list[str]] = []  # the messages of each ``watch_scope()`` block that is open
 
 
 class Watch:
@@ -44,10 +44,10 @@ class Watch:
 
     def __init__(self, request: Any) -> None:
         self.request, self.state = request, state_of(request)
-        self.updated: dict[Model, set[Any]] = {}
-        self.inserted: list[tuple[Model, models.Model]] = []  # by statements that keep existing rows
-        self.places: dict[Model, str] = {}  # where rows were last written
-        self.collectors: list[Any] = []  # whose rows were checked
+        self.updated: dict[Model, set[Any]] = {}  # primary keys
+        self.upserted: list[tuple[Model, models.Model]] = []  # by ignore_conflicts or update_conflicts: without a pk
+        self.places: dict[Model, str] = {}  # where in the project's code rows were last written
+        self.checked_collectors: list[Any] = []  # deletions whose rows were checked
         self._tables: ScopedTables | None = None
 
     @property
@@ -56,7 +56,7 @@ class Watch:
             self._tables = ScopedTables(self.state.key)
         return self._tables
 
-    def is_on(self) -> bool:
+    def _is_on(self) -> bool:
         """Return True if a statement that is sent now has to keep to the scope of a key."""
         return self.state.key is not None and not may_read_hidden.get() and not self._is_unscoped()
 
@@ -69,17 +69,17 @@ class Watch:
         return is_unscoped(view, getattr(type(view), name, None))
 
     def execute(self, connection: Any, sql: Any, params: Any, send: Callable[[], Any]) -> Any:
-        """Send a statement, and check it."""
+        """Send a statement, and check it if a key has to keep to its scope."""
         token = running.set(None)
         try:
             origin = find_origin(sql)
-            if origin.is_own or not self.is_on() or connection.vendor not in VENDORS:
+            if origin.is_by_finta_keys or not self._is_on() or connection.vendor not in VENDORS:
                 return send()
-            return self._execute(connection, text_of(connection, sql), params, send, origin)
+            return self._send_checked(connection, text_of(connection, sql), params, send, origin)
         finally:
             running.reset(token)
 
-    def _execute(self, connection: Any, sql: str, params: Any, send: Callable[[], Any], origin: Origin) -> Any:
+    def _send_checked(self, connection: Any, sql: str, params: Any, send: Callable[[], Any], origin: Origin) -> Any:
         compiler = origin.compiler
         if compiler is not None and compiler.query.model is not None:  # None for the query of Q.check()
             self.tables.add_model(compiler.query.model)
@@ -135,7 +135,7 @@ class Watch:
         if query.on_conflict is None:
             self.tables.created.setdefault(model, []).extend(query.objs)
         else:
-            self.inserted += [(model, row) for row in query.objs]
+            self.upserted += [(model, row) for row in query.objs]
         return result
 
     def _check_changed(self, connection: Any, sql: str, tables: list[Model], origin: Origin) -> None:
@@ -149,9 +149,9 @@ class Watch:
     def _check_deleted(self, connection: Any, origin: Origin) -> None:
         """Check all rows of a ``delete()`` before the first of them is gone, and the scope with it."""
         collector = origin.collector
-        if any(collector is checked for checked in self.collectors):
+        if any(collector is checked for checked in self.checked_collectors):
             return
-        self.collectors.append(collector)
+        self.checked_collectors.append(collector)
         for model, rows in collector.data.items():
             self._require_writable(connection, model, {row.pk for row in rows}, "deleted", origin)
         for rows in collector.fast_deletes:
@@ -175,11 +175,11 @@ class Watch:
         connection = connections[key_database()]
         created, self.tables.created = self.tables.created, {}
         updated, self.updated = self.updated, {}
-        inserted, self.inserted = self.inserted, []
+        upserted, self.upserted = self.upserted, []
         try:
             for model, rows in created.items():
                 updated.setdefault(model, set()).update({row.pk for row in rows} - {None})
-            for model, row in inserted:
+            for model, row in upserted:
                 names = [field.attname for field in model._meta.local_concrete_fields if field.is_relation]
                 updated.setdefault(model, set()).update(_pks(connection, _matching(model, names, [row])))
             for model, pks in updated.items():
@@ -196,7 +196,7 @@ class Watch:
             f"{self.request.method} of {name} {verb} rows of {labels} outside the scope of its API key"
             f"{f', at {place}' if place else ''}. {WAY_OUT}"
         )
-        for messages in blocks:
+        for messages in open_blocks:
             messages.append(message)
         raise ScopeLeak(message)
 

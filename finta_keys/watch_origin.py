@@ -56,53 +56,55 @@ INSTALLED = ("site-packages", "dist-packages")
 
 @dataclass
 class Origin:
+    """The origin of a statement, as the frames of the call show it."""
+
     compiler: Any = None  # of Django, if the statement is not raw SQL
     collector: Any = None  # of Django's deletions
     reads_to_change: bool = False
-    is_own: bool = False  # sent by this app
+    is_by_finta_keys: bool = False  # not of the project: not checked
     place: str = ""  # file and line of the project's code
 
     def add(self, frame: FrameType) -> bool:
         """Read a frame of Django, Django REST framework or this app. Return False if no more frames are needed."""
-        module, function = _key_of(frame)
+        module, function = _location(frame)
         if (module, function) == ("django.db.models.deletion", "delete") and self.collector is None:
             self.collector = frame.f_locals["self"]
         elif (module, function) in READS_TO_CHANGE:
             self.reads_to_change = True
         elif module.startswith("finta_keys.") and module not in EVALUATING:
-            self.is_own = True
+            self.is_by_finta_keys = True
             return False
         return True
 
 
 def find_origin(sql: Any) -> Origin:
     """Return the origin of a statement that is about to be executed."""
-    origin, installed = Origin(), ""
+    origin, package_place = Origin(), ""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and _key_of(frame) not in OUTERMOST:
+    while frame is not None and _location(frame) not in OUTERMOST:
         module, path = frame.f_globals.get("__name__", ""), frame.f_code.co_filename
         root = module.partition(".")[0]
         if module == COMPILERS and frame.f_locals.get("sql") == sql:
             # The frames until here are cursors, perhaps of a project or a package.
-            origin, installed = Origin(frame.f_locals["self"]), ""
+            origin, package_place = Origin(frame.f_locals["self"]), ""
         elif origin.place:
             pass  # Only the compiler is missing.
         elif root in FRAMEWORKS or root == "finta_keys":
             # Frames outside the code of a package say nothing about its statement.
-            if not installed and not origin.add(frame):
+            if not package_place and not origin.add(frame):
                 break
         elif any(folder in path for folder in INSTALLED):
-            installed = installed or _place(frame)
+            package_place = package_place or _place(frame)
         elif not path.startswith(STDLIB):
             origin.place = _place(frame)
         if origin.place and origin.compiler is not None:
             break
         frame = frame.f_back
-    origin.place = origin.place or installed
+    origin.place = origin.place or package_place
     return origin
 
 
-def _key_of(frame: FrameType) -> tuple[str, str]:
+def _location(frame: FrameType) -> tuple[str, str]:
     return frame.f_globals.get("__name__", ""), frame.f_code.co_name
 
 

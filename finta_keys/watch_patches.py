@@ -19,7 +19,7 @@ from rest_framework.views import APIView
 from finta_keys import account_paths
 from finta_keys.database import key_database
 from finta_keys.request_state import http_request, state_of
-from finta_keys.watch import ScopeLeak, Watch, blocks, running
+from finta_keys.watch import ScopeLeak, Watch, open_blocks, running
 from finta_keys.watch_rows import VENDORS
 
 
@@ -35,7 +35,7 @@ def _watching(request: Any) -> Iterator[Watch]:
         running.reset(token)
 
 
-def _watched_cursor(execute_with_wrappers: Callable[..., Any]) -> Callable[..., Any]:
+def _watch_cursor(execute_with_wrappers: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(execute_with_wrappers)
     def execute(cursor: Any, sql: Any, params: Any, *args: Any, **kwargs: Any) -> Any:
         send = partial(execute_with_wrappers, cursor, sql, params, *args, **kwargs)
@@ -45,7 +45,9 @@ def _watched_cursor(execute_with_wrappers: Callable[..., Any]) -> Callable[..., 
     return execute
 
 
-def _noting_paths(limit_to_key: Callable[..., Any]) -> Callable[..., Any]:
+def _record_paths(limit_to_key: Callable[..., Any]) -> Callable[..., Any]:
+    """Remember by which paths the view limits rows: a row that is visible along one of them may be read."""
+
     @wraps(limit_to_key)
     def limit(key: Any, queryset: Any, account_path: str = "") -> Any:
         rows = limit_to_key(key, queryset, account_path)
@@ -57,7 +59,7 @@ def _noting_paths(limit_to_key: Callable[..., Any]) -> Callable[..., Any]:
     return limit
 
 
-def _watched_response(get_response: Callable[..., Any]) -> Callable[..., Any]:
+def _watch_response(get_response: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(get_response)
     def watched(handler: Any, request: Any) -> Any:
         with _watching(request) as watch:
@@ -68,7 +70,7 @@ def _watched_response(get_response: Callable[..., Any]) -> Callable[..., Any]:
     return watched
 
 
-def _watched_async_response(get_response_async: Callable[..., Any]) -> Callable[..., Any]:
+def _watch_async_response(get_response_async: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(get_response_async)
     async def watched(handler: Any, request: Any) -> Any:
         with _watching(request) as watch:
@@ -79,7 +81,7 @@ def _watched_async_response(get_response_async: Callable[..., Any]) -> Callable[
     return watched
 
 
-def _watched_view(dispatch: Callable[..., Any]) -> Callable[..., Any]:
+def _watch_view(dispatch: Callable[..., Any]) -> Callable[..., Any]:
     """Tests may call a view of Django REST framework without a handler of Django."""
 
     @wraps(dispatch)
@@ -118,14 +120,14 @@ async def _async_body(body: AsyncIterator[Any], request: Any) -> AsyncIterator[A
 
 
 class Patches:
-    """Functions that are replaced while they are needed."""
+    """Functions that are replaced while at least one block or request is watched."""
 
     def __init__(self, *patches: tuple[Any, str, Callable[[Any], Any]]) -> None:
         self.patches, self.originals = patches, [getattr(target, name) for target, name, _ in patches]
         self.count, self.lock = 0, Lock()
 
     def add(self, change: int) -> None:
-        """Count one more or one less user, and replace or restore the functions."""
+        """Count one more or one less block or request, and replace or restore the functions."""
         with self.lock:
             self.count += change
             for (target, name, wrap), original in zip(self.patches, self.originals, strict=True):
@@ -138,13 +140,13 @@ class Patches:
         self.add(-1)
 
 
-statements = Patches(
-    (CursorWrapper, "_execute_with_wrappers", _watched_cursor), (account_paths, "limit_to_key", _noting_paths)
+statement_patches = Patches(
+    (CursorWrapper, "_execute_with_wrappers", _watch_cursor), (account_paths, "limit_to_key", _record_paths)
 )
-requests = Patches(
-    (BaseHandler, "get_response", _watched_response),
-    (BaseHandler, "get_response_async", _watched_async_response),
-    (APIView, "dispatch", _watched_view),
+request_patches = Patches(
+    (BaseHandler, "get_response", _watch_response),
+    (BaseHandler, "get_response_async", _watch_async_response),
+    (APIView, "dispatch", _watch_view),
 )
 
 
@@ -159,16 +161,16 @@ def watch_scope() -> Iterator[list[str]]:
     if vendor not in VENDORS:
         raise ImproperlyConfigured(f"watch_scope() works on SQLite and PostgreSQL, not on {vendor}.")
     messages: list[str] = []
-    blocks.append(messages)
+    open_blocks.append(messages)
     try:
-        with statements, requests:
+        with statement_patches, request_patches:
             yield messages
     except BaseException as error:
         if messages and not isinstance(error, ScopeLeak):
             error.add_note("\n".join(messages))
         raise
     finally:
-        blocks[:] = [block for block in blocks if block is not messages]
+        open_blocks[:] = [block for block in open_blocks if block is not messages]
     if messages:
         raise ScopeLeak("\n".join(dict.fromkeys(messages)))
 
@@ -179,14 +181,14 @@ def watch_request(request: Any) -> None:
     if state.watch is not None:
         return
     state.watch = Watch(request)
-    statements.add(1)
-    before = running.get()
+    statement_patches.add(1)
+    outer_watch = running.get()
     running.set(state.watch)
     close = request.close
 
     def close_and_stop() -> None:
-        running.set(before)
-        statements.add(-1)
+        running.set(outer_watch)
+        statement_patches.add(-1)
         request.close = close
         request.close()
 

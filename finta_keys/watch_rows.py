@@ -39,7 +39,7 @@ class CannotCheck(Exception):
 
 
 def is_watched(model: Model) -> bool:
-    return scope_queries.has_paths(model) and not relations.is_shared(model)
+    return scope_queries.belongs_to_account(model) and not relations.is_shared(model)
 
 
 @lru_cache
