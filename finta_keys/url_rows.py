@@ -123,6 +123,11 @@ def _lookup_kwarg(view: Any) -> str | None:
     return getattr(view, "lookup_url_kwarg", None) or getattr(view, "lookup_field", None)
 
 
+def _lookup_options(view: Any) -> tuple[Any, ...]:
+    names = ("action", "lookup_field", "lookup_url_kwarg", "queryset")
+    return (dict(view.kwargs), *(getattr(view, name, None) for name in names))
+
+
 def _has_queryset(view: Any) -> bool:
     if not hasattr(view, "get_object") or not hasattr(view, "get_queryset"):
         return False  # A plain ViewSet may have a queryset for its permissions only.
@@ -172,11 +177,15 @@ def _get_row(rows: Any, field: str, value: Any) -> Any:
 
 
 def _reuse(view: Any, row: Any, *, is_permitted: bool) -> None:
-    """Let the first ``get_object()`` without arguments return this row, after checking permissions for it."""
+    """Let the first ``get_object()`` without arguments return this row, after checking permissions for it.
+
+    A handler that has changed what ``get_object()`` looks up, such as ``kwargs``, gets another row.
+    """
+    options = _lookup_options(view)
 
     def get_object(*args: Any, **kwargs: Any) -> Any:
         forget(view)
-        if args or kwargs:
+        if args or kwargs or _lookup_options(view) != options:
             return view.get_object(*args, **kwargs)
         if not is_permitted:
             view.check_object_permissions(view.request, row)

@@ -140,6 +140,20 @@ def test_only_the_first_get_object_reuses_the_row(restricted, accounts, django_a
         assert call(ReadsTwice, restricted.secret, kwargs={"pk": accounts.checking.pk}).data == [True, False]
 
 
+def test_changed_kwargs_get_another_row(unrestricted, restricted, accounts):
+    class Merges(Standard):
+        def post(self, request, pk):
+            self.kwargs["pk"] = request.data["into"]
+            return Response({"name": self.get_object().name})
+
+    def merge(caller):
+        data = {"into": str(accounts.savings.pk)}
+        return call(Merges, caller.secret, "post", data, kwargs={"pk": accounts.checking.pk})
+
+    assert merge(unrestricted).data == {"name": "Savings"}
+    assert merge(restricted).status_code == 404
+
+
 def test_second_request_on_a_view_instance_reads_again(restricted, accounts):
     """``self.get_object`` is the method again after the request."""
     seen = []
