@@ -7,7 +7,7 @@ Change an outcome only if a rule changes, never because a test fails.
 from dataclasses import dataclass
 from itertools import product
 
-KEYS = ("restricted_key", "all_accounts_key")
+KEYS = ("restricted_key", "all_accounts_key", "read_only_key")
 SESSIONS = ("session_of_owner", "session_of_other", "session_of_staff", "anonymous")
 CALLERS = KEYS + SESSIONS
 # The row or the account that a request names, as Alice's restricted key sees it. "foreign" is Bob's.
@@ -17,6 +17,7 @@ TARGETS = ("visible", "hidden", "foreign", "missing")
 VISIBLE = {
     "restricted_key": {"visible"},
     "all_accounts_key": {"visible", "hidden"},
+    "read_only_key": {"visible"},
     "session_of_owner": {"visible", "hidden"},
     "session_of_other": {"foreign"},
     "session_of_staff": set(),
@@ -24,6 +25,7 @@ VISIBLE = {
 }
 
 NOT_FOUND = (404,)
+READ_ONLY = (403,)  # K8: any method that is not safe, before anything is looked up
 MISTAKE = (500,)  # ImproperlyConfigured: the handler never scoped (S7.6)
 
 
@@ -215,6 +217,8 @@ class Outcome:
 def expected(cell: Cell) -> Outcome | None:
     """Return the outcome, or None if the rules do not cover the cell."""
     spec, is_key = cell.spec, cell.caller in KEYS
+    if cell.caller == "read_only_key" and spec.method not in ("GET", "OPTIONS"):
+        return Outcome(READ_ONLY)
     if not is_key and not _covers_session(cell):
         return None
     if is_key and spec.always:

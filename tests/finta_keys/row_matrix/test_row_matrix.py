@@ -51,6 +51,7 @@ def _create_world():
     secrets = {
         "restricted_key": make_key(users["alice"], "restricted", [accounts["visible"]])[1],
         "all_accounts_key": make_key(users["alice"], "all")[1],
+        "read_only_key": make_key(users["alice"], "reader", [accounts["visible"]], read_only=True)[1],
     }
     sessions = {"session_of_owner": "alice", "session_of_other": "bob", "session_of_staff": "staff"}
     return SimpleNamespace(
