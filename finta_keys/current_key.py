@@ -1,4 +1,4 @@
-"""A view by which a key asks about itself."""
+"""A view that describes the calling key."""
 
 from __future__ import annotations
 

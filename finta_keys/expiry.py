@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
-from typing import NoReturn
+from typing import NoReturn, cast
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -19,15 +19,15 @@ LATEST = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 def clean(expires_at: datetime | date | None) -> datetime | None:
-    """Return the time at which a key shall expire, or None. A date is read as the start of that day.
+    """Return the expiry time of a key, or None. A date is read as the start of that day.
 
     Raise ``ValidationError`` for ``expires_at`` if it is past, or later than ``FINTA_KEYS_MAX_AGE`` allows, or None
     although that setting demands a date.
     """
-    longest = conf.max_age()
+    last = latest()
     if expires_at is None:
-        if longest is not None:
-            _refuse(_("Choose when the key expires. ") + _limit(longest))
+        if last is not None:
+            _refuse(_("Choose when the key expires. ") + limit_text())
         return None
     at = expires_at if isinstance(expires_at, datetime) else start_of(expires_at)
     if settings.USE_TZ and timezone.is_naive(at):
@@ -36,15 +36,21 @@ def clean(expires_at: datetime | date | None) -> datetime | None:
         at = timezone.make_naive(at)
     if at <= timezone.now():
         _refuse(_("This date is past. Choose a later one."))
-    if longest is not None and at > start_of(today() + longest + timedelta(days=1)):
-        _refuse(_limit(longest))
+    if last is not None and at > last:
+        _refuse(limit_text())
     if at > (LATEST if settings.USE_TZ else timezone.make_naive(LATEST, UTC)):
         _refuse(_("Choose a date before the year 9999, or let the key never expire."))
     return at
 
 
+def latest() -> datetime | None:
+    """Return the latest expiry time that ``FINTA_KEYS_MAX_AGE`` allows now, or None for no limit."""
+    longest = conf.max_age()
+    return None if longest is None else start_of(today() + longest)
+
+
 def start_of(day: date) -> datetime:
-    """Return the start of a day in the current time zone: the first moment at which the key is no longer valid."""
+    """Return the start of a day in the current time zone. A key with that expiry date is valid before it."""
     start = datetime.combine(day, time.min)
     # UTC, because Python calls a local time that comes twice, or not at all, unequal to any other.
     return timezone.make_aware(start).astimezone(UTC) if settings.USE_TZ else start
@@ -78,9 +84,11 @@ def parse(text: str) -> date:
     return day
 
 
-def _limit(longest: timedelta) -> str:
-    text = ngettext("Keys expire after %(days)s day at most.", "Keys expire after %(days)s days at most.", longest.days)
-    return text % {"days": longest.days}
+def limit_text() -> str:
+    """Return a sentence about ``FINTA_KEYS_MAX_AGE``."""
+    days = cast(timedelta, conf.max_age()).days
+    text = ngettext("Keys expire after %(days)s day at most.", "Keys expire after %(days)s days at most.", days)
+    return text % {"days": days}
 
 
 def _refuse(message: str) -> NoReturn:

@@ -162,7 +162,7 @@ def _wrap_check_permissions(check_permissions: Callable[..., Any]) -> Callable[.
 
     def check_after_404(view: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
         if is_rejected(view, request):
-            # Without asking the permissions: one that queries by the URL would tell hidden from missing.
+            # Do not ask the permissions: one that queries by the URL would reveal hidden rows.
             if view.__dict__.get("_in_initial"):
                 return None
             raise ReadOnlyKey  # for the metadata and the forms of the browsable API

@@ -10,6 +10,7 @@ from tests.docs.blocks import ROOT
 
 COMMANDS = [
     ["peppers"],
+    ["listkeys"],
     ["scankeys", "README.md"],
     ["seeddemo"],
     ["createkey", "--user", "alice@example.com", "--name", "Key"],

@@ -162,7 +162,7 @@ class ApiKey(models.Model):
         expected: int | None = None,
         shown: Iterable[Any] | None = None,
     ) -> None:
-        """Change what the key may access, its permission and its expiry date. What is left out stays.
+        """Change the scope, the permission and the expiry date. Arguments that are left out change nothing.
 
         ``accounts`` are accounts of the owner, or their primary keys; None means all accounts, including future ones.
         ``shown`` are the primary keys of the accounts that a form showed as part of the scope. Other accounts in the

@@ -173,7 +173,7 @@ def test_maximum_age_demands_a_date(clock, settings, alice):
     with pytest.raises(ValidationError, match="90 days"):
         make_key(alice)
     with pytest.raises(ValidationError, match="90 days"):
-        make_key(alice, expires_at=expiry.today() + timedelta(days=92))
+        make_key(alice, expires_at=expiry.today() + timedelta(days=91))
     key, _ = make_key(alice, expires_at=expiry.parse("90d"))
     with pytest.raises(ValidationError, match="90 days"):
         key.edit_scope(expires_at=None)

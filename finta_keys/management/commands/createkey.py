@@ -82,7 +82,7 @@ class Command(BaseCommand):
         if self.output and os.path.lexists(self.output):
             raise CommandError(f"{self.output} already exists. Choose another file, or remove it.")
         with explain_database_errors(CONSEQUENCE, errors=UNAVAILABLE, returncode=1):
-            owner = _find_owner(options["user"])
+            owner = find_owner(options["user"])
         try:
             # Receivers of the project may print, such as an e-mail to the console. Keep that off standard output.
             with (
@@ -166,7 +166,8 @@ def _expiry(argument: str) -> date:
         ) from None
 
 
-def _find_owner(username: str) -> AbstractBaseUser:
+def find_owner(username: str) -> AbstractBaseUser:
+    """Return the user with this user name. Raise ``CommandError`` if there is none, or several."""
     model = get_user_model()
     field: Any = model._meta.get_field(model.USERNAME_FIELD)
     try:

@@ -100,6 +100,20 @@ def test_valid_interval_passes(settings, seconds):
     assert conf.last_used_interval() == dt.timedelta(seconds=seconds)
 
 
+@pytest.mark.rule("K7")
+@pytest.mark.parametrize("days", [0, -1, 36_501, 1.5, "90", True])
+def test_max_age_must_be_whole_days(settings, days):
+    settings.FINTA_KEYS_MAX_AGE = days
+    message = only(checks.check_settings(None), "finta_keys.E001")
+    assert message.msg == f"FINTA_KEYS_MAX_AGE is {days!r}."
+
+
+@pytest.mark.parametrize("days", [1, 36_500, None])
+def test_valid_max_age_passes(settings, days):
+    settings.FINTA_KEYS_MAX_AGE = days
+    assert checks.check_settings(None) == []
+
+
 @pytest.mark.parametrize("words", ["st", ["store"], ("store", ""), ("a", "b", "c"), (1, 2), {}, ""])
 def test_invalid_account_words_are_reported(settings, words):
     settings.FINTA_KEYS_ACCOUNT_WORDS = words
