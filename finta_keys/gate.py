@@ -12,6 +12,7 @@ sets the count back after them.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache, wraps
 from typing import Any
 
@@ -171,7 +172,8 @@ def _wrap_check_permissions(check_permissions: Callable[..., Any]) -> Callable[.
         except Exception:
             # Forms of the browsable API ask again later, and expect the denial.
             if view.__dict__.get("_in_initial") and state_of(request).key is not None:
-                url_rows.require_before_denial(view, request)
+                with suppress(AttributeError):  # The view's initial() may yet have to set what get_queryset() reads.
+                    url_rows.require_before_denial(view, request)
             raise
 
     return check_after_404

@@ -488,6 +488,25 @@ def test_get_object_with_arguments_looks_up_again(unrestricted, accounts):
     assert call(Optional, unrestricted.secret, kwargs={"pk": accounts.checking.pk}).data == {"name": "Savings"}
 
 
+def test_denied_key_gets_403_before_initial_ends(restricted, accounts):
+    class Denied(BasePermission):
+        def has_permission(self, request, view):
+            return False
+
+    class SetsUp(Standard):
+        permission_classes = [Denied]
+
+        def initial(self, request, *args, **kwargs):
+            super().initial(request, *args, **kwargs)
+            self.accounts = Account.objects.all()
+
+        def get_queryset(self):
+            return self.accounts
+
+    for pk in (accounts.checking.pk, accounts.savings.pk, uuid.uuid4()):
+        assert call(SetsUp, restricted.secret, kwargs={"pk": pk}).status_code == 403
+
+
 # --- permissions that query by the URL --------------------------------------------------------------------------------
 
 
