@@ -24,8 +24,8 @@ class Converter(NamedTuple):
     column: Any
 
 
-class Instance(NamedTuple):
-    """The part of a row from which an instance of a model is made."""
+class ModelColumns(NamedTuple):
+    """The part of a row that holds one model."""
 
     model: Any
     names: list[str]  # of the model's columns
@@ -54,8 +54,8 @@ class CompiledQuery(ABC, Generic[M]):
             for position, (functions, column) in converters.items()
             for function in functions
         ]
-        self._instances = [
-            _instance(compiler, info)
+        self._models = [
+            _model_columns(compiler, info)
             for info in (compiler.klass_info, *compiler.klass_info.get("related_klass_infos", ()))
         ]
 
@@ -86,17 +86,17 @@ class CompiledQuery(ABC, Generic[M]):
 
     def _make(self, row: list[Any]) -> M:
         """Return the instance of a row, with those of ``select_related()`` in its foreign keys."""
-        (model, names, columns, _), *related = self._instances
+        (model, names, columns, _), *related = self._models
         instance: M = model.from_db(self.alias, names, row[columns])
         for model, names, columns, foreign_key in related:
             foreign_key.set_cached_value(instance, model.from_db(self.alias, names, row[columns]))
         return instance
 
 
-def _instance(compiler: Any, info: dict[str, Any]) -> Instance:
+def _model_columns(compiler: Any, info: dict[str, Any]) -> ModelColumns:
     positions = info["select_fields"]
     names = [compiler.select[position][0].target.attname for position in positions]
-    return Instance(info["model"], names, slice(positions[0], positions[-1] + 1), info.get("field"))
+    return ModelColumns(info["model"], names, slice(positions[0], positions[-1] + 1), info.get("field"))
 
 
 def _unbound(function: Any, ops: Any) -> tuple[Callable[..., Any], bool]:

@@ -4,8 +4,8 @@
 authentication class accepts a key only while the wrapped ``initial()`` of the view runs. So a view without a gate never
 opens to keys.
 
-The guard rejects the response of a handler that has limited nothing to the scope. It knows by ``state.scoped_count``,
-which ``scoped()`` raises. Permissions, throttles and filters limit rows too, but not those of the response, so the gate
+The guard rejects the response of a handler that has limited nothing to the scope: ``scoped()`` increments
+``state.scoped_count``. Permissions, throttles and filters limit rows too, but not those of the response. So the gate
 sets the count back after them.
 """
 
@@ -69,7 +69,7 @@ def _wrap_initial(initial: Callable[..., None]) -> Callable[..., None]:
         _wrap_replaced_methods(view.__class__)
         state.open_view, state.secrets = view, presented_secrets(request)
         state.scoped_before = state.scoped_count
-        if state.secrets and len(request.authenticators) > 1:
+        if state.secrets:
             _prefer_keys(request)
         _add_vary(view)
         # Not vars() itself: error reports show local variables, and would show the headers in it.
@@ -187,9 +187,9 @@ WRAPPERS: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
     "initial": _wrap_initial,
     "handle_exception": _wrap_handle_exception,
     "finalize_response": _wrap_finalize_response,
+    "check_permissions": _wrap_check_permissions,
 }
 SCOPED_WRAPPERS = WRAPPERS | {
-    "check_permissions": _wrap_check_permissions,
     "check_object_permissions": _without_counting,
     "check_throttles": _without_counting,
     "filter_queryset": _wrap_filter_queryset,

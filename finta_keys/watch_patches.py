@@ -46,7 +46,7 @@ def _watch_cursor(execute_with_wrappers: Callable[..., Any]) -> Callable[..., An
 
 
 def _record_paths(limit_to_key: Callable[..., Any]) -> Callable[..., Any]:
-    """Remember by which paths the view limits rows: a row that is visible along one of them may be read."""
+    """Remember the paths that the view limits rows by: a row that is visible along one of them may be read."""
 
     @wraps(limit_to_key)
     def limit(key: Any, queryset: Any, account_path: str = "") -> Any:

@@ -5,11 +5,12 @@ from rest_framework.authentication import SessionAuthentication
 from rest_framework.decorators import action, api_view, authentication_classes, permission_classes
 from rest_framework.generics import ListAPIView
 from rest_framework.response import Response
+from rest_framework.test import APIRequestFactory
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
 
 from accounts_app.models import Account
-from finta_keys.authentication import ApiKeyAuthentication
+from finta_keys.authentication import ApiKeyAuthentication, get_key
 from finta_keys.gate import opens_to_keys
 from finta_keys.scoping import AccountScopeMixin, scoped, scoped_view, unscoped
 from tests.finta_keys import urls_example
@@ -30,6 +31,14 @@ def test_mark_is_not_inherited(restricted):
     assert opens_to_keys(urls_example.WhoCalls)
     assert not opens_to_keys(urls_example.WhoCallsInherited)
     assert call(urls_example.WhoCallsInherited, restricted.secret).data == {"email": None, "key": None}
+
+
+@pytest.mark.rule("S7.1")
+def test_unmarked_subclass_stays_public_after_get_key(restricted):
+    """A middleware may have found the key before the view runs."""
+    request = APIRequestFactory().get("/", HTTP_AUTHORIZATION=f"Bearer {restricted.secret}")
+    assert get_key(request) == restricted.key
+    assert urls_example.WhoCallsInherited.as_view()(request).data == {"email": None, "key": None}
 
 
 @pytest.mark.rule("S7.1")

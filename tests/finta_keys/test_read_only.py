@@ -66,11 +66,12 @@ class Accounts(AccountScopeMixin, viewsets.ModelViewSet):
 @unscoped("shows no accounts")
 class Ping(APIView):
     authentication_classes = [ApiKeyAuthentication]
+    permission_classes = [ExistingAccountsOnly]
 
-    def get(self, request):
+    def get(self, request, pk=None):
         return Response("pong")
 
-    def post(self, request):
+    def post(self, request, pk=None):
         return Response("pong")
 
 
@@ -118,6 +119,7 @@ router.register("accounts", Accounts)
 urlpatterns = [
     path("", include(router.urls)),
     path("ping/", Ping.as_view()),
+    path("ping/<pk>/", Ping.as_view()),
     path("count/", count),
     path("count-too/", count_too),
     path("search/", Search.as_view()),
@@ -167,6 +169,11 @@ def test_throttle_comes_before_read_only(client, accounts):
 @pytest.mark.parametrize(("method", "status"), [("GET", 200), ("POST", 403), ("PUT", 403)])
 def test_unscoped_view_rejects_unsafe_methods(client, method, status):
     assert client.generic(method, "/ping/").status_code == status
+
+
+def test_unscoped_view_rejects_before_its_permissions(client, accounts):
+    for pk in (accounts.savings.pk, uuid.uuid4()):
+        assert client.post(f"/ping/{pk}/").json() == DENIED
 
 
 @pytest.mark.parametrize("url", ["/count/", "/count-too/", "/search/", "/accounts/search/"])
