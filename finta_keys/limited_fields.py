@@ -20,6 +20,7 @@ from finta_keys.database import INVALID_VALUE_ERRORS
 from finta_keys.fields import AccountRelatedField
 from finta_keys.relations import hidden_rows, limited_choices
 from finta_keys.request_state import may_read_hidden
+from finta_keys.scope_queries import pks_by_model
 
 # raised by related fields for values that name no row; some of them only by a project's own fields
 NO_ROW_ERRORS = (ValidationError, ObjectDoesNotExist, TypeError, *INVALID_VALUE_ERRORS)
@@ -108,15 +109,11 @@ def _limit_nested_serializer(serializer: Any) -> None:
 
 def _limit_relation(relation: Any) -> None:
     """Let a related field accept only rows that the caller may access, with one error for all others."""
-    if not _limits_input(relation):
+    if isinstance(relation, AccountRelatedField):  # It limits itself.
         return
     get_queryset = relation.get_queryset
     relation.get_queryset = lambda: _limit(relation, get_queryset())
     _limit_input(relation, relation)
-
-
-def _limits_input(relation: Any) -> bool:
-    return not relation.read_only and not isinstance(relation, AccountRelatedField)  # which limits itself
 
 
 def _limit(relation: Any, queryset: Any) -> Any:
@@ -148,25 +145,34 @@ def _is_of_drf(field: Any) -> bool:
 
 
 def _call_own(relation: Any, to_internal_value: Callable[[Any], Any], data: Any) -> Any:
-    """Call the method of a project, which may read ``self.queryset``, and check the rows that it returns."""
+    """Call the method of a project, which may read ``self.queryset``, and check the rows that it returns.
+
+    If it finds none, a query is sent all the same, so that a missing row costs as much as a hidden one.
+    """
     queryset = relation.queryset
     relation.queryset = _limit(relation, queryset)
     token = may_read_hidden.set(True)  # The rows that it returns are checked.
     try:
         result = to_internal_value(data)
+    except NO_ROW_ERRORS:
+        if queryset is not None:
+            _limit(relation, queryset.model._base_manager.all()).exists()
+        raise
     finally:
         may_read_hidden.reset(token)
         relation.queryset = queryset
-    for row in result if isinstance(result, Iterable) else [result]:
-        if isinstance(row, models.Model) and row.pk is not None:
-            _limit(relation, type(row)._base_manager.all()).get(pk=row.pk)
+    rows = result if isinstance(result, Iterable) else [result]
+    rows = [row for row in rows if isinstance(row, models.Model) and row.pk is not None]
+    for model, pks in pks_by_model(rows).items():
+        if _limit(relation, model._base_manager.filter(pk__in=pks)).count() < len(pks):
+            raise ObjectDoesNotExist
     return result
 
 
 def _limit_list(field: Any) -> None:
     """Limit a related field with ``many=True``, and keep the relations to hidden rows."""
     relation = field.child_relation
-    if not _limits_input(relation):
+    if isinstance(relation, AccountRelatedField):
         return
     limit_field(relation)
     if not _is_of_drf(field):

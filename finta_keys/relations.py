@@ -50,8 +50,9 @@ def hidden_rows(field: Any, account_path: str | None = None, row: Any = None) ->
     ``row`` is the instance of the serializer by default. There are none if it is not saved.
     """
     row = getattr(field.parent, "instance", None) if row is None else row
-    is_saved = isinstance(row, models.Model) and row.pk is not None
-    related: Any = getattr(row, str(field.source), None) if is_saved else None
+    related: Any = row if isinstance(row, models.Model) and row.pk is not None else None
+    for name in str(field.source).split("."):
+        related = getattr(related, name, None)
     if not isinstance(related, BaseManager):
         return []
     visible = limited_choices(field.context.get("request"), related.model._base_manager.all(), account_path)

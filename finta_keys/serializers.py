@@ -12,7 +12,7 @@ from django.utils.functional import cached_property
 from rest_framework.relations import ManyRelatedField
 from rest_framework.serializers import ModelSerializer
 
-from finta_keys.limited_fields import limit_fields, limited_validators
+from finta_keys.limited_fields import limit_field, limit_fields, limited_validators
 from finta_keys.relations import hidden_rows
 from finta_keys.request_state import unscoped_rows
 
@@ -27,6 +27,11 @@ class ScopedSerializerMixin:
     """
 
     limits_itself = True
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if child := getattr(self, "child", None):  # This is a list of any other serializer.
+            limit_field(child)
 
     @classmethod
     def many_init(cls, *args: Any, **kwargs: Any) -> Any:
