@@ -168,20 +168,15 @@ class ScopedTables:
         unlimited = SLICE.sub("", sql)
         if unlimited != sql:  # Rows that sort equally may be in another order.
             results = self._results(connection, unlimited, params)
-        again = self._run(connection, ALL, unlimited, params)
-        if Counter(again) == Counter(results[ALL]):
+        rerun = self._run(connection, ALL, unlimited, params)
+        if Counter(rerun) == Counter(results[ALL]):
             return _differ(results)
         # Some columns are random or the current time. Compare the others, and the number of rows.
-        stable = [
-            place
-            for place, (column, other) in enumerate(
-                zip(zip(*results[ALL], strict=True), zip(*again, strict=True), strict=False)
-            )
-            if Counter(column) == Counter(other)
-        ]
-        return any(
-            _differ({variant: [(row[place],) for row in rows] for variant, rows in results.items()}) for place in stable
-        ) or _differ({variant: [()] * len(rows) for variant, rows in results.items()})
+        row_counts: dict[str, list[Row]] = {variant: [()] * len(rows) for variant, rows in results.items()}
+        return _differ(row_counts) or any(
+            _differ({variant: [(row[position],) for row in rows] for variant, rows in results.items()})
+            for position in _equal_columns(results[ALL], rerun)
+        )
 
     def _results(self, connection: Any, sql: str, params: Any) -> dict[str, list[Row]]:
         return {variant: self._run(connection, variant, sql, params) for variant in VARIANTS}
@@ -190,9 +185,9 @@ class ScopedTables:
         """Execute a statement on tables with the rows of one variant."""
         quote = connection.ops.quote_name
         outer, inner, outer_params = [], [], []
-        for place, model in enumerate(self.mentioned(sql)):
+        for number, model in enumerate(self.mentioned(sql)):
             condition, condition_params = self._condition(connection, model, variant)
-            table, name = quote(model._meta.db_table), quote(f"finta_keys_{place}")
+            table, name = quote(model._meta.db_table), quote(f"finta_keys_{number}")
             outer.append(f"{name} AS ({EVERYTHING} {table} WHERE {condition})")
             inner.append(f"{table} AS ({EVERYTHING} {name})")
             outer_params += condition_params
@@ -202,7 +197,7 @@ class ScopedTables:
         if params is None:
             sql, params = sql.replace("%", "%%"), ()
         if isinstance(params, Mapping):
-            names = [f"finta_keys_{place}" for place in range(len(outer_params))]
+            names = [f"finta_keys_{number}" for number in range(len(outer_params))]
             start %= tuple(f"%({name})s" for name in names)
             params = {**params, **dict(zip(names, outer_params, strict=True))}
         else:
@@ -218,6 +213,12 @@ class ScopedTables:
         columns = ", ".join(connection.ops.quote_name(field.column) for field in model._meta.pk_fields)
         sql, params = compiled(connection, self.readable(model, connection.alias).values("pk"))
         return f"({columns}) {'NOT ' if variant == HIDDEN else ''}IN ({sql})", params
+
+
+def _equal_columns(rows: list[Row], other_rows: list[Row]) -> list[int]:
+    """Return the positions of the columns that have the same values in both results, in any order."""
+    columns = zip(zip(*rows, strict=True), zip(*other_rows, strict=True), strict=False)
+    return [position for position, (column, other) in enumerate(columns) if Counter(column) == Counter(other)]
 
 
 def _differ(results: dict[str, list[Row]]) -> bool:

@@ -514,13 +514,16 @@ def test_check_rows_accepts_rows_inside_the_scope(restricted, accounts, row):
     assert Transaction.objects.count() == 4
 
 
-def test_check_rows_rejects_rows_outside_the_scope(restricted, accounts, row, hidden_row):
+def test_check_rows_rejects_rows_outside_the_scope(restricted, accounts, row, hidden_row, monkeypatch, caplog):
+    monkeypatch.setattr(save_checks, "_logged", set())
+
     def bulk(self, request):
         rows = [Transaction(**{**vars_of(old), "provider_id": f"new {old.pk}"}) for old in (row, hidden_row)]
         self.check_rows(Transaction.objects.bulk_create(rows))
 
     assert handle(restricted.secret, bulk).status_code == 404
     assert Transaction.objects.count() == 2
+    assert "outside the scope" in caplog.text
 
 
 def test_check_rows_takes_rows_of_several_models(restricted, accounts, row, hidden_row, alice):

@@ -20,7 +20,7 @@ from rest_framework.views import APIView
 
 from accounts_app.models import Account, Transaction, User
 from finta_keys.authentication import ApiKeyAuthentication
-from finta_keys.scoping import AccountScopeMixin, unscoped
+from finta_keys.scoping import AccountScopeMixin, unscoped, unscoped_rows
 from finta_keys.serializers import ScopedModelSerializer, ScopedSerializerMixin
 from tests.factories import TransactionFactory
 from tests.finta_keys.calls import call
@@ -133,6 +133,16 @@ def test_marked_handlers_are_not_checked(alice, bobs_account):
             return super().get(request)
 
     assert send(Marked, alice, "get", bobs_account.pk).data == {"name": "Bob's"}
+
+
+def test_marked_handlers_may_use_unscoped_rows(restricted, bobs_account):
+    class Marked(ByArgument):
+        @unscoped("all callers may rename")
+        def post(self, request):
+            with unscoped_rows("all callers may rename"):
+                return super().get(request)
+
+    assert send(Marked, restricted.secret, "post", bobs_account.pk).data == {"name": "Bob's"}
 
 
 def test_schema_generator_calls_without_request(accounts):
