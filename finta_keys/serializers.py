@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db import IntegrityError, models, router, transaction
 from django.utils.functional import cached_property
 from rest_framework.relations import ManyRelatedField
-from rest_framework.serializers import ModelSerializer
+from rest_framework.serializers import BaseSerializer, ModelSerializer
 
 from finta_keys.limited_fields import limit_field, limit_fields, limited_validators
 from finta_keys.relations import hidden_rows
@@ -27,6 +27,12 @@ class ScopedSerializerMixin:
     """
 
     limits_itself = True
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        bases: Any = cls.__mro__
+        if BaseSerializer in bases and bases.index(BaseSerializer) < bases.index(ScopedSerializerMixin):
+            raise TypeError(f"{cls.__qualname__}: put ScopedSerializerMixin before the serializer class.")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -90,9 +96,13 @@ def _save(serializer: Any, save: Callable[..., Any], **kwargs: Any) -> Any:
 
 def _validate_among_all_rows(serializer: Any) -> None:
     """Validate the data again, now with unique validators that compare with all rows. Raise their error."""
-    row = serializer.instance
-    if isinstance(row, models.Model):
-        row.refresh_from_db()  # Validators ignore values that the row already has.
+    # Validators ignore values that the row already has.
+    instance = serializer.instance
+    if isinstance(instance, models.QuerySet):
+        serializer.instance = instance.all()
+    for row in instance if isinstance(instance, list) else [instance]:
+        if isinstance(row, models.Model):
+            row.refresh_from_db()
     serializer.compares_all_rows = True
     del serializer._validated_data
     with unscoped_rows("the database has found a duplicate among all rows"):

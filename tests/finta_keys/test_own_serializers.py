@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db import IntegrityError, connection
+from django.db.models import QuerySet
 from django.test.utils import CaptureQueriesContext
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.relations import ManyRelatedField
@@ -430,6 +431,45 @@ def test_update_to_hidden_duplicate_is_an_error(serializer_class, extra_tables, 
     assert responses[0] == responses[1]
     assert responses[0][0] == 400
     assert Label.objects.get(pk=label.pk).name == "Mine"
+
+
+class UpdatesLabels(ListSerializer):
+    def to_internal_value(self, data):
+        values = []
+        for self.child.instance, item in zip(self.instance, data, strict=True):
+            values.append(self.child.run_validation(item))
+        return values
+
+    def update(self, instance, validated_data):
+        return [self.child.update(row, fields) for row, fields in zip(instance, validated_data, strict=True)]
+
+
+class BulkPair(LabelWithPair):
+    class Meta(LabelWithPair.Meta):
+        list_serializer_class = UpdatesLabels
+
+
+@pytest.mark.rule("S4")
+@pytest.mark.parametrize("wrap", [list, QuerySet.all], ids=["list", "queryset"])
+def test_bulk_update_to_hidden_duplicate_is_an_error(wrap, extra_tables, caller, hidden, accounts):  # noqa: F811
+    for account, name in ((accounts.checking, "A"), (accounts.checking, "Visible"), (hidden, "Hidden")):
+        Label.objects.create(account=account, name=name)
+
+    def make(**kwargs):
+        labels = Label.objects.filter(account=accounts.checking).order_by("pk")
+        return BulkPair(wrap(labels), many=True, partial=True, **kwargs)
+
+    def patch(name):
+        return send(caller, make, [{"name": name}, {}], save=True, method="patch")
+
+    assert patch("Hidden") == patch("Visible")
+    assert patch("Hidden")[0] == 400
+    assert patch("B")[0] == 200
+
+
+def test_mixin_behind_the_serializer_class_is_an_error():
+    with pytest.raises(TypeError, match="before the serializer class"):
+        type("WrongOrder", (Serializer, ScopedSerializerMixin), {})
 
 
 def test_nested_validators_compare_with_visible_rows(extra_tables, caller, hidden, accounts):  # noqa: F811
