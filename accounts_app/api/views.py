@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from django.db import connections, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import Http404
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.utils import extend_schema
@@ -172,7 +172,13 @@ class TransactionsView(AccountScopeMixin, KeyView):
     def get(self, request: Request) -> Response:
         rows = self.get_queryset()
         query = queries.TransactionQuerySerializer.validate_query(request.query_params)
-        transactions, cursor = pagination.paginate(self._filtered(rows, query), query)
+        accounts = None if self.account else self._accounts()
+        if self.account:
+            rows = rows.filter(account=self.account)
+        if "bankConnectionId" in query:
+            rows = rows.filter(account__bank_connection_id=query["bankConnectionId"])
+            accounts = None if accounts is None else accounts.filter(bank_connection_id=query["bankConnectionId"])
+        transactions, cursor = pagination.paginate(rows, _conditions(query), accounts, query)
         return Response(
             {
                 "transactions": [serializers.TransactionSerializer.to_json(row) for row in transactions],
@@ -184,20 +190,20 @@ class TransactionsView(AccountScopeMixin, KeyView):
         accounts: QuerySet[Account] = self.request.auth.scoped(Account.objects.all())
         return accounts
 
-    def _filtered(self, rows: QuerySet[Transaction], query: dict[str, Any]) -> QuerySet[Transaction]:
-        if query["status"] != queries.ALL:
-            rows = rows.filter(status=query["status"])
-        if self.account:
-            rows = rows.filter(account=self.account)
-        if "bankConnectionId" in query:
-            rows = rows.filter(account__bank_connection_id=query["bankConnectionId"])
-        if "categoryId" in query:
-            rows = rows.filter(category_id=query["categoryId"])
-        if "startDate" in query:
-            rows = rows.filter(posted_date__gte=query["startDate"])
-        if "endDate" in query:
-            rows = rows.filter(posted_date__lte=query["endDate"])
-        return rows
+
+def _conditions(query: dict[str, Any]) -> Q:
+    """Return the conditions on columns of the transaction."""
+    conditions = Q()
+    if query["status"] != queries.ALL:
+        conditions &= Q(status=query["status"])
+    if "categoryId" in query:
+        conditions &= Q(category_id=query["categoryId"])
+    # The indexes contain sort_date, which equals posted_date unless that is null.
+    if "startDate" in query:
+        conditions &= Q(posted_date__isnull=False, sort_date__gte=query["startDate"])
+    if "endDate" in query:
+        conditions &= Q(posted_date__isnull=False, sort_date__lte=query["endDate"])
+    return conditions
 
 
 @unscoped("always returns 404")

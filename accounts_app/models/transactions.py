@@ -25,7 +25,8 @@ class Transaction(models.Model):
         DELETED = "deleted", "Deleted"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="transactions")
+    # Without an index of its own: PostgreSQL would use it and sort if it expects few rows.
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="transactions", db_index=False)
     provider = models.CharField(max_length=50)
     provider_id = models.CharField(max_length=200)
     summary = models.CharField(max_length=500)
@@ -54,9 +55,18 @@ class Transaction(models.Model):
 
     class Meta:
         ordering = ["-sort_date", "-id"]
-        indexes = [models.Index(fields=["account", "-sort_date", "-id"], name="accounts_app_tx_page")]
+        # One for each kind of page: of all rows, of a status, of a category.
+        indexes = [
+            models.Index(fields=["account", "-sort_date", "-id"], name="accounts_app_tx_page"),
+            models.Index(fields=["account", "status", "-sort_date", "-id"], name="accounts_app_tx_status_page"),
+            models.Index(
+                fields=["account", "category_id", "-sort_date", "-id"],
+                name="accounts_app_tx_category_page",
+                condition=models.Q(category_id__isnull=False),
+            ),
+        ]
         constraints = [
-            models.UniqueConstraint(fields=["account", "provider_id"], name="accounts_app_tx_once_per_account"),
+            models.UniqueConstraint(fields=["provider_id", "account"], name="accounts_app_tx_once_per_account"),
             models.CheckConstraint(
                 condition=~models.Q(status="posted") | models.Q(posted_date__isnull=False),
                 name="accounts_app_posted_has_date",

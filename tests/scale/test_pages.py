@@ -1,9 +1,6 @@
 """The cost of the first and the thousandth page of transactions.
 
-With an account filter, the index (account, sort_date, id) is read from the cursor on, so both cost the
-same. Without one, for a key with many accounts, SQLite reads each account from the cursor on until the
-page is full: at most accounts * (limit + 1) rows. PostgreSQL reads and sorts all accessible rows for the
-first page, and at most as many for later ones.
+Each account's index is read from the cursor on, so both cost the same. The bounds are in test_rows_read.py.
 """
 
 from __future__ import annotations
