@@ -206,8 +206,6 @@ DEFAULT_EXCEPTION_REPORTER = "config.error_reports.RedactingReporter"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "config.error_reports.RedactingReporterFilter"
 
 FILE_UPLOAD_HANDLERS = ["config.upload_handlers.DiscardFiles"]
-# Edit scope sends a field for each selected account.
-DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"

@@ -10,8 +10,8 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_user_model
-from django.db.models import OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.utils.decorators import method_decorator
@@ -22,7 +22,7 @@ from django.views.decorators.http import require_safe
 
 from finta_keys import admin_views, conf, display
 from finta_keys.key_headers import carries_key
-from finta_keys.key_list import count_accounts
+from finta_keys.key_list import count_scopes
 from finta_keys.models import ApiKey
 
 ACCOUNTS_SHOWN = 100
@@ -51,6 +51,13 @@ class SignedInPeopleOnly:
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return not carries_key(request) and super().has_delete_permission(request, obj)  # type: ignore[misc]
+
+
+class KeyChangeList(ChangeList):
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.result_list = list(self.result_list)
+        count_scopes(self.result_list)
 
 
 @admin.register(ApiKey)
@@ -95,17 +102,15 @@ class ApiKeyAdmin(SignedInPeopleOnly, admin.ModelAdmin):
     def get_search_fields(self, request: HttpRequest) -> list[str]:
         return ["name", f"owner__{get_user_model().USERNAME_FIELD}"]
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[ApiKey]:
-        """Return the keys with the number of the owner's accounts, and of those in the scope."""
-        owned = conf.account_model()._base_manager.filter(**{conf.owner_field(): OuterRef("owner")})
-        keys: QuerySet[ApiKey] = super().get_queryset(request)
-        scoped = owned.filter(finta_key_scopes__key=OuterRef("pk"))
-        return keys.annotate(account_count=count_accounts(owned), scoped_count=count_accounts(scoped))
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return KeyChangeList
 
     @admin.display(description=gettext_lazy("scope"))
     def scope(self, key: Any) -> str:
         if key.share_all_accounts:
             return _("All %(account_words)s") % display.words()
+        if not hasattr(key, "scoped_count"):  # on the page of one key
+            count_scopes([key])
         text = ngettext(
             "%(number)s of %(total)s %(account_word)s", "%(number)s of %(total)s %(account_words)s", key.account_count
         )

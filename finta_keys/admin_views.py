@@ -31,7 +31,7 @@ from django.views.generic import FormView
 
 from finta_keys import display, owners, transactions, views
 from finta_keys.database import key_database
-from finta_keys.models import ApiKey
+from finta_keys.models import ApiKey, KeyAccountScope
 from finta_keys.own_keys import non_atomic_requests
 
 
@@ -181,7 +181,7 @@ class EditScopeView(ChangePage, views.FreshSignInView, views.EditScopeView):
     def scope_as_saved(self) -> str:
         if self.key.share_all_accounts:
             return _("Edited scope: all %(account_words)s.") % display.words()
-        number = self.scope_rows.count()
+        number = KeyAccountScope.objects.filter(key=self.key).count()
         text = ngettext(
             "Edited scope: %(number)s %(account_word)s.", "Edited scope: %(number)s %(account_words)s.", number
         )

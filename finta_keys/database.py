@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ M = TypeVar("M", bound=models.Model)
 
 # raised by a look-up for values that its field cannot have
 INVALID_VALUE_ERRORS = (ValueError, ValidationError, OverflowError, DataError)
+BATCH = 500
 
 
 def key_database() -> str:
@@ -21,6 +23,13 @@ def key_database() -> str:
     Keys and the rows they can access are read from it too, because a replica may lag behind a change (rule K4).
     """
     return router.db_for_write(key_model())
+
+
+def batches(values: Iterable[Any]) -> Iterator[list[Any]]:
+    """Yield the values in lists that fit into one query: databases limit its parameters."""
+    values = list(values)
+    for start in range(0, len(values), BATCH):
+        yield values[start : start + BATCH]
 
 
 @cache

@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
+from django.db.models import QuerySet
 from django.utils.functional import lazy
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -58,10 +59,22 @@ def join_labels(accounts: Iterable[Any]) -> SafeString:
     return join_html(map(label_html, accounts))
 
 
+def first_labels(accounts: QuerySet[Any]) -> SafeString:
+    """Like ``join_labels()``, but load only the accounts that are named."""
+    return join_labels(accounts[: MAX_NAMES + 1])
+
+
 def join_html(labels: Iterable[Any]) -> SafeString:
     labels = list(labels)
     rest = ["…"] * (len(labels) > MAX_NAMES)
     return format_html_join(", ", "{}", [(text,) for text in labels[:MAX_NAMES] + rest])
+
+
+def group_of(account: Any) -> str:
+    """Return the value of ``FINTA_KEYS_ACCOUNT_GROUP``, or "" if there is none."""
+    attribute = conf.account_group_attribute()
+    name = getattr(account, attribute) if attribute else None
+    return "" if name is None else str(name)
 
 
 def grouped(accounts: Iterable[Any]) -> Groups:
@@ -69,9 +82,7 @@ def grouped(accounts: Iterable[Any]) -> Groups:
 
     The name of a group is empty if the setting is not set, or for accounts without a group.
     """
-    attribute = conf.account_group_attribute()
     groups: dict[str, list[Any]] = {}
     for account in accounts:
-        name = getattr(account, attribute) if attribute else None
-        groups.setdefault("" if name is None else str(name), []).append(account)
+        groups.setdefault(group_of(account), []).append(account)
     return sorted(groups.items(), key=lambda group: not group[0])  # unnamed group last

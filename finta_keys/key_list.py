@@ -6,24 +6,22 @@ from typing import Any
 
 from django.db.models import (
     Count,
+    Exists,
     F,
-    IntegerField,
     OuterRef,
     Prefetch,
     Q,
     QuerySet,
-    Subquery,
     prefetch_related_objects,
 )
-from django.db.models.functions import Coalesce
 
 from finta_keys import conf, names, owners
+from finta_keys.account_pages import MAX_SEARCHED, MAX_TEXT, MAX_WORDS
+from finta_keys.database import key_database
 from finta_keys.models import KeyAccountScope
 
 ACCOUNTS_PER_ROW = 10
 LARGE_SCOPE = 100  # more accounts than this are counted, but not named
-MAX_WORDS = 10
-MAX_MATCHES = 10_000  # accounts per word, because databases limit the parameters of a query
 
 ORDERS: dict[str, list[Any]] = {
     "created": ["-created_at", "pk"],
@@ -38,10 +36,9 @@ def with_scope(keys: QuerySet[Any], owner_pk: Any) -> list[Any]:
     Only the owner's accounts count: a scope may still name one that now belongs to another user.
     Large scopes get no ``scoped_accounts``, because finding the first ones sorts them all.
     """
-    accounts = owners.accounts_of(owner_pk)
-    count = count_accounts(accounts.filter(finta_key_scopes__key=OuterRef("pk")))
-    rows = list(keys.annotate(scoped_count=count))
-    first = Prefetch("accounts", accounts[:ACCOUNTS_PER_ROW], to_attr="scoped_accounts")
+    rows = list(keys)
+    count_scopes(rows)
+    first = Prefetch("accounts", owners.accounts_of(owner_pk)[:ACCOUNTS_PER_ROW], to_attr="scoped_accounts")
     prefetch_related_objects([key for key in rows if key.scoped_count <= LARGE_SCOPE], first)
     for key in rows:
         if key.scoped_count > LARGE_SCOPE:
@@ -49,10 +46,18 @@ def with_scope(keys: QuerySet[Any], owner_pk: Any) -> list[Any]:
     return rows
 
 
-def count_accounts(accounts: QuerySet[Any]) -> Coalesce:
-    """Count per owner in a subquery: with joins, two counts would multiply each other."""
-    counts = accounts.order_by().values(conf.owner_field()).annotate(number=Count("pk")).values("number")
-    return Coalesce(Subquery(counts), 0, output_field=IntegerField())
+def count_scopes(keys: list[Any]) -> None:
+    """Set the number of the owner's accounts on each key: ``account_count``, and ``scoped_count`` of its scope."""
+    owner = conf.owner_field()
+    accounts = conf.account_model()._default_manager.using(key_database()).order_by()
+    # Not annotations of the keys: SQLite would also count for all keys on earlier pages.
+    owned = accounts.filter(**{f"{owner}__in": {key.owner_id for key in keys}})
+    totals = dict(owned.values_list(owner).annotate(number=Count("pk")))
+    restricted = [key.pk for key in keys if not key.share_all_accounts]
+    scoped = accounts.filter(**{"finta_key_scopes__key__in": restricted, owner: F("finta_key_scopes__key__owner")})
+    counts = dict(scoped.values_list("finta_key_scopes__key").annotate(number=Count("pk")))
+    for key in keys:
+        key.account_count, key.scoped_count = totals.get(key.owner_id, 0), counts.get(key.pk, 0)
 
 
 def search(keys: QuerySet[Any], owner_pk: Any, text: str) -> QuerySet[Any]:
@@ -71,12 +76,14 @@ def search(keys: QuerySet[Any], owner_pk: Any, text: str) -> QuerySet[Any]:
 
 def _folded_labels(owner_pk: Any) -> dict[Any, str]:
     # The label of an account is Python code of the project, so the database cannot search it.
-    return {account.pk: names.fold(str(account)) for account in owners.accounts_of(owner_pk)}
+    accounts = owners.accounts_of(owner_pk).order_by()[:MAX_SEARCHED]
+    return {account.pk: names.fold(str(account)[:MAX_TEXT]) for account in accounts}
 
 
 def _matches(word: str, account_pks: list[Any]) -> Q:
     condition = Q(name_key__contains=word)
     if account_pks:
-        rows = KeyAccountScope.objects.filter(account_id__in=account_pks[:MAX_MATCHES])
-        condition |= Q(share_all_accounts=True) | Q(pk__in=rows.values("key_id"))
+        # Exists() ends at the first account. A list of the keys of all matches took seconds for a common word.
+        rows = KeyAccountScope.objects.filter(key=OuterRef("pk"), account_id__in=account_pks)
+        condition |= Q(share_all_accounts=True) | Q(Exists(rows))
     return condition

@@ -18,7 +18,7 @@ from django.dispatch import receiver
 from django.utils.translation import gettext as _
 
 from finta_keys import conf, display
-from finta_keys.database import INVALID_VALUE_ERRORS, key_database
+from finta_keys.database import INVALID_VALUE_ERRORS, batches, key_database
 
 
 def get_by_username(username: str) -> Any:
@@ -115,7 +115,7 @@ def require_active(owner: AbstractBaseUser | None) -> Any:
     return owner
 
 
-def lock_accounts(owner_pk: Any, accounts: Iterable[Any]) -> list[Any]:
+def lock_accounts(owner_pk: Any, accounts: Iterable[Any], *, may_be_empty: bool = False) -> list[Any]:
     """Lock these accounts and return their primary keys. ``accounts`` are instances or primary keys.
 
     Raise ``ValidationError`` for ``accounts`` if there are none, or if one does not belong to the owner.
@@ -125,14 +125,33 @@ def lock_accounts(owner_pk: Any, accounts: Iterable[Any]) -> list[Any]:
         selected = {_primary_key(model, account) for account in accounts}
     except (ValidationError, UnicodeEncodeError):
         selected = {None}
-    if not selected:
-        message = _("Select at least one %(account_word)s, or turn on “Share all %(account_words)s”.")
-        _refuse("accounts", message % display.words())
+    if not selected and not may_be_empty:
+        refuse_empty_scope()
     locked = _lockable(model).filter(**{conf.owner_field(): owner_pk}).in_bulk(selected)
     if len(locked) != len(selected):
         message = _("At least one of these %(account_words)s is gone or belongs to another user. Select again.")
         _refuse("accounts", message % display.words())
     return list(locked)
+
+
+def refuse_empty_scope() -> NoReturn:
+    message = _("Select at least one %(account_word)s, or turn on “Share all %(account_words)s”.")
+    _refuse("accounts", message % display.words())
+
+
+def valid_pks(values: Iterable[Any]) -> list[Any]:
+    """Return the values that can be primary keys of accounts, converted to the type of the field."""
+    pks = []
+    for value in values:
+        with suppress(ValidationError, UnicodeEncodeError):
+            pks.append(_primary_key(conf.account_model(), value))
+    return [pk for pk in pks if pk is not None]
+
+
+def existing_pks(owner_pk: Any, pks: Iterable[str]) -> set[str]:
+    """Return which of these primary keys, as texts, are those of accounts of this user."""
+    accounts = accounts_of(owner_pk).order_by().values_list("pk", flat=True)
+    return {str(pk) for batch in batches(valid_pks(pks)) for pk in accounts.filter(pk__in=batch)}
 
 
 def _primary_key(model: type[models.Model], account: Any) -> Any:

@@ -15,10 +15,11 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 from django.views.generic import FormView, ListView
 
-from finta_keys import conf, display, key_list, owners
-from finta_keys.forms import ConfirmForm, CreateKeyForm, EditScopeForm, KeyForm, RenameForm
-from finta_keys.models import AlreadyDone, ApiKey, KeyAccountScope
+from finta_keys import conf, key_list, owners
+from finta_keys.forms import ConfirmForm, KeyForm, RenameForm
+from finta_keys.models import AlreadyDone, ApiKey
 from finta_keys.own_keys import OwnKeysMixin
+from finta_keys.scope_forms import CreateKeyForm, EditScopeForm
 
 KEYS_PER_PAGE = 50
 ACCOUNTS_SHOWN = 100  # before a key is rotated or deleted
@@ -48,7 +49,6 @@ class KeyListView(OwnKeysMixin, ListView):
             previous_query=self.list_form.query_of_page(page.number - 1),
             next_query=self.list_form.query_of_page(page.number + 1),
             key_count=OwnKeysMixin.get_queryset(self).count() if is_search else page.paginator.count,
-            account_count=owners.accounts_of(owner_pk).count(),
             list_form=self.list_form,
             **kwargs,
         )
@@ -112,7 +112,22 @@ class FreshSignInView(KeyFormView):
         return hook(self.request) if hook else None
 
 
-class CreateKeyView(FreshSignInView):
+class ScopeView(KeyFormView):
+    """A page whose form selects accounts. The button ``turn`` shows another page of them and saves nothing."""
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if "turn" not in request.POST:
+            return super().post(request, *args, **kwargs)
+        form = self.get_form().turned(request.POST["turn"], **self.get_form_kwargs())
+        return self.render_to_response(self.get_context_data(form=form))
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        context = super().get_context_data(**kwargs)
+        context["form"].show_page()
+        return context
+
+
+class CreateKeyView(FreshSignInView, ScopeView):
     action = "create"
     form_class = CreateKeyForm
     template_name = "finta_keys/create.html"
@@ -160,41 +175,27 @@ class RenameKeyView(OneKeyView):
         return self.done(_("Renamed to “%(name)s”.") % {"name": self.key.name})
 
 
-class EditScopeView(OneKeyView):
+class EditScopeView(OneKeyView, ScopeView):
     action = "edit_scope"
     form_class = EditScopeForm
     template_name = "finta_keys/edit_scope.html"
 
-    @property
-    def scope_rows(self) -> QuerySet[KeyAccountScope]:
-        """The current scope, from the primary database.
-
-        ``key.scope_rows`` could read an old scope from a replica, and Save would restore it.
-        """
-        return KeyAccountScope.objects.filter(key=self.key)
-
     def get_form_kwargs(self) -> dict[str, Any]:
-        return {**super().get_form_kwargs(), "owner": self.key.owner}
+        return {**super().get_form_kwargs(), "key": self.key}
 
     def get_initial(self) -> dict[str, Any]:
-        accounts = [str(pk) for pk in self.scope_rows.values_list("account_id", flat=True)]
-        return {
-            "share_all_accounts": self.key.share_all_accounts,
-            "accounts": accounts,
-            "scope_edits": self.key.scope_edits,
-        }
+        return {"share_all_accounts": self.key.share_all_accounts, "scope_edits": self.key.scope_edits}
 
     def already_done(self, done: AlreadyDone, form: EditScopeForm, **context: Any) -> HttpResponse:
-        accounts = owners.accounts_of(self.key.owner_id)
-        key: Any = done.key
-        scoped = set(key.scoped(accounts).values_list("pk", flat=True))
         selected = form.selected_accounts()
-        wanted = {account.pk for account in accounts if selected is None or str(account.pk) in selected}
+        key: Any = done.key
+        form.key = key
+        added, removed = form.difference()
         return super().already_done(
             done,
             form,
-            added=display.join_labels(account for account in accounts if account.pk in wanted - scoped),
-            removed=display.join_labels(account for account in accounts if account.pk in scoped - wanted),
+            added=added,
+            removed=removed,
             opened=selected is None and not key.share_all_accounts,
             closed=selected is not None and key.share_all_accounts,
             **context,

@@ -24,7 +24,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.debug import sensitive_variables
 
 from finta_keys import account_paths, conf, expiry, names, owners, secret, signals, transactions
-from finta_keys.database import key_database
+from finta_keys.database import batches, key_database
 from finta_keys.deprecation import warn_renamed
 from finta_keys.exceptions import AlreadyDone
 from finta_keys.models.manager import ApiKeyManager
@@ -173,15 +173,11 @@ class ApiKey(models.Model):
         ``expires_at`` if it is past or later than ``FINTA_KEYS_MAX_AGE`` allows. Raise ``AlreadyDone`` if ``expected``
         is given and is not the current ``scope_edits``.
         """
-        columns: dict[str, Any] = {}
+        columns: dict[str, Any] = {} if accounts is ... else {"share_all_accounts": accounts is None}
         if read_only is not ...:
             columns["read_only"] = read_only
         if expires_at is not ...:
             columns["expires_at"] = expiry.clean(expires_at)
-        if accounts is None:
-            columns["share_all_accounts"] = True
-        elif accounts is not ...:
-            columns["share_all_accounts"] = False
         selected = None if accounts is None or accounts is ... else list(accounts)
         self._edit_scope(columns, selected, expected, None if shown is None else list(shown))
 
@@ -290,9 +286,13 @@ class ApiKey(models.Model):
         return bool(rows)
 
     def _replace_scope(self, accounts: list[Any], shown: list[Any] | None = None) -> None:
-        selected = owners.lock_accounts(self.owner_id, accounts)
+        """Save these accounts as the scope. If ``shown`` is given, keep the accounts that are in neither list."""
+        selected = set(owners.lock_accounts(self.owner_id, accounts, may_be_empty=shown is not None))
         rows = KeyAccountScope.objects.filter(key=self)
         existing = set(rows.values_list("account_id", flat=True))
-        removable = rows if shown is None else rows.filter(account_id__in=shown)
-        removable.exclude(account_id__in=selected).delete()
-        rows.bulk_create(KeyAccountScope(key=self, account_id=pk) for pk in selected if pk not in existing)
+        removable = existing if shown is None else existing.intersection(owners.valid_pks(shown))
+        for batch in batches(removable - selected):
+            rows.filter(account_id__in=batch).delete()
+        rows.bulk_create(KeyAccountScope(key=self, account_id=pk) for pk in selected - existing)
+        if not selected and not owners.accounts_of(self.owner_id).filter(finta_key_scopes__key=self).exists():
+            owners.refuse_empty_scope()

@@ -204,6 +204,20 @@ def edit_scope(stage: Stage) -> Page:
 
 
 @scene
+def edit_scope_many(stage: Stage) -> Page:
+    """The second page of accounts, with a change on each page."""
+    accounts = [AccountFactory.build(owner=stage.owner, name=f"Project {number:03}") for number in range(150)]
+    Account.objects.bulk_create(accounts)
+    stage.key("Wide", accounts[:50], 24, 1)
+    tab = ApiSettings(stage.page).open()
+    tab.click("Edit scope", "Wide")
+    tab.place.get_by_role("checkbox", name="Project 000").uncheck()
+    tab.place.get_by_role("button", name="Next").click()
+    tab.place.get_by_role("checkbox", name="Project 149").check()
+    return tab.page
+
+
+@scene
 def rotate(stage: Stage) -> Page:
     tab = stage.settings()
     tab.click("Rotate", "Budget spreadsheet")

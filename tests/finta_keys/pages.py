@@ -2,6 +2,7 @@
 
 import html
 import re
+from html.parser import HTMLParser
 from typing import Any
 
 from django.test import Client
@@ -30,6 +31,28 @@ def hidden_fields(response: Any) -> dict[str, str]:
     """Return the hidden fields of a form, such as the nonce or the rotation."""
     inputs = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', response.content.decode())
     return {name: html.unescape(value) for name, value in inputs if name != "csrfmiddlewaretoken"}
+
+
+class FormParser(HTMLParser):
+    """The fields that a browser sends for a page: hidden fields, texts, and boxes that are checked."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.fields: dict[str, list[str]] = {}
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        is_off = values.get("type") in ("checkbox", "submit") and "checked" not in values
+        if tag == "input" and values.get("name") and not is_off:
+            self.fields.setdefault(str(values["name"]), []).append(
+                values.get("value") or ("on" if "checked" in values else "")
+            )
+
+
+def fields(response: Any) -> dict[str, list[str]]:
+    """Return the fields that a browser sends for a form."""
+    return FormParser(response.content.decode()).fields
 
 
 def submit(browser: Client, address: str, **data: Any) -> Any:

@@ -9,14 +9,24 @@
   let isListStale = false; // the list has changed since it was loaded
   let actionCount = 0; // a response is dropped if the user has done something else since its request
 
-  async function openDialog(href, openerHref = href) {
+  // Open the page of a link. `draft` are fields that the user left in its form.
+  async function openDialog(href, openerHref = href, draft = undefined) {
     const action = ++actionCount;
     const url = new URL(href, location.href).href;
-    const response = await request(url);
+    const response = await requestWithDraft(url, draft);
     if (action !== actionCount) return;
     [address, opener] = [url, openerHref];
     if (response) handleResponse(response);
     else show(noResponsePanel());
+  }
+
+  // The server fills in the accounts of a scope: they may be on another page of the form than the first.
+  async function requestWithDraft(url, draft) {
+    const response = await request(url);
+    const form = draft && response?.page.querySelector(`${MAIN} form:has([data-scope])`);
+    if (!form) return response;
+    const token = form.elements.csrfmiddlewaretoken.value;
+    return request(url, new URLSearchParams([["turn", ""], ...draft, ["csrfmiddlewaretoken", token]]));
   }
 
   async function openLink(link) {

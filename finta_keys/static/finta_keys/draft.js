@@ -25,12 +25,13 @@
     sessionStorage.removeItem(STORAGE_KEY);
     const draft = JSON.parse(stored);
     if (draft.page !== currentAddress() || draft.user !== userOf(document)) return;
-    await keys.openDialog(draft.opener);
-    if (draft.fields) fillIn(keys.content.querySelector("form"), draft.fields);
+    await keys.openDialog(draft.opener, draft.opener, draft.fields);
+    const form = keys.content.querySelector("form:not(:has([data-scope]))");
+    if (form && draft.fields) fillIn(form, draft.fields);
   }
 
   function fillIn(form, fields) {
-    for (const input of form?.querySelectorAll("input:not([type=hidden])") ?? []) {
+    for (const input of form.querySelectorAll("input:not([type=hidden])")) {
       const values = fields.filter(([name]) => name === input.name).map(([, value]) => value);
       if (input.type === "checkbox") input.checked = values.includes(input.value);
       else if (values.length) input.value = values[0];

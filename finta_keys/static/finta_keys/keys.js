@@ -46,9 +46,15 @@
     else keys.updateScope?.(scope);
   });
 
-  // Enter in the search field must not submit the form around it.
+  // Without this, Enter presses the first button of the form: the search for accounts, or Save.
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && isOurs(event.target) && "find" in event.target.dataset) event.preventDefault();
+    const input = event.target;
+    if (event.key !== "Enter" || !isOurs(input) || !input.matches("form input")) return;
+    if ("find" in input.dataset) event.preventDefault();
+    const find = input.form.querySelector("[name=turn]");
+    if (!find) return;
+    event.preventDefault();
+    (input.name === "find" ? find : input.form.querySelector(".finta-buttons [type=submit]")).click();
   });
 
   // The browser shows a page that it kept for the Back button as it was, with its buttons disabled.

@@ -10,19 +10,23 @@
   function updateScope(scope) {
     const boxes = [...scope.querySelectorAll("fieldset input")];
     const count = scope.querySelector("[data-count]");
-    const numbers = { selected: boxes.filter((box) => box.checked).length, total: boxes.length };
+    const others = JSON.parse(scope.dataset.others); // numbers of the accounts on other pages
+    const selected = boxes.filter((box) => box.checked).length + others.selected;
+    const numbers = { selected, total: boxes.length + others.total };
     if (count) count.textContent = interpolate(gettext("%(selected)s of %(total)s selected"), numbers);
     const change = scope.closest("form").querySelector("[data-change]");
     if (!change) return;
     change.className = "finta-note";
-    change.textContent = describeChange(scope.querySelector("[role=switch]"), boxes, scope.dataset);
+    change.textContent = describeChange(scope.querySelector("[role=switch]"), boxes, others, scope.dataset);
   }
 
-  function describeChange(shareAll, boxes, { accountWords }) {
+  function describeChange(shareAll, boxes, others, { accountWords }) {
     const wasOn = (box) => "accessible" in box.closest("label").dataset;
     const isOn = (box) => shareAll.checked || box.checked;
-    const gained = list(gettext("Gains %(number)s: %(names)s."), boxes.filter((box) => isOn(box) && !wasOn(box)));
-    const lost = list(gettext("Loses %(number)s: %(names)s."), boxes.filter((box) => !isOn(box) && wasOn(box)));
+    const gainedElsewhere = shareAll.checked ? others.total - others.accessible : others.gained;
+    const lostElsewhere = shareAll.checked ? 0 : others.lost;
+    const gained = list(gettext("Gains %(number)s: %(names)s."), boxes.filter((box) => isOn(box) && !wasOn(box)), gainedElsewhere);
+    const lost = list(gettext("Loses %(number)s: %(names)s."), boxes.filter((box) => !isOn(box) && wasOn(box)), lostElsewhere);
     const future = shareAll.checked
       ? gettext("Includes %(account_words)s you add later.")
       : gettext("Excludes %(account_words)s you add later.");
@@ -31,11 +35,13 @@
     return sentences.filter(Boolean).join(" ") || gettext("No changes yet.");
   }
 
-  function list(sentence, boxes) {
+  function list(sentence, boxes, elsewhere) {
     const names = boxes.slice(0, MOST_NAMES).map(nameOf);
-    const rest = boxes.length - names.length;
-    if (rest) names.push(interpolate(ngettext("and %(number)s more", "and %(number)s more", rest), { number: rest }));
-    return boxes.length ? interpolate(sentence, { number: boxes.length, names: names.join(", ") }) : "";
+    const number = boxes.length + elsewhere;
+    const rest = number - names.length;
+    if (!names.length) names.push(interpolate(gettext("%(number)s on other pages"), { number: rest }));
+    else if (rest) names.push(interpolate(ngettext("and %(number)s more", "and %(number)s more", rest), { number: rest }));
+    return number ? interpolate(sentence, { number, names: names.join(", ") }) : "";
   }
 
   // A name must not change the order of the text around it.

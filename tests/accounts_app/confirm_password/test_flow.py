@@ -88,7 +88,8 @@ def test_create_continues_after_confirmation(browser, clock, accounts):
     response = browser.post(url("create"), sent)
     assert asks_for_password(response)
     assert "Your changes are kept" in read(response)
-    assert carried_fields(response) == {"name": [sent["name"]], "accounts": chosen, "nonce": [form["nonce"]]}
+    carried = {"name": [sent["name"]], "accounts": chosen, "nonce": [form["nonce"]], "page": ["1"], "elsewhere": ["[]"]}
+    assert carried_fields(response) == carried
     assert not ApiKey.objects.exists()
     assert shown_secret(confirm(browser, response, url("create")))
     created = ApiKey.objects.get()

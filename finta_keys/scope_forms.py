@@ -1,0 +1,136 @@
+"""The forms of Create Key and Edit scope."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib.auth.models import AbstractBaseUser
+from django.core import signing
+from django.db.models import QuerySet
+from django.utils.functional import cached_property
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+from finta_keys import display, nonces, owners
+from finta_keys.account_pages import in_order
+from finta_keys.forms import name_field
+from finta_keys.models import ApiKey, CreateNonce
+from finta_keys.scope_fields import ScopeFields, read_pks
+from finta_keys.secret import Secret
+
+
+class CreateKeyForm(ScopeFields):
+    name = name_field()
+    nonce = forms.CharField(widget=forms.HiddenInput, required=False)
+
+    field_order = ["name", "share_all_accounts", "find", "accounts", "nonce"]
+
+    def __init__(self, *args: Any, owner: AbstractBaseUser, **kwargs: Any) -> None:
+        super().__init__(*args, owner=owner, **kwargs)
+        try:
+            self._read_nonce(self.initial.get("nonce") or "")
+        except signing.BadSignature:
+            self.initial["nonce"] = nonces.make(owner.pk)
+
+    def clean(self) -> None:
+        try:
+            self.cleaned_data["nonce"] = self._read_nonce(self.cleaned_data.get("nonce", ""))
+        except signing.BadSignature:
+            # Show the form again with the user's input and a new nonce.
+            self.set_value("nonce", self.initial["nonce"])
+            self.add_error(None, _("This form expired after an hour. Check it and press Create Key again."))
+
+    def _read_nonce(self, signed: str) -> str:
+        try:
+            return nonces.read(signed, self.owner.pk)
+        except signing.SignatureExpired:
+            nonce = nonces.read(signed, self.owner.pk, max_age=None)
+            if CreateNonce.is_spent(nonce):
+                return nonce  # submitted twice: create_key() raises AlreadyDone
+            raise
+
+    def save(self) -> tuple[ApiKey, Secret]:
+        """Create the key. Raises the errors of ``ApiKey.objects.create_key()``."""
+        return ApiKey.objects.create_key(
+            owner=self.owner,
+            name=self.cleaned_data["name"],
+            accounts=self.selected_accounts(),
+            nonce=self.cleaned_data["nonce"],
+        )
+
+
+class EditScopeForm(ScopeFields):
+    """The scope, with the ``scope_edits`` that the form showed."""
+
+    scope_edits = forms.IntegerField(min_value=0, max_value=2**31 - 1, widget=forms.HiddenInput)
+    shown = forms.CharField(widget=forms.HiddenInput, required=False)
+
+    def __init__(self, *args: Any, key: ApiKey, **kwargs: Any) -> None:
+        super().__init__(*args, owner=key.owner, **kwargs)
+        self.key = key
+
+    def clean(self) -> None:
+        if self.errors.pop("scope_edits", None):
+            # Show the form again with the user's input and the current counter.
+            self.set_value("scope_edits", str(self.key.scope_edits))
+            self.add_error(None, _("This form was incomplete. Check it and press Save again."))
+
+    @cached_property
+    def saved(self) -> set[str]:
+        """The accounts of the saved scope, if it is restricted."""
+        # From the primary database: a replica could have an old scope, and Save would restore it.
+        return set() if self.key.share_all_accounts else {str(pk) for pk in self._scoped.values_list("pk", flat=True)}
+
+    @property
+    def _scoped(self) -> QuerySet[Any]:
+        return self.key.scoped(in_order(owners.accounts_of(self.owner.pk)))
+
+    def show_page(self) -> None:
+        super().show_page()
+        if self.key.share_all_accounts:
+            others = self.others
+            others |= {"accessible": others["total"], "gained": 0, "lost": others["total"] - others["selected"]}
+
+    @property
+    def accessible(self) -> set[str]:
+        """The accounts on the page that the key can access before the change."""
+        return {box.data["value"] for box in self.boxes} if self.key.share_all_accounts else self.saved
+
+    @property
+    def inaccessible_count(self) -> int:
+        return 0 if self.key.share_all_accounts else self.pages.total - len(self.saved)
+
+    @property
+    def inaccessible_names(self) -> SafeString:
+        return display.first_labels(
+            in_order(owners.accounts_of(self.owner.pk)).exclude(pk__in=self._scoped.values("pk"))
+        )
+
+    def difference(self) -> tuple[SafeString, SafeString]:
+        """Return the names of the accounts that Save would add to the current scope, and remove from it."""
+        accounts = in_order(owners.accounts_of(self.owner.pk))
+        scoped = self._scoped.order_by().values("pk")
+        selected = self.selected_accounts()
+        if selected is None:
+            return display.first_labels(accounts.exclude(pk__in=scoped)), SafeString()
+        self.show_page()
+        pks = owners.valid_pks(selected)
+        shown = [account.pk for account in self.account_page] + owners.valid_pks(self.cleaned_data["shown"] or ())
+        added = accounts.filter(pk__in=pks).exclude(pk__in=scoped)
+        removed = self._scoped.filter(pk__in=shown).exclude(pk__in=pks)
+        return display.first_labels(added), display.first_labels(removed)
+
+    def clean_shown(self) -> set[str] | None:
+        """Return None if the form has no such field, as in a template of the host, or a malformed one."""
+        shown = read_pks(self.cleaned_data["shown"])
+        return None if shown is None else self.limited(shown)
+
+    def save(self, key: ApiKey) -> None:
+        """Change the scope. Raises the errors of ``key.restrict_to()``."""
+        accounts = self.selected_accounts()
+        expected = self.cleaned_data["scope_edits"]
+        if accounts is None:
+            key.share_all(expected=expected)
+        else:
+            key.restrict_to(accounts, expected=expected, shown=self.cleaned_data["shown"])
