@@ -71,31 +71,35 @@ def assert_indistinguishable(
     *more: str | tuple[str, Any],
     methods: Iterable[str] = EVERY_METHOD,
     same_queries: bool = True,
+    ignore_headers: Iterable[str] = (),
     **request: Any,
 ) -> None:
     """Assert that the responses for a hidden row and for a missing row are the same (rule S4).
 
     ``client`` presents a key that cannot access ``hidden``. ``hidden``, ``missing`` and ``more`` are URLs, or pairs of
     a URL and the JSON data that names the row. Each method is sent to all of them, in ``watch_scope()``. ``request`` is
-    passed to ``client.generic()``. For malformed ids, pass ``same_queries=False``.
+    passed to ``client.generic()``. For malformed ids, pass ``same_queries=False``. ``ignore_headers`` are headers that
+    differ between any two responses, besides ``Date`` and ``X-Request-Id``.
 
-    Raise ``AssertionError`` if the responses differ in status, body, headers (except ``Date`` and ``X-Request-Id``), or
-    in the numbers of queries and changed rows; or if nothing was compared, because ``hidden`` leads to no view or the
-    client is rejected with every method. Raise ``ScopeLeak`` if a view reads or changes the hidden row.
+    Raise ``AssertionError`` if the responses differ in status, body or headers, or in the numbers of queries and
+    changed rows; or if nothing was compared, because ``hidden`` leads to no view or the client is rejected with every
+    method. Raise ``ScopeLeak`` if a view reads or changes the hidden row.
     """
     requests = [{**request, **_request(target)} for target in (hidden, missing, *more)]
     if any(target in requests[:place] for place, target in enumerate(requests)):
         raise AssertionError("Two of the requests are the same. Each must be about another row.")
     _assert_leads_to_a_view(requests[0]["path"])
     with watch_scope():
-        _compare(client, requests, methods, same_queries)
+        _compare(client, requests, methods, same_queries, {name.lower() for name in ignore_headers})
 
 
-def _compare(client: Client, requests: list[dict[str, Any]], methods: Iterable[str], same_queries: bool) -> None:
-    _send(client, "GET", {"path": requests[0]["path"]})  # Writes last_used_at, which is written once a minute.
+def _compare(
+    client: Client, requests: list[dict[str, Any]], methods: Iterable[str], same_queries: bool, ignored: set[str]
+) -> None:
+    _send(client, "GET", {"path": requests[0]["path"]}, ignored)  # Writes last_used_at, which is written once a minute.
     is_authenticated = False
     for method in methods:
-        first, *others = [_send(client, method, target) for target in requests]
+        first, *others = [_send(client, method, target, ignored) for target in requests]
         is_authenticated |= _is_comparable(method, requests[0]["path"], first.comparable[0]) and not first.is_anonymous
         for target, other in zip(requests[1:], others, strict=True):
             for part, expected, actual in zip(
@@ -106,7 +110,10 @@ def _compare(client: Client, requests: list[dict[str, Any]], methods: Iterable[s
                         f"{method} {target['path']} differs in its {part}: {actual!r}, not {expected!r}"
                     )
             if same_queries and other.queries != first.queries:
-                raise AssertionError(f"{method} {target['path']} takes {other.queries} queries, not {first.queries}")
+                raise AssertionError(
+                    f"{method} {target['path']} takes {other.queries} queries, not {first.queries}. "
+                    "If it names a malformed id, pass same_queries=False."
+                )
             if other.changed != first.changed:
                 raise AssertionError(f"{method} {target['path']} changes {other.changed} rows, not {first.changed}")
     if not is_authenticated:
@@ -133,14 +140,15 @@ def assert_scope_covers(urlconf: Any = None) -> list[str]:
     return open_paths
 
 
-def comparable_parts(response: Any) -> tuple[int, bytes, dict[str, str]]:
+def comparable_parts(response: Any, ignored: Iterable[str] = ()) -> tuple[int, bytes, dict[str, str]]:
     """Return the parts of a response that a caller can compare: status, body, headers and cookies."""
+    not_compared = NOT_COMPARED.union(ignored)
     headers = {name.lower(): value for name, value in response.headers.items()}
     # The CSRF token is random.
     cookies = {f"set-cookie {name}": cookie.OutputString() for name, cookie in response.cookies.items()}
     cookies.pop(f"set-cookie {settings.CSRF_COOKIE_NAME}", None)
     body = response.getvalue() if response.streaming else response.content
-    comparable = {name: value for name, value in {**headers, **cookies}.items() if name not in NOT_COMPARED}
+    comparable = {name: value for name, value in {**headers, **cookies}.items() if name not in not_compared}
     return response.status_code, body, comparable
 
 
@@ -159,12 +167,12 @@ class _Response:
     is_anonymous: bool
 
 
-def _send(client: Client, method: str, request: dict[str, Any]) -> _Response:
+def _send(client: Client, method: str, request: dict[str, Any], ignored: set[str]) -> _Response:
     """Send a request and return its response. The cookies of the client stay the same."""
     cookies = deepcopy(client.cookies)
     with _queries() as changes:
         response = client.generic(method, **request)
-    comparable = comparable_parts(response)
+    comparable = comparable_parts(response, ignored)
     client.cookies = cookies
     return _Response(comparable, len(changes), sum(changes), _is_anonymous(response))
 

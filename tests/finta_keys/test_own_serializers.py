@@ -436,7 +436,8 @@ def test_update_to_hidden_duplicate_is_an_error(serializer_class, extra_tables, 
 class UpdatesLabels(ListSerializer):
     def to_internal_value(self, data):
         values = []
-        for self.child.instance, item in zip(self.instance, data, strict=True):
+        for row, item in zip(self.instance, data, strict=True):
+            self.child.instance = row
             values.append(self.child.run_validation(item))
         return values
 
