@@ -147,8 +147,6 @@ def _overrides_get_object(view: Any) -> bool:
 
 def _calls_get_object(view: Any, handler: Any) -> bool:
     """Return True for the handlers and actions of Django REST framework that call ``get_object()``."""
-    if not hasattr(view, "get_object"):
-        return False
     return view.action in STANDARD_ACTIONS if getattr(view, "action_map", None) else is_of_drf(handler)
 
 
