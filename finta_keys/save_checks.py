@@ -35,7 +35,7 @@ class SaveChecks:
         self.saved: dict[type[models.Model], set[Any]] = {}  # also those in many-to-many changes and in check_rows()
         self.created_accounts: set[Any] = set()
         self.is_rejected = False
-        self.referenced: list[tuple[Any, Any]] = []  # models and primary keys in foreign keys of the row being saved
+        self.referenced: list[tuple[Any, Any]] = []  # foreign keys of the row being saved, and their values
 
     def before_save(self, row: models.Model) -> None:
         """Check a row that exists as it is stored."""
@@ -46,9 +46,9 @@ class SaveChecks:
         for model, pk in scope_queries.rows_changed_by_save(row):
             self._require_inside_unless_saved(model, {pk})
         self.referenced = [
-            (field.related_model, pk)
+            (field, value)
             for field in type(row)._meta.concrete_fields
-            if isinstance(field, models.ForeignKey) and (pk := getattr(row, field.attname)) is not None
+            if isinstance(field, models.ForeignKey) and (value := getattr(row, field.attname)) is not None
         ]
 
     def after_save(self, row: models.Model, created: bool) -> None:
@@ -62,12 +62,15 @@ class SaveChecks:
         if self.checks_at_once:
             self.require_inside(type(row), {row.pk})
 
-    def before_m2m_change(self, row: models.Model, model: type[models.Model], pks: set[Any]) -> None:
-        """Check both ends of a many-to-many change. Rows that do not exist are rejected as hidden ones are."""
-        for end, end_pks in ((type(row), {row.pk}), (model, pks)):
-            self._require_inside_unless_saved(end, end_pks, missing_too=True)
+    def before_m2m_change(self, row: models.Model, model: type[models.Model], values: set[Any], field: str) -> None:
+        """Check both ends of a many-to-many change: ``row``, and the rows of ``model`` with these values of ``field``.
+
+        Rows that do not exist are rejected as hidden ones are.
+        """
+        for end, end_values, name in ((type(row), {row.pk}, "pk"), (model, values, field)):
+            self._require_inside_unless_saved(end, end_values, name, missing_too=True)
             if scope_queries.belongs_to_account(end):
-                self.add(end, end_pks)
+                self.add(end, scope_queries.converted(end, end_values, name, "pk"))
 
     def add(self, model: type[models.Model], pks: set[Any]) -> None:
         """Remember rows for ``check_saved()``."""
@@ -85,19 +88,23 @@ class SaveChecks:
 
         Otherwise the error would differ from that of a missing account, which is found after the row is saved.
         """
-        for model, pk in self.referenced:
-            self._require_inside_unless_saved(model, {pk})
+        for foreign_key, value in self.referenced:
+            name = scope_queries.target_name(foreign_key)
+            self._require_inside_unless_saved(foreign_key.related_model, {value}, name)
 
     def require_inside(
         self,
         model: type[models.Model],
-        pks: set[Any],
+        values: set[Any],
         paths: tuple[str, ...] | None = None,
+        field: str = "pk",
         *,
         missing_too: bool = False,
     ) -> None:
         """Reject rows that exist and are outside the scope along these paths, or along any path."""
-        outside = partial(scope_queries.pks_outside, model=model, pks=pks, paths=paths, missing_too=missing_too)
+        outside = partial(
+            scope_queries.values_outside, model=model, values=values, paths=paths, field=field, missing_too=missing_too
+        )
         if outside(self._limit) and not self._is_inside_new_scope(outside):
             self._reject(model)
 
@@ -110,10 +117,11 @@ class SaveChecks:
         return account_paths.limit_to_key(self._key, queryset, account_path)
 
     def _require_inside_unless_saved(
-        self, model: type[models.Model], pks: set[Any], *, missing_too: bool = False
+        self, model: type[models.Model], values: set[Any], field: str = "pk", *, missing_too: bool = False
     ) -> None:
         # Skip rows that this handler saved: existing ones were checked, and new ones may still join the scope.
-        self.require_inside(model, pks - self.saved.get(model, set()), missing_too=missing_too)
+        saved = scope_queries.converted(model, self.saved.get(model, set()), "pk", field)
+        self.require_inside(model, values - saved, field=field, missing_too=missing_too)
 
     def _is_inside_new_scope(self, outside: Callable[..., set[Any]]) -> bool:
         """Return True if the key was changed to share all accounts since it was authenticated, and may access these."""
@@ -146,6 +154,6 @@ def check_rows(view: Any, rows: Iterable[models.Model]) -> None:
         if guard is not None:
             guard.save_checks.require_inside(model, pks)
             guard.save_checks.add(model, pks)
-        elif scope_queries.pks_outside(partial(limited, view.request), model, pks):
+        elif scope_queries.values_outside(partial(limited, view.request), model, pks):
             raise RowOutsideScope
     state_of(view.request).scoped_count += 1

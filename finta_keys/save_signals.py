@@ -39,9 +39,10 @@ def _before_m2m_change(instance: Any, action: str, model: Any, pk_set: Any, **kw
     guard = active_guard()
     if guard is None or not action.startswith("pre_"):
         return
-    pks = set(pk_set or ())
+    own, other = scope_queries.foreign_keys_of_m2m(kwargs["sender"], instance, model, reverse=kwargs["reverse"])
+    values = set(pk_set or ())  # of the to_field, if the foreign key has one
     if action in ("pre_remove", "pre_clear"):
-        related = scope_queries.related_pks(kwargs["sender"], instance, model, reverse=kwargs["reverse"])
+        related = scope_queries.related_values(own, other, instance)
         # Removing a row that is not related changes nothing, whether or not the row exists.
-        pks = related if action == "pre_clear" else pks & related
-    guard.save_checks.before_m2m_change(instance, model, pks)
+        values = related if action == "pre_clear" else values & related
+    guard.save_checks.before_m2m_change(instance, model, values, scope_queries.target_name(other))

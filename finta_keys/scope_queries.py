@@ -49,28 +49,38 @@ def pks_by_model(rows: Iterable[models.Model]) -> dict[type[models.Model], set[A
     return pks
 
 
-def pks_outside(
+def values_outside(
     limit: Limit,
     model: type[models.Model],
-    pks: set[Any],
+    values: set[Any],
     paths: tuple[str, ...] | None = None,
     *,
+    field: str = "pk",
     missing_too: bool = False,
 ) -> set[Any]:
-    """Return the primary keys of the rows that exist and are outside the scope. Empty for models without a path.
+    """Return the values of the rows that exist and are outside the scope. Empty for models without a path.
 
-    A row is inside if at least one of its paths leads to an account, and none to an account outside the scope.
-    ``paths`` are all of them by default. With ``missing_too``, rows that do not exist are outside as well.
+    ``values`` are primary keys, or those of the unique ``field``. A row is inside if at least one of its paths leads to
+    an account, and none to an account outside the scope. ``paths`` are all of them by default. With ``missing_too``,
+    rows that do not exist are outside as well.
     """
     paths = account_paths.all_paths(model) if paths is None else paths
-    if not paths or not pks:
+    if not paths or not values:
         return set()
     all_rows: Any = models.QuerySet(model, using=key_database())  # The base manager of a project may leave rows out.
-    rows = all_rows.filter(pk__in=pks)
-    inside = set(inside_scope(limit, rows, paths).values_list("pk", flat=True))
-    if len(inside) == len(pks):
+    rows = all_rows.filter(**{f"{field}__in": values})
+    inside = set(inside_scope(limit, rows, paths).values_list(field, flat=True))
+    if len(inside) == len(values):
         return set()
-    return (pks if missing_too else set(rows.values_list("pk", flat=True))) - inside
+    return (values if missing_too else set(rows.values_list(field, flat=True))) - inside
+
+
+def converted(model: type[models.Model], values: set[Any], field: str, other: str) -> set[Any]:
+    """Return the values of another field of the rows with these values of ``field``. Both fields are unique."""
+    if field == other or not values:
+        return values
+    rows: Any = models.QuerySet(model, using=key_database())
+    return set(rows.filter(**{f"{field}__in": values}).values_list(other, flat=True))
 
 
 def inside_scope(limit: Limit, rows: models.QuerySet[Any], paths: tuple[str, ...]) -> models.QuerySet[Any]:
@@ -101,12 +111,21 @@ def _has_null_foreign_key(model: Any, path: str) -> Q:
     return condition
 
 
-def related_pks(through: Any, row: models.Model, model: Any, *, reverse: bool) -> set[Any]:
-    """Return the primary keys of ``model`` that ``row`` is related to by a many-to-many relation."""
+def target_name(foreign_key: Any) -> str:
+    """Return the name of the field that a foreign key stores the value of: ``"pk"``, or its ``to_field``."""
+    target = foreign_key.target_field
+    return "pk" if target.primary_key else target.name
+
+
+def foreign_keys_of_m2m(through: Any, row: models.Model, model: Any, *, reverse: bool) -> tuple[Any, Any]:
+    """Return the foreign keys of a many-to-many table: the one to ``row``, and the one to rows of ``model``."""
     owner: Any = model if reverse else type(row)
     field = next(field for field in owner._meta.many_to_many if field.remote_field.through is through)
-    own, other = field.m2m_field_name(), field.m2m_reverse_field_name()
-    if reverse:
-        own, other = other, own
-    rows = through._base_manager.using(key_database()).filter(**{own: row.pk})
-    return set(rows.values_list(f"{other}_id", flat=True))
+    own, other = (through._meta.get_field(name) for name in (field.m2m_field_name(), field.m2m_reverse_field_name()))
+    return (other, own) if reverse else (own, other)
+
+
+def related_values(own: Any, other: Any, row: models.Model) -> set[Any]:
+    """Return what the foreign key ``other`` of a many-to-many table stores for the rows that ``row`` is related to."""
+    rows = own.model._base_manager.using(key_database()).filter(**{own.name: row})
+    return set(rows.values_list(other.attname, flat=True))

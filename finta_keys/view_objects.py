@@ -128,7 +128,7 @@ class _ObjectCheck:
         if scope_queries.belongs_to_account(model):
             state_of(self.request).scoped_count += 1
             paths = scope_queries.view_paths(self.view, model)
-            return not scope_queries.pks_outside(partial(limited, self.request), model, {row.pk}, paths)
+            return not scope_queries.values_outside(partial(limited, self.request), model, {row.pk}, paths)
         if isinstance(row, get_user_model()):
             return bool(row.pk == owner_pk(self.request))
         if is_shared(model) or not account_paths.paths_to_user(model):

@@ -124,7 +124,7 @@ def _without_hidden_rows(view: Any, rows: Any) -> Any:
             )
     limit = partial(limited, view.request, view=view)
     hidden = {
-        model: scope_queries.pks_outside(limit, model, pks, (view.account_path,))
+        model: scope_queries.values_outside(limit, model, pks, (view.account_path,))
         for model, pks in scope_queries.pks_by_model(rows).items()
     }
     return [row for row in rows if row.pk not in hidden[type(row)]] if any(hidden.values()) else rows
