@@ -9,7 +9,7 @@ FIND_PYTHON = for python in python3.13 python3.12 python3.11 python3; do \
 
 README_SCREENSHOTS = list-3-light.png edit-scope-light.png secret-phone-dark.png
 
-.PHONY: help setup run test postgresql live soak browser screenshots hosts matrix bench lint
+.PHONY: help setup run test postgresql live soak fuzz browser screenshots hosts matrix bench lint
 help: ## List these commands
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
 
@@ -32,6 +32,9 @@ live: setup ## Run tests with real servers and several processes: concurrency, f
 
 soak: ## Run them for most of an hour: thousands of rounds, 10,000 changes, ten minutes of mixed load
 	SOAK_ROUNDS=100 SOAK_WRITES=1000 SOAK_TRIALS=10000 SOAK_KILLS=60 SOAK_MINUTES=10 $(MAKE) live
+
+fuzz: setup ## Send random texts to every form, endpoint and command for 15 minutes (set FUZZ_SEED for others)
+	FUZZ_MINUTES=15 $(PYTHON) -m pytest tests/slow/test_fuzz.py -m slow --capture no $(ARGS)
 
 browser: setup .venv/browser ## Run tests in a real browser (set CHROMIUM if it is not on the PATH)
 	$(PYTHON) -m pytest tests/browser -m browser --numprocesses 2 $(ARGS)

@@ -9,7 +9,7 @@ from django.contrib import messages
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.db import connections, transaction
+from django.db import OperationalError, connections, transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render
@@ -24,6 +24,7 @@ from finta_keys import conf, display, redaction
 from finta_keys.forms import ListForm
 from finta_keys.key_headers import carries_key
 from finta_keys.models import ApiKey
+from finta_keys.responses import Conflict, is_conflict
 
 
 def non_atomic_requests(view: Callable[..., Any]) -> Callable[..., Any]:
@@ -103,6 +104,12 @@ class OwnKeysMixin(LoginRequiredMixin, ContextMixin):
             return super().dispatch(request, *args, **kwargs)
         except (Http404, ApiKey.DoesNotExist):
             return self.render_page("key_not_found", status=404)
+        except OperationalError as error:
+            if not is_conflict(error):
+                raise
+            response = self.render_page("busy", status=503)
+            response["Retry-After"] = str(Conflict.wait)
+            return response
 
     def render_page(self, template: str, status: int = 200, **context: Any) -> HttpResponse:
         """Return a response with one of this app's templates."""
