@@ -3,9 +3,8 @@
 Write a rate as ``200/minute`` or ``10/5 minutes``. Several rates separated by ``;`` apply together:
 ``5/minute; 9/15 minutes`` allows a burst of five and then makes callers wait longer and longer.
 
-All functions raise ``Unreachable`` if the storage cannot be reached, after one second at most. For
-the next second they raise it at once, so a storage that does not respond delays one request a second.
-The caller decides whether to continue without a limit.
+All functions raise ``Unreachable`` if the storage cannot be reached, after one second at most. The
+caller decides whether to continue without a limit.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ import math
 import threading
 import time
 from functools import cache
-from typing import Any
 
 import limits
 from django.conf import settings
@@ -27,8 +25,6 @@ logger = logging.getLogger(__name__)
 
 Unreachable = StorageError
 
-TIMEOUT = 1.0  # seconds
-RETRY_INTERVAL = 1.0  # seconds
 LOG_INTERVAL = 60.0  # seconds between two warnings with the same message
 _logged_at: dict[str, float] = {}
 _build_lock = threading.Lock()
@@ -36,23 +32,25 @@ _build_lock = threading.Lock()
 
 def has_room(rates: str, *identifiers: str) -> bool:
     """Return True if ``hit()`` would succeed now. Counts nothing."""
-    return all(_run("test", rate, *identifiers) for rate in _parse(rates))
+    limiter = _limiter(settings.RATE_LIMIT_STORAGE)
+    return all(limiter.test(rate, *identifiers) for rate in _parse(rates))
 
 
 def hit(rates: str, *identifiers: str) -> bool:
     """Count one hit unless a window is full. Return True if it was counted."""
-    windows = _parse(rates)
+    limiter, windows = _limiter(settings.RATE_LIMIT_STORAGE), _parse(rates)
     # A hit that one window rejects must not count in the others. If another caller takes the last
     # place in between, the earlier windows count one hit too many; nothing passes the limit.
     if len(windows) > 1 and not has_room(rates, *identifiers):
         return False
-    return all(_run("hit", rate, *identifiers) for rate in windows)
+    return all(limiter.hit(rate, *identifiers) for rate in windows)
 
 
 def retry_after(rates: str, *identifiers: str) -> int:
     """Return the whole seconds until every full window has room again; 1 if none is full any
     longer."""
-    windows = [_run("get_window_stats", rate, *identifiers) for rate in _parse(rates)]
+    limiter = _limiter(settings.RATE_LIMIT_STORAGE)
+    windows = [limiter.get_window_stats(rate, *identifiers) for rate in _parse(rates)]
     reset = max((window.reset_time for window in windows if window.remaining <= 0), default=0.0)
     return max(1, math.ceil(reset - time.time()))
 
@@ -60,7 +58,7 @@ def retry_after(rates: str, *identifiers: str) -> int:
 def clear(rates: str, *identifiers: str) -> None:
     """Set the count back to zero."""
     for rate in _parse(rates):
-        _run("clear", rate, *identifiers)
+        _limiter(settings.RATE_LIMIT_STORAGE).clear(rate, *identifiers)
 
 
 def log_unreachable(consequence: str) -> None:
@@ -72,47 +70,6 @@ def log_unreachable(consequence: str) -> None:
     if now - _logged_at.get(consequence, -LOG_INTERVAL) >= LOG_INTERVAL:
         _logged_at[consequence] = now
         logger.warning("%s: RATE_LIMIT_STORAGE cannot be reached.", consequence, exc_info=True)
-
-
-def _run(operation: str, rate: limits.RateLimitItem, *identifiers: str) -> Any:
-    limiter, breaker = _limiter(settings.RATE_LIMIT_STORAGE), _breaker(settings.RATE_LIMIT_STORAGE)
-    if not breaker.allows_call():
-        raise Unreachable(TimeoutError("The storage did not respond a moment ago."))
-    try:
-        result = getattr(limiter, operation)(rate, *identifiers)
-    except StorageError:
-        breaker.open()
-        raise
-    breaker.close()
-    return result
-
-
-class Breaker:
-    """Stops calls for ``RETRY_INTERVAL`` after a failed one. Then it allows one call in each interval."""
-
-    def __init__(self) -> None:
-        self._retry_at = 0.0  # 0 if the last call succeeded
-        self._lock = threading.Lock()
-
-    def allows_call(self) -> bool:
-        if not self._retry_at:
-            return True
-        with self._lock:
-            if time.monotonic() < self._retry_at:
-                return False
-            self.open()  # for all callers but this one
-            return True
-
-    def open(self) -> None:
-        self._retry_at = time.monotonic() + RETRY_INTERVAL
-
-    def close(self) -> None:
-        self._retry_at = 0.0
-
-
-@cache
-def _breaker(storage: str) -> Breaker:
-    return Breaker()
 
 
 def _limiter(storage: str) -> MovingWindowRateLimiter:
@@ -130,7 +87,7 @@ def _limiter(storage: str) -> MovingWindowRateLimiter:
 def _build_limiter(storage: str) -> MovingWindowRateLimiter:
     # Without timeouts, a storage that accepts connections but never replies would block every
     # request.
-    timeouts = {"socket_connect_timeout": TIMEOUT, "socket_timeout": TIMEOUT} if storage.startswith("redis") else {}
+    timeouts = {"socket_connect_timeout": 1, "socket_timeout": 1} if storage.startswith("redis") else {}
     return MovingWindowRateLimiter(storage_from_string(storage, wrap_exceptions=True, **timeouts))
 
 

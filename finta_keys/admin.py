@@ -1,7 +1,6 @@
 """Keys in the admin: a list, a read-only page per key, and a page for each action.
 
-Django's own pages would save all columns, redirect after adding a key, and skip ``delete()`` in
-bulk.
+Django's own pages would save all columns, and redirect after adding a key.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_user_model
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.utils.decorators import method_decorator
@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_safe
 
-from finta_keys import admin_views, conf, display
+from finta_keys import admin_views, conf, display, owners, transactions
 from finta_keys.key_headers import carries_key
 from finta_keys.key_list import count_scopes
 from finta_keys.models import ApiKey
@@ -62,14 +62,19 @@ class KeyChangeList(ChangeList):
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(SignedInPeopleOnly, admin.ModelAdmin):
-    list_display = ("name", "owner", "hint", "scope", "created_at", "rotated_at", "last_used_at")
-    list_filter = (("share_all_accounts", SharesAllFilter),)
+    list_display = (
+        *("name", "owner", "hint", "scope", "read_only", "expires_at"),
+        *("created_at", "rotated_at", "last_used_at"),
+    )
+    list_filter = (("share_all_accounts", SharesAllFilter), "read_only", "expires_at")
     list_select_related = ("owner",)
-    fields = ("name", "owner", "hint", "scope", "scoped_accounts", "created_at", "rotated_at", "last_used_at")
+    fields = (
+        *("name", "owner", "hint", "scope", "scoped_accounts", "read_only", "expires_at"),
+        *("created_at", "rotated_at", "last_used_at"),
+    )
     readonly_fields = fields
     # Needed by autocomplete_fields of other models. get_search_fields() replaces it.
     search_fields = ("name",)
-    actions = None
 
     def get_urls(self) -> list[URLPattern]:
         def page(route: str, view: Any, name: str) -> URLPattern:
@@ -79,6 +84,7 @@ class ApiKeyAdmin(SignedInPeopleOnly, admin.ModelAdmin):
 
         return [
             page("add/<str:owner>/", admin_views.CreateKeyView, "create"),
+            page("<str:key_pk>/duplicate/", admin_views.DuplicateKeyView, "duplicate"),
             page("<str:key_pk>/rename/", admin_views.RenameKeyView, "rename"),
             page("<str:key_pk>/edit-scope/", admin_views.EditScopeView, "edit_scope"),
             page("<str:key_pk>/rotate/", admin_views.RotateKeyView, "rotate"),
@@ -90,6 +96,13 @@ class ApiKeyAdmin(SignedInPeopleOnly, admin.ModelAdmin):
 
     def delete_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> Any:
         return admin_views.DeleteKeyView.as_view(model_admin=self)(request, key_pk=unquote(object_id))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
+        """Delete selected keys in one transaction, with their owners locked first."""
+        with transactions.atomic():
+            for owner_pk in sorted(set(queryset.order_by().values_list("owner_id", flat=True)), key=str):
+                owners.lock_owner(owner_pk)
+            super().delete_queryset(request, queryset)
 
     @method_decorator(require_safe)
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:

@@ -29,7 +29,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.generic import FormView
 
-from finta_keys import display, owners, transactions, views
+from finta_keys import display, expiry, owners, transactions, views
 from finta_keys.database import key_database
 from finta_keys.models import ApiKey, KeyAccountScope
 from finta_keys.own_keys import non_atomic_requests
@@ -152,6 +152,21 @@ class CreateKeyView(KeyPage, views.CreateKeyView):
         return super().show_once(key, secret)
 
 
+class DuplicateKeyView(CreateKeyView, views.DuplicateKeyView):
+    title = gettext_lazy("Duplicate")
+
+    @property
+    def owner(self) -> Any:
+        return self.key.owner
+
+    def has_permission(self) -> bool:
+        # It may change the expiry date of the old key.
+        return bool(
+            self.model_admin.has_add_permission(self.request)
+            and all(self.model_admin.has_change_permission(self.request, key) for key in self.keys())
+        )
+
+
 class ChangePage(KeyPage):
     permission = "change"
     key: ApiKey
@@ -179,13 +194,14 @@ class EditScopeView(ChangePage, views.FreshSignInView, views.EditScopeView):
         return super().done(message)
 
     def scope_as_saved(self) -> str:
-        if self.key.share_all_accounts:
-            return _("Edited scope: all %(account_words)s.") % display.words()
         number = KeyAccountScope.objects.filter(key=self.key).count()
-        text = ngettext(
-            "Edited scope: %(number)s %(account_word)s.", "Edited scope: %(number)s %(account_words)s.", number
-        )
-        return text % {"number": number, **display.words()}
+        text = ngettext("%(number)s %(account_word)s", "%(number)s %(account_words)s", number)
+        scope = _("all %(account_words)s") if self.key.share_all_accounts else text
+        parts = [scope % {"number": number, **display.words()}]
+        parts.append(_("read only") if self.key.read_only else _("read and write"))
+        if self.key.expires_at is not None:
+            parts.append(_("expires on %(day)s") % {"day": expiry.day_of(self.key.expires_at)})
+        return _("Edited scope: %(parts)s.") % {"parts": ", ".join(parts)}
 
 
 class RotateKeyView(ChangePage, views.RotateKeyView):

@@ -56,6 +56,11 @@ def start_of(day: date) -> datetime:
     return timezone.make_aware(start).astimezone(UTC) if settings.USE_TZ else start
 
 
+def day_of(at: datetime) -> date:
+    """Return the date of a time in the current time zone."""
+    return timezone.localdate(at) if timezone.is_aware(at) else at.date()
+
+
 def today() -> date:
     """Return the date in the current time zone."""
     return timezone.localdate() if settings.USE_TZ else timezone.now().date()

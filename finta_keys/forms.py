@@ -56,6 +56,12 @@ class ListForm(KeyForm):
         "created": gettext_lazy("Newest first"),
         "last_used": gettext_lazy("Last used first"),
         "name": capfirst(gettext_lazy("name")),
+        "expires": gettext_lazy("Expires first"),
+    }
+    WHICH = {
+        "": gettext_lazy("All keys"),
+        "expiring": gettext_lazy("Expired, or within 30 days"),
+        "read_only": gettext_lazy("Read only"),
     }
 
     q = forms.CharField(
@@ -71,12 +77,15 @@ class ListForm(KeyForm):
         ),
     )
     sort = forms.ChoiceField(label=gettext_lazy("Sort by"), required=False, choices=list(SORTS.items()))
+    only = forms.ChoiceField(label=gettext_lazy("Filter"), required=False, choices=list(WHICH.items()))
     page = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, params: Any) -> None:
         data = {name: params[name] for name in self.base_fields if name in params}
         if data.get("sort") not in self.SORTS:
             data.pop("sort", None)
+        if data.get("only") not in self.WHICH:
+            data.pop("only", None)
         if not re.fullmatch("[1-9][0-9]{0,5}", data.get("page", "")):
             data.pop("page", None)
         # Search for a pasted secret by its hint, and keep it out of the page's links (K2).
@@ -104,6 +113,7 @@ class ListForm(KeyForm):
         """Return the matching keys of this owner in order."""
         self.is_valid()
         order = key_list.ORDERS[self.cleaned_data.get("sort") or "created"]
+        keys = key_list.only(keys, self.cleaned_data.get("only", ""))
         return key_list.search(keys, owner_pk, self.cleaned_data.get("q", "")).order_by(*order)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.db.models import (
@@ -14,6 +15,7 @@ from django.db.models import (
     QuerySet,
     prefetch_related_objects,
 )
+from django.utils import timezone
 
 from finta_keys import conf, names, owners
 from finta_keys.account_pages import MAX_SEARCHED, MAX_TEXT, MAX_WORDS
@@ -21,12 +23,14 @@ from finta_keys.database import key_database
 from finta_keys.models import KeyAccountScope
 
 ACCOUNTS_PER_ROW = 10
+EXPIRING = timedelta(days=30)
 LARGE_SCOPE = 100  # more accounts than this are counted, but not named
 
 ORDERS: dict[str, list[Any]] = {
     "created": ["-created_at", "pk"],
     "last_used": [F("last_used_at").desc(nulls_last=True), "-created_at", "pk"],
     "name": ["name_key", "pk"],
+    "expires": [F("expires_at").asc(nulls_last=True), "-created_at", "pk"],
 }
 
 
@@ -58,6 +62,13 @@ def count_scopes(keys: list[Any]) -> None:
     counts = dict(scoped.values_list("finta_key_scopes__key").annotate(number=Count("pk")))
     for key in keys:
         key.account_count, key.scoped_count = totals.get(key.owner_id, 0), counts.get(key.pk, 0)
+
+
+def only(keys: QuerySet[Any], which: str) -> QuerySet[Any]:
+    """Return the ``"expiring"`` keys, which have expired or expire within 30 days, the ``"read_only"`` keys, or all."""
+    if which == "expiring":
+        return keys.filter(expires_at__lte=timezone.now() + EXPIRING)
+    return keys.filter(read_only=True) if which == "read_only" else keys
 
 
 def search(keys: QuerySet[Any], owner_pk: Any, text: str) -> QuerySet[Any]:

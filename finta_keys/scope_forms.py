@@ -2,32 +2,52 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django import forms
 from django.contrib.auth.models import AbstractBaseUser
 from django.core import signing
 from django.db.models import QuerySet
+from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from finta_keys import display, nonces, owners
+from finta_keys import display, nonces, owners, transactions
 from finta_keys.account_pages import in_order
 from finta_keys.forms import name_field
 from finta_keys.models import ApiKey, CreateNonce
+from finta_keys.permission_fields import PermissionFields
 from finta_keys.scope_fields import ScopeFields, read_pks
 from finta_keys.secret import Secret
 
 
-class CreateKeyForm(ScopeFields):
+class CreateKeyForm(PermissionFields, ScopeFields):
     name = name_field()
     nonce = forms.CharField(widget=forms.HiddenInput, required=False)
 
-    field_order = ["name", "share_all_accounts", "find", "accounts", "nonce"]
+    field_order = [
+        "name",
+        "permission",
+        "expires_at",
+        "expires_on",
+        "original_expires",
+        "share_all_accounts",
+        "find",
+        "accounts",
+        "nonce",
+    ]
 
-    def __init__(self, *args: Any, owner: AbstractBaseUser, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, owner: AbstractBaseUser, original: ApiKey | None = None, **kwargs: Any) -> None:
+        """``original`` is the key that is duplicated."""
         super().__init__(*args, owner=owner, **kwargs)
+        self.original = original
+        self.key = None if original is None or original.is_expired else original
+        self.set_expiry_choices()
+        if original is not None:
+            self.fields["original_expires"] = original_expires_field()
         try:
             self._read_nonce(self.initial.get("nonce") or "")
         except signing.BadSignature:
@@ -52,23 +72,56 @@ class CreateKeyForm(ScopeFields):
 
     def save(self) -> tuple[ApiKey, Secret]:
         """Create the key. Raises the errors of ``ApiKey.objects.create_key()``."""
-        return ApiKey.objects.create_key(
-            owner=self.owner,
-            name=self.cleaned_data["name"],
-            accounts=self.selected_accounts(),
-            nonce=self.cleaned_data["nonce"],
-        )
+        read_only, expires_at = self.read_only(), self.expiry_date()
+        if expires_at is ...:
+            expires_at = self.key.expires_at if self.key else None
+        with transactions.atomic():
+            key, secret = ApiKey.objects.create_key(
+                owner=self.owner,
+                name=self.cleaned_data["name"],
+                accounts=self.selected_accounts(),
+                read_only=read_only is True,
+                expires_at=expires_at,
+                nonce=self.cleaned_data["nonce"],
+            )
+            self._retire_original()
+        return key, secret
+
+    def _retire_original(self) -> None:
+        days = self.cleaned_data.get("original_expires")
+        if self.original is None or not days:
+            return
+        at = timezone.now() + timedelta(days=int(days))
+        if self.original.expires_at is None or at < self.original.expires_at:
+            self.original.edit_scope(expires_at=at)
 
 
-class EditScopeForm(ScopeFields):
-    """The scope, with the ``scope_edits`` that the form showed."""
+def original_expires_field() -> forms.ChoiceField:
+    return forms.ChoiceField(
+        label=gettext_lazy("Old key"),
+        required=False,
+        choices=[
+            ("", gettext_lazy("Stays as it is")),
+            ("1", gettext_lazy("Expires in 1 day")),
+            ("7", gettext_lazy("Expires in 7 days")),
+            ("30", gettext_lazy("Expires in 30 days")),
+        ],
+    )
+
+
+class EditScopeForm(PermissionFields, ScopeFields):
+    """The scope, the permission and the expiry date, with the ``scope_edits`` that the form showed."""
 
     scope_edits = forms.IntegerField(min_value=0, max_value=2**31 - 1, widget=forms.HiddenInput)
     shown = forms.CharField(widget=forms.HiddenInput, required=False)
+    key: ApiKey
+
+    field_order = ["permission", "expires_at", "expires_on", "share_all_accounts", "find", "accounts"]
 
     def __init__(self, *args: Any, key: ApiKey, **kwargs: Any) -> None:
         super().__init__(*args, owner=key.owner, **kwargs)
         self.key = key
+        self.set_expiry_choices()
 
     def clean(self) -> None:
         if self.errors.pop("scope_edits", None):
@@ -127,10 +180,11 @@ class EditScopeForm(ScopeFields):
         return None if shown is None else self.limited(shown)
 
     def save(self, key: ApiKey) -> None:
-        """Change the scope. Raises the errors of ``key.restrict_to()``."""
-        accounts = self.selected_accounts()
-        expected = self.cleaned_data["scope_edits"]
-        if accounts is None:
-            key.share_all(expected=expected)
-        else:
-            key.restrict_to(accounts, expected=expected, shown=self.cleaned_data["shown"])
+        """Save the changes. Raises the errors of ``key.edit_scope()``."""
+        key.edit_scope(
+            accounts=self.selected_accounts(),
+            read_only=self.read_only(),
+            expires_at=self.expiry_date(),
+            expected=self.cleaned_data["scope_edits"],
+            shown=self.cleaned_data["shown"],
+        )

@@ -12,6 +12,8 @@ from finta_keys import views
 app_name = "finta_keys"
 PAGES = [
     ("keys/new", views.CreateKeyView.as_view(), "create"),
+    ("keys/delete-all", views.DeleteAllView.as_view(), "delete_all"),
+    ("keys/<str:key_pk>/duplicate", views.DuplicateKeyView.as_view(), "duplicate"),
     ("keys/<str:key_pk>/rename", views.RenameKeyView.as_view(), "rename"),
     ("keys/<str:key_pk>/edit-scope", views.EditScopeView.as_view(), "edit_scope"),
     ("keys/<str:key_pk>/rotate", views.RotateKeyView.as_view(), "rotate"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from django.contrib import messages
+from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
@@ -12,6 +13,7 @@ from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.debug import sensitive_variables
 from django.views.generic import FormView, ListView
 
@@ -22,6 +24,7 @@ from finta_keys.own_keys import OwnKeysMixin
 from finta_keys.scope_forms import CreateKeyForm, EditScopeForm
 
 KEYS_PER_PAGE = 50
+KEYS_NAMED = 100  # before all are deleted
 ACCOUNTS_SHOWN = 100  # before a key is rotated or deleted
 
 
@@ -41,7 +44,7 @@ class KeyListView(OwnKeysMixin, ListView):
         owner_pk = self.request.user.pk
         page = Paginator(self.object_list, KEYS_PER_PAGE).get_page(self.list_form.page_number)
         keys = key_list.with_scope(cast(QuerySet[ApiKey], page.object_list), owner_pk)
-        is_search = bool(self.list_form.cleaned_data.get("q"))
+        is_search = bool(self.list_form.cleaned_data.get("q") or self.list_form.cleaned_data.get("only"))
         return super().get_context_data(
             object_list=self.object_list,
             keys=keys,
@@ -162,6 +165,24 @@ class OneKeyView(KeyFormView):
         return super().get_context_data(key=self.key, **kwargs)
 
 
+class DuplicateKeyView(CreateKeyView, OneKeyView):
+    """Create a key with the scope, permission and expiry date of another."""
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        return {**super().get_form_kwargs(), "original": self.key}
+
+    def get_initial(self) -> dict[str, Any]:
+        accounts = self.key.scoped(owners.accounts_of(self.key.owner_id)).order_by().values_list("pk", flat=True)
+        return {
+            "permission": self.key.permission,
+            "share_all_accounts": self.key.share_all_accounts,
+            "accounts": [] if self.key.share_all_accounts else [str(pk) for pk in accounts],
+        }
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return {**super().get_context_data(**kwargs), "key": None, "original": self.key}
+
+
 class RenameKeyView(OneKeyView):
     action = "rename"
     form_class = RenameForm
@@ -184,7 +205,11 @@ class EditScopeView(OneKeyView, ScopeView):
         return {**super().get_form_kwargs(), "key": self.key}
 
     def get_initial(self) -> dict[str, Any]:
-        return {"share_all_accounts": self.key.share_all_accounts, "scope_edits": self.key.scope_edits}
+        return {
+            "permission": self.key.permission,
+            "share_all_accounts": self.key.share_all_accounts,
+            "scope_edits": self.key.scope_edits,
+        }
 
     def already_done(self, done: AlreadyDone, form: EditScopeForm, **context: Any) -> HttpResponse:
         selected = form.selected_accounts()
@@ -196,6 +221,7 @@ class EditScopeView(OneKeyView, ScopeView):
             form,
             added=added,
             removed=removed,
+            changes=form.changes(),
             opened=selected is None and not key.share_all_accounts,
             closed=selected is not None and key.share_all_accounts,
             **context,
@@ -243,3 +269,20 @@ class DeleteKeyView(ConfirmView):
     def change(self, form: Form) -> HttpResponse:
         self.key.delete(expected=form.cleaned_data["rotation"])
         return self.done(_("Deleted “%(name)s”.") % {"name": self.key.name})
+
+
+class DeleteAllView(KeyFormView):
+    """Delete all keys of the owner at once."""
+
+    action = "delete_all"
+    form_class = KeyForm
+    template_name = "finta_keys/delete_all.html"
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        keys = self.get_queryset().order_by("name_key")
+        return super().get_context_data(keys=list(keys[:KEYS_NAMED]), key_count=keys.count(), **kwargs)
+
+    def change(self, form: KeyForm) -> HttpResponse:
+        number = ApiKey.objects.delete_all(owner=cast(AbstractBaseUser, self.request.user))
+        text = ngettext("Deleted %(number)s key.", "Deleted all %(number)s keys.", number)
+        return self.done(text % {"number": number})

@@ -68,6 +68,14 @@ class ApiKeyManager(KeyDatabaseManager["ApiKey"]):
             signals.key_created.send(sender=key_model(), key=key)
         return key, new_secret
 
+    @transactions.retry_conflicts
+    def delete_all(self, *, owner: AbstractBaseUser) -> int:
+        """Delete all keys of an owner in one transaction. Return their number."""
+        with transactions.atomic():
+            owners.lock_owner(owner.pk)
+            _, numbers = self.using(key_database()).filter(owner_id=owner.pk).delete()
+        return numbers.get(key_model()._meta.label, 0)
+
     def authenticate(self, presented: str) -> ApiKey | None:
         """Return the key with this secret, its owner loaded, or None if the secret is not valid now.
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from functools import cached_property
+from importlib import import_module
 from typing import Any
 from unittest import mock
 
 from django.conf import settings
-from django.contrib.sessions.backends.db import SessionStore
 from django.db import OperationalError, transaction
 from django.utils import timezone
 from playwright.sync_api import BrowserContext, Page, expect
@@ -66,10 +66,13 @@ class Stage:
     def keys(self) -> dict[str, ApiKey]:
         """Create three keys of different age and use."""
         accounts = list(Account.objects.filter(owner=self.owner))
-        return {
+        keys = {
             name: self.key(name, accounts[:count] if count else None, created, used)
             for name, (count, created, used) in KEYS.items()
         }
+        soon = timezone.now() + dt.timedelta(days=6, hours=1)
+        ApiKey.objects.filter(name="Budget spreadsheet").update(read_only=True, expires_at=soon)
+        return keys
 
     @transaction.atomic  # one commit, for speed
     def many_keys(self) -> None:
@@ -148,6 +151,34 @@ def create_restricted(stage: Stage) -> Page:
     tab.name.fill("Tax report")
     tab.share_all(False)
     tab.place.locator("input[name=accounts]").first.check()
+    return tab.page
+
+
+@scene
+def create_read_only(stage: Stage) -> Page:
+    tab = stage.settings()
+    tab.click("Create Key")
+    tab.name.fill("Tax report")
+    tab.place.get_by_label("Read only").check()
+    tab.place.get_by_label("Expires").select_option("On a date")
+    tab.place.get_by_label("Expiry date").fill("2027-03-31")
+    return tab.page
+
+
+@scene
+def duplicate(stage: Stage) -> Page:
+    tab = stage.settings()
+    tab.click("Rotate", "Budget spreadsheet")
+    tab.place.get_by_role("link", name="Duplicate the key").click()
+    expect(tab.place.get_by_role("heading", level=1)).to_contain_text("Duplicate")
+    return tab.page
+
+
+@scene
+def delete_all(stage: Stage) -> Page:
+    tab = stage.settings()
+    tab.page.get_by_role("link", name="Delete all keys").click()
+    expect(tab.place.get_by_role("heading", level=1)).to_contain_text("Delete all keys?")
     return tab.page
 
 
@@ -411,7 +442,7 @@ def confirm_password_error(stage: Stage) -> Page:
 def expire_confirmation(context: BrowserContext) -> None:
     """Make the last password confirmation of this session too old."""
     keys = [cookie["value"] for cookie in context.cookies() if cookie["name"] == settings.SESSION_COOKIE_NAME]
-    session = SessionStore(keys[0])
+    session = import_module(settings.SESSION_ENGINE).SessionStore(keys[0])
     session[SESSION_KEY] = 0
     session.save()
 

@@ -297,6 +297,7 @@ def test_narrow_column_shows_cards(crowded):
 
 def test_sizes_do_not_depend_on_root_font_size(crowded):
     crowded.click("Edit scope", "Many accounts")
+    expect(crowded.place.locator("[data-change]")).to_have_class("finta-note")  # scope.js has run
     small, usual, large = (crowded.page.evaluate(MEASURES, root) for root in ROOTS)
     assert len(usual) > 100
     # Browsers round to 1/64 of a pixel, so sums can differ a little.

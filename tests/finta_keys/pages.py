@@ -43,7 +43,7 @@ class FormParser(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = dict(attrs)
-        is_off = values.get("type") in ("checkbox", "submit") and "checked" not in values
+        is_off = values.get("type") in ("checkbox", "radio", "submit") and "checked" not in values
         if tag == "input" and values.get("name") and not is_off:
             self.fields.setdefault(str(values["name"]), []).append(
                 values.get("value") or ("on" if "checked" in values else "")

@@ -139,13 +139,6 @@ def test_key_page_has_no_save_button(superuser, restricted):
         assert url(action, restricted.key.pk) in page
 
 
-def test_bulk_delete_is_disabled(superuser, restricted):
-    data = {"action": "delete_selected", "_selected_action": restricted.key.pk, "post": "yes"}
-    superuser.post(url("changelist"), data)
-    assert ApiKey.objects.filter(pk=restricted.key.pk).exists()
-    assert "delete_selected" not in superuser.get(url("changelist")).content.decode()
-
-
 @pytest.mark.rule("T1")
 def test_secret_pages_are_non_atomic(restricted, alice):
     for address in (url("create", alice.pk), url("rotate", restricted.key.pk)):

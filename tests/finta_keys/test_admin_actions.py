@@ -258,14 +258,14 @@ def test_edit_scope_changes_only_scope(superuser, restricted, accounts):
     assert response.headers["Location"] == url("change", restricted.key.pk)
     assert changed(before, columns(restricted.key)) == {"scope_edits", "scope_edited_at"}
     assert set(restricted.key.accounts.all()) == {accounts.savings, accounts.cash}
-    assert logged(restricted.key.pk) == [(CHANGE, "Edited scope: 2 accounts.")]
+    assert logged(restricted.key.pk) == [(CHANGE, "Edited scope: 2 accounts, read and write.")]
 
 
 def test_edit_scope_can_share_all_accounts(superuser, restricted):
     before = columns(restricted.key)
     submit(superuser, url("edit_scope", restricted.key.pk), share_all_accounts="on")
     assert changed(before, columns(restricted.key)) == {"share_all_accounts", "scope_edits", "scope_edited_at"}
-    assert logged(restricted.key.pk) == [(CHANGE, "Edited scope: all accounts.")]
+    assert logged(restricted.key.pk) == [(CHANGE, "Edited scope: all accounts, read and write.")]
 
 
 def test_edit_scope_shows_current_scope(superuser, restricted, accounts):
@@ -398,7 +398,7 @@ def test_delete_without_view_permission_redirects_to_index(restricted):
 def test_key_deleted_during_submit_returns_404(superuser, restricted, monkeypatch):
     for action, method, data in (
         ("rename", "rename", {"name": "Laptop"}),
-        ("edit_scope", "share_all", {"share_all_accounts": "on", "scope_edits": 0}),
+        ("edit_scope", "edit_scope", {"share_all_accounts": "on", "scope_edits": 0}),
         ("rotate", "rotate", {"rotation": 0}),
         ("delete", "delete", {"rotation": 0}),
     ):

@@ -52,7 +52,7 @@ def test_edit_scope_takes_effect_immediately(alices_browser, restricted, account
 
 def test_edit_scope_shows_current_scope(alices_browser, restricted, accounts):
     page = alices_browser.get(url("edit_scope", restricted.key)).content.decode()
-    assert page.count("checked") == 1
+    assert page.count("checked") == 2  # the account and the permission
     assert "Save" in page
 
 

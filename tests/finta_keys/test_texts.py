@@ -94,7 +94,7 @@ def test_pages_use_hosts_word_for_accounts(settings, owner, owners_browser):
         "admin: choose owner": f"It can access only its owner’s {several}.",
         "admin: list": f"By share all {several}",
         "admin: change": f"{several.capitalize()} it can access",
-        "admin: history": f"Edited scope: 1 {one}.",
+        "admin: history": f"Edited scope: 1 {one}, read and write.",
     }.items():
         assert sentence in pages[state], state
 

@@ -12,6 +12,7 @@
   // Open the page of a link. `draft` are fields that the user left in its form.
   async function openDialog(href, openerHref = href, draft = undefined) {
     const action = ++actionCount;
+    keys.loadDraftScript();
     const url = new URL(href, location.href).href;
     const response = await requestWithDraft(url, draft);
     if (action !== actionCount) return;

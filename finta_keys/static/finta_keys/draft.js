@@ -1,4 +1,4 @@
-// Keep the fields of an open dialog while the user signs in again.
+// Keep the fields of an open dialog while the user signs in again. Loaded with the first dialog, or if there is a draft.
 "use strict";
 ((keys) => {
   const { currentAddress, userOf, enhance } = keys;
@@ -39,5 +39,6 @@
     enhance(keys.content);
   }
 
-  Object.assign(keys, { signInAgain, fieldsToKeep, restoreDraft });
+  Object.assign(keys, { signInAgain, fieldsToKeep });
+  restoreDraft();
 })(window.fintaKeys);

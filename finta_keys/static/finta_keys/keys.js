@@ -66,5 +66,5 @@
   keys.watchSecret(main);
   // The browser may have looked for `autofocus` before Copy became visible.
   if (main.querySelector("[aria-invalid=true], .finta-invalid input, .finta-secret")) keys.focusIn(main);
-  keys.restoreDraft();
+  if (sessionStorage.getItem("finta_keys.draft")) keys.loadDraftScript();
 })(window.fintaKeys);

@@ -7,7 +7,7 @@ window.fintaKeys = {};
 ((keys) => {
   const identity = (text) => text;
   const { gettext = identity, ngettext = (one, other, number) => (number === 1 ? one : other) } = window;
-  const { nonce } = document.currentScript;
+  const { nonce, dataset } = document.currentScript;
   // Our part of the page. Everything around it belongs to the host.
   const MAIN = "[data-finta-keys-user]";
   const main = document.querySelector(MAIN);
@@ -76,6 +76,12 @@ window.fintaKeys = {};
     document.head.append(script);
   }
 
+  // draft.js is needed only if a dialog is opened, or was open before the user signed in again.
+  function loadDraftScript() {
+    if (dataset.draft) loadScript(dataset.draft);
+    delete dataset.draft;
+  }
+
   // Return undefined if there is no response, or an error page that is not ours, such as a proxy's.
   async function request(url, body) {
     const options = body ? { method: "POST", body } : {};
@@ -107,6 +113,6 @@ window.fintaKeys = {};
   Object.assign(keys, {
     MAIN, main, dialog, content, closeButton,
     isOurs, findAll, make, warning, announce, interpolate, focusIn, enhance, gettext, ngettext,
-    request, userOf, isForAnotherUser, currentAddress,
+    request, userOf, isForAnotherUser, currentAddress, loadDraftScript,
   });
 })(window.fintaKeys);
