@@ -45,7 +45,8 @@ def paginate(
         # The index serves "<= day". The rest excludes rows of that day from earlier pages.
         conditions &= Q(Q(sort_date__lt=day) | Q(id__lt=pk), sort_date__lte=day)
     if accounts is not None and connections[accounts.db].vendor == "postgresql":
-        rows = Transaction.objects.select_related("account").filter(pk__in=_newest(accounts, conditions, limit + 1))
+        rows = Transaction.objects.using(accounts.db).select_related("account")
+        rows = rows.filter(pk__in=_newest(accounts, conditions, limit + 1))
     else:
         rows = rows.filter(conditions)
     page_rows = list(rows.order_by("-sort_date", "-id")[: limit + 1])
@@ -61,7 +62,9 @@ def _newest(accounts: QuerySet[Account], conditions: Q, count: int) -> QuerySet[
     Only the accounts with the newest rows can have one of the first ``count`` rows, and only with
     their own first ``count`` rows. The page index has both in order.
     """
-    own = Transaction.objects.filter(conditions, account=OuterRef("pk")).order_by("-sort_date", "-id")
+    own = (
+        Transaction.objects.using(accounts.db).filter(conditions, account=OuterRef("pk")).order_by("-sort_date", "-id")
+    )
     newest = accounts.annotate(day=Subquery(own.values("sort_date")[:1]), row=Subquery(own.values("pk")[:1]))
     newest = newest.order_by(F("day").desc(nulls_last=True), F("row").desc(nulls_last=True))
     # Two unnest() calls in one SELECT go through their arrays in parallel.

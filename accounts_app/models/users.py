@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.core.exceptions import ValidationError
-from django.db import models, transaction
+from django.db import models, router, transaction
 from django.utils import timezone
 
 from accounts_app.validators import validate_no_secrets_in
@@ -18,6 +18,11 @@ EMAIL_KEY_MAX_LENGTH = 320
 
 
 class UserManager(BaseUserManager["User"]):
+    """Reads from the primary database: a replica may not know yet that a user was deactivated."""
+
+    def get_queryset(self) -> models.QuerySet[User]:
+        return super().get_queryset().using(self._db or router.db_for_write(User))
+
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> User:
         """Create a user.
 

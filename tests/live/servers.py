@@ -63,6 +63,9 @@ class PostgreSQL:
         folder.chmod(0o755)
         if self.user is not None:
             os.chown(folder, self.user, -1)
+        self._create()
+
+    def _create(self) -> None:
         self._run(program("initdb"), "--no-sync", "--auth=trust", "--username=finta", "--encoding=UTF8")
 
     def start(self) -> None:
@@ -93,6 +96,18 @@ class PostgreSQL:
             process = subprocess.run(command, env=environment, cwd="/", user=self.user, stdout=output, stderr=output)
         if process.returncode:
             raise RuntimeError((self.folder / "output").read_text()[-2000:])
+
+
+class LaggingReplica(PostgreSQL):
+    """A streaming replica of another server. It stays at the state that it was created with."""
+
+    def __init__(self, primary: PostgreSQL, folder: Path) -> None:
+        self.primary = primary
+        super().__init__(folder, recovery_min_apply_delay="1h")
+
+    def _create(self) -> None:
+        options = ("--write-recovery-conf", "--checkpoint=fast", "--no-sync", "--username=finta")
+        self._run(program("pg_basebackup"), "--pgdata", str(self.data), "--host", str(self.primary.folder), *options)
 
 
 class Redis:
@@ -177,6 +192,18 @@ def postgresql(**settings: object) -> Iterator[PostgreSQL]:
         finally:
             with suppress(RuntimeError):  # A test left it stopped.
                 server.stop("immediate")
+
+
+@contextmanager
+def lagging_replica(primary: PostgreSQL) -> Iterator[LaggingReplica]:
+    """Start a replica that applies no change of the primary for an hour."""
+    with tempfile.TemporaryDirectory(prefix="finta-replica-") as name:
+        replica = LaggingReplica(primary, Path(name))
+        replica.start()
+        try:
+            yield replica
+        finally:
+            replica.stop("immediate")
 
 
 @contextmanager
