@@ -20,6 +20,7 @@ from accounts_app.validators import (
     validate_no_secrets_in,
     validate_single_line,
 )
+from finta_keys.database import key_database
 from finta_keys.scoping import unscoped_rows
 
 MANUAL = "manual"  # the provider of accounts that their owner updates
@@ -49,8 +50,9 @@ class AccountQuerySet(models.QuerySet["Account"]):
     def require_room(self, owner_id: uuid.UUID) -> None:
         """Raise ``TooManyAccounts`` if the owner has ``MAX_ACCOUNTS_PER_OWNER`` accounts or more."""
         with unscoped_rows("the limit counts all accounts of the owner"):
-            is_full = self.filter(owner_id=owner_id).count() >= settings.MAX_ACCOUNTS_PER_OWNER
-        if is_full:
+            # Not from a replica, which may not have the newest accounts.
+            count = self.using(key_database()).filter(owner_id=owner_id).count()
+        if count >= settings.MAX_ACCOUNTS_PER_OWNER:
             raise TooManyAccounts(
                 f"The limit of {settings.MAX_ACCOUNTS_PER_OWNER:,} accounts is reached. "
                 "Close manual accounts and delete them on the Accounts page."

@@ -50,6 +50,8 @@ def test_create_key_returns_key_and_secret(alice):
         "id": key.pk,
         "owner_id": alice.pk,
         "name": "Production",
+        "read_only": False,
+        "expires_at": None,
         "name_key": "production",
         "digest": secret.digest(made, b"\x11" * 32),
         "pepper_id": secret.pepper_id(b"\x11" * 32),

@@ -9,8 +9,10 @@ from django.test import Client
 from django.utils import timezone
 
 from finta_keys import expiry
+from finta_keys.current_key import CurrentKeyView
 from finta_keys.models import ApiKey
 from finta_keys.testing import comparable_parts, make_key
+from tests.finta_keys.calls import call
 
 pytestmark = [pytest.mark.rule("K7"), pytest.mark.django_db]
 
@@ -188,3 +190,17 @@ def test_header_tells_expiry_to_the_key_only(alice, accounts):
         assert get(secret, path)["X-Key-Expires"] == "2199-03-31T00:00:00Z"
     _, secret = make_key(alice)
     assert "X-Key-Expires" not in get(secret)
+
+
+def test_current_key_view_describes_the_key(alice):
+    key, secret = make_key(alice, "Robot", read_only=True, expires_at=date(2199, 3, 31))
+    response = call(CurrentKeyView, secret)
+    assert response.data == {
+        "id": key.pk,
+        "name": "Robot",
+        "hint": key.hint,
+        "permission": "read_only",
+        "expiresAt": "2199-03-31T00:00:00Z",
+        "shareAllAccounts": True,
+    }
+    assert call(CurrentKeyView).status_code == 401

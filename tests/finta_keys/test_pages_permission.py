@@ -3,12 +3,14 @@
 from datetime import date, timedelta
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.utils import timezone
 
 from finta_keys import expiry
 from finta_keys.models import ApiKey
 from finta_keys.testing import make_key
 from tests.finta_keys.pages import create, fields, hidden_fields, read, submit, url
+from tests.finta_keys.test_admin_actions import superuser  # noqa: F401  # a fixture
 
 pytestmark = [pytest.mark.rule("K7"), pytest.mark.rule("K8")]
 
@@ -148,3 +150,11 @@ def test_confirmation_says_what_key_can_do(alices_browser, alice, accounts, page
     assert "It does not expire." in text
     ApiKey.objects.update(expires_at=timezone.now())
     assert "It expired on" in read(alices_browser.get(url(page, key)))
+
+
+def test_admin_log_describes_permission_and_expiry(superuser, alice, accounts):  # noqa: F811
+    key, _ = make_key(alice, "Robot", read_only=True)
+    data = {"share_all_accounts": "on", "scope_edits": 0, "expires_at": "date", "expires_on": "2099-03-31"}
+    superuser.post(f"/admin/finta_keys/apikey/{key.pk}/edit-scope/", data)
+    message = LogEntry.objects.get().change_message
+    assert message == "Edited scope: all accounts, read only, expires on 2099-03-31."
