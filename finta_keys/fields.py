@@ -11,13 +11,15 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.relations import MANY_RELATION_KWARGS, ManyRelatedField, PrimaryKeyRelatedField
 
 from finta_keys import conf
-from finta_keys.relations import hidden_rows, limited_choices
+from finta_keys.limited_fields import limit_input, limit_rows
+from finta_keys.relations import hidden_rows
 
 
 class _ManyAccounts(ManyRelatedField):
     """Keeps the relations to rows that the caller may not access."""
 
     child_relation: AccountRelatedField
+    limits_rows = True
 
     def to_internal_value(self, data: Any) -> list[Any]:
         """Return the rows to relate to. Raise DRF's ``ValidationError``."""
@@ -36,11 +38,17 @@ class AccountRelatedField(PrimaryKeyRelatedField[Any]):
     The field limits input, not output: if the row may be related to a hidden one, pass ``write_only=True``.
     """
 
+    limits_rows = True
     default_error_messages = {"does_not_exist": gettext_lazy("There is no such object.")}
 
     def __init__(self, *, account_path: str = "", **kwargs: Any) -> None:
         self.account_path = account_path
         super().__init__(**kwargs)
+        # A subclass may override either method without calling super().
+        get_queryset = self.get_queryset
+        self.get_queryset = lambda: limit_rows(self, get_queryset())  # type: ignore[method-assign]
+        if type(self).to_internal_value is not AccountRelatedField.to_internal_value:
+            limit_input(self, self)
 
     @classmethod
     def many_init(cls, *args: Any, **kwargs: Any) -> ManyRelatedField:
@@ -49,13 +57,11 @@ class AccountRelatedField(PrimaryKeyRelatedField[Any]):
         return _ManyAccounts(child_relation=cls(*args, **kwargs), **options)
 
     def get_queryset(self) -> models.QuerySet[Any] | None:
-        """Return the rows that the caller may select; None if the field is read-only."""
-        if self.read_only:
-            return None
+        """Return the rows that the caller may select, which are then limited; None if the field is read-only."""
         queryset = super().get_queryset()
-        if queryset is None:
+        if queryset is None and not self.read_only:
             queryset = conf.account_model()._default_manager.all()
-        return limited_choices(self.context.get("request"), queryset, self.account_path)
+        return queryset
 
     def to_internal_value(self, data: Any) -> Any:
         """Return the row with this primary key. Raise DRF's ``ValidationError``, always the same."""

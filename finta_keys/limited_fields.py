@@ -17,7 +17,6 @@ from rest_framework.serializers import BaseSerializer
 from rest_framework.utils.serializer_helpers import BindingDict
 
 from finta_keys.database import INVALID_VALUE_ERRORS
-from finta_keys.fields import AccountRelatedField
 from finta_keys.relations import hidden_rows, limited_choices
 from finta_keys.request_state import may_read_hidden
 from finta_keys.scope_queries import pks_by_model
@@ -109,18 +108,21 @@ def _limit_nested_serializer(serializer: Any) -> None:
 
 def _limit_relation(relation: Any) -> None:
     """Let a related field accept only rows that the caller may access, with one error for all others."""
-    if isinstance(relation, AccountRelatedField):  # It limits itself.
+    if getattr(relation, "limits_rows", False):  # an AccountRelatedField
         return
     get_queryset = relation.get_queryset
-    relation.get_queryset = lambda: _limit(relation, get_queryset())
-    _limit_input(relation, relation)
+    relation.get_queryset = lambda: limit_rows(relation, get_queryset())
+    limit_input(relation, relation)
 
 
-def _limit(relation: Any, queryset: Any) -> Any:
-    return None if queryset is None else limited_choices(relation.context.get("request"), queryset)
+def limit_rows(relation: Any, queryset: Any) -> Any:
+    """Return the rows of a queryset that a related field may accept, or None if there is no queryset."""
+    if queryset is None:
+        return None
+    return limited_choices(relation.context.get("request"), queryset, getattr(relation, "account_path", None))
 
 
-def _limit_input(field: Any, relation: Any) -> None:
+def limit_input(field: Any, relation: Any) -> None:
     """Limit the rows that ``to_internal_value()`` of a related field, or of the list around it, returns."""
     to_internal_value = field.to_internal_value
     if not _is_of_drf(field):
@@ -150,13 +152,13 @@ def _call_own(relation: Any, to_internal_value: Callable[[Any], Any], data: Any)
     If it finds none, a query is sent all the same, so that a missing row costs as much as a hidden one.
     """
     queryset = relation.queryset
-    relation.queryset = _limit(relation, queryset)
+    relation.queryset = limit_rows(relation, queryset)
     token = may_read_hidden.set(True)  # The rows that it returns are checked.
     try:
         result = to_internal_value(data)
     except NO_ROW_ERRORS:
-        if queryset is not None:
-            _limit(relation, queryset.model._base_manager.all()).exists()
+        if (rows := relation.get_queryset()) is not None:
+            limit_rows(relation, rows.model._base_manager.all()).exists()
         raise
     finally:
         may_read_hidden.reset(token)
@@ -164,7 +166,7 @@ def _call_own(relation: Any, to_internal_value: Callable[[Any], Any], data: Any)
     rows = result if isinstance(result, Iterable) else [result]
     rows = [row for row in rows if isinstance(row, models.Model) and row.pk is not None]
     for model, pks in pks_by_model(rows).items():
-        if _limit(relation, model._base_manager.filter(pk__in=pks)).count() < len(pks):
+        if limit_rows(relation, model._base_manager.filter(pk__in=pks)).count() < len(pks):
             raise ObjectDoesNotExist
     return result
 
@@ -172,14 +174,14 @@ def _call_own(relation: Any, to_internal_value: Callable[[Any], Any], data: Any)
 def _limit_list(field: Any) -> None:
     """Limit a related field with ``many=True``, and keep the relations to hidden rows."""
     relation = field.child_relation
-    if isinstance(relation, AccountRelatedField):
+    if getattr(field, "limits_rows", False):
         return
     limit_field(relation)
     if not _is_of_drf(field):
-        _limit_input(field, relation)
+        limit_input(field, relation)
     to_internal_value = field.to_internal_value
 
     def to_rows(data: Any) -> list[Any]:
-        return [*to_internal_value(data), *hidden_rows(field)]
+        return [*to_internal_value(data), *hidden_rows(field, getattr(relation, "account_path", None))]
 
     field.to_internal_value = to_rows

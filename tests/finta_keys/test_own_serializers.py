@@ -212,8 +212,18 @@ class TogetherByManager(Together):
         return list(Account.objects.filter(pk__in=data)) or self.fail("empty")
 
 
-def with_field(field):
-    return type("S", (ScopedSerializer,), {"account": field})
+class OpenAccounts(AccountRelatedField):
+    def get_queryset(self):
+        return Account.objects.filter(status="active")
+
+
+class AccountByManager(AccountRelatedField):
+    def to_internal_value(self, data):
+        return Account.objects.get(pk=data)
+
+
+def with_field(field, base=ScopedSerializer):
+    return type("S", (base,), {"account": field})
 
 
 def nested(serializer, wrap=lambda pk: {"inner": {"account": pk}}):
@@ -247,6 +257,14 @@ OWN_CODE = {
     "reads a manager": alone(with_field(ByManager(queryset=Account.objects.all()))),
     "reads get_queryset(), then a manager": alone(with_field(FallsBack(queryset=Account.objects.all()))),
     "overrides get_object()": alone(with_field(ByLink(view_name="x", queryset=Account.objects.all()))),
+    "account field, own queryset": alone(with_field(OpenAccounts())),
+    "account field, own queryset, other serializer": alone(with_field(OpenAccounts(), Serializer)),
+    "account field, by a manager": alone(with_field(AccountByManager())),
+    "account field, by a manager, other serializer": alone(with_field(AccountByManager(), Serializer)),
+    "many account fields, by a manager": listed(with_field(AccountByManager(many=True), Serializer)),
+    "many account fields, own list by a manager": listed(
+        with_field(TogetherByManager(child_relation=AccountRelatedField()))
+    ),
     "many, reads self.queryset": listed(with_field(ByName(queryset=Account.objects.all(), many=True))),
     "many, own list": listed(with_field(Together(child_relation=any_account()))),
     "many, own list of own fields": listed(with_field(OneByOne(child_relation=ByName(queryset=Account.objects.all())))),
