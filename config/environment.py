@@ -11,12 +11,12 @@ import os
 import re
 import warnings
 from collections.abc import Callable
-from email.utils import parseaddr
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import quote, unquote
 
 import environ
+import limits
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.validators import validate_email
 
@@ -29,6 +29,11 @@ _LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
 _NAME = r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*"
 _SERVER = rf"(?:{_NAME}|\[[0-9A-Fa-f:.]+\])"
 _URL = re.compile(r"(?P<scheme>[a-z0-9+]+)://(?:(?P<user>[^:/]*)(?::(?P<password>.*))?@)?(?P<rest>[^@]*)")
+_STORAGE = re.compile(
+    rf"memory://|rediss?://(?:[^\s:@/?#]*(?::[^\s@/?#]*)?@)?{_SERVER}(?::[0-9]{{1,5}})?/?[0-9]*(?:\?[\w=&.-]*)?"
+    r"|redis\+(?:unix|sentinel|cluster)://[^\s#]+",
+    re.ASCII,
+)
 _MAIL_SERVER = re.compile(rf"(?P<host>{_SERVER})(?::(?P<port>[0-9]{{1,5}}))?/?")
 _MAIL_ENCRYPTION: dict[str, tuple[int, dict[str, Any]]] = {
     "smtp": (25, {}),
@@ -142,6 +147,27 @@ def number(name: str, default: int) -> int:
     return int(value)
 
 
+def rates(name: str, default: str) -> str:
+    value = text(name, default)
+    try:
+        limits.parse_many(value)
+    except ValueError:
+        raise ImproperlyConfigured(
+            f"{name} must be one or more rates, such as 200/minute or 5/minute; 9/15 minutes."
+        ) from None
+    return value
+
+
+def storage(name: str, default: str) -> str:
+    value = text(name, default)
+    if not _STORAGE.fullmatch(value):
+        raise ImproperlyConfigured(
+            f"{name} must be memory:// or a URL such as redis://:password@host:6379/0. "
+            "Write #, ?, @ and / in the password as %23, %3F, %40 and %2F."
+        )
+    return value
+
+
 def peppers(name: str) -> list[str]:
     values = words(name)
     if not values or not all(re.fullmatch("[0-9A-Fa-f]{64}", value) for value in values):
@@ -177,8 +203,11 @@ def emails(name: str) -> list[str]:
 
 def sender(name: str, default: str) -> str:
     value = text(name, default)
+    # parseaddr() would ignore text after the address.
+    match = re.fullmatch(r"[^<>]*<([^<>]*)>|([^<>]*)", value)
     _require_email(
-        parseaddr(value)[1], f"{name} must be an e-mail address, such as Finta <keys@example.com> or keys@example.com."
+        (match[1] or match[2]) if match else "",
+        f"{name} must be an e-mail address, such as Finta <keys@example.com> or keys@example.com.",
     )
     return value
 

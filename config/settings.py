@@ -147,15 +147,15 @@ FINTA_KEYS_ACCOUNT_LABEL = "label"
 FINTA_KEYS_BASE_TEMPLATE = "base.html"
 FINTA_KEYS_FRESH_SIGN_IN = "accounts_app.sign_in.confirm_password.require_recent_password"
 
-API_RATE_LIMIT = environment.text("API_RATE_LIMIT", default="200/minute")
+API_RATE_LIMIT = environment.rates("API_RATE_LIMIT", default="200/minute")
 # Growing delays: five attempts at once, then waits of one, five and at most 15 minutes.
-SIGN_IN_LIMIT = environment.text("SIGN_IN_LIMIT", default="5/minute; 7/5 minutes; 9/15 minutes")
-SIGN_IN_SOURCE_LIMIT = environment.text("SIGN_IN_SOURCE_LIMIT", default="50/15 minutes")
+SIGN_IN_LIMIT = environment.rates("SIGN_IN_LIMIT", default="5/minute; 7/5 minutes; 9/15 minutes")
+SIGN_IN_SOURCE_LIMIT = environment.rates("SIGN_IN_SOURCE_LIMIT", default="50/15 minutes")
 # Per e-mail address. Its period must not exceed PASSWORD_RESET_TIMEOUT: an owner who gets no more
 # mails then still has a valid link.
-PASSWORD_RESET_LIMIT = environment.text("PASSWORD_RESET_LIMIT", default="5/hour")
-PASSWORD_RESET_SOURCE_LIMIT = environment.text("PASSWORD_RESET_SOURCE_LIMIT", default="30/hour")
-RATE_LIMIT_STORAGE = environment.text("RATE_LIMIT_STORAGE", default="memory://")
+PASSWORD_RESET_LIMIT = environment.rates("PASSWORD_RESET_LIMIT", default="5/hour")
+PASSWORD_RESET_SOURCE_LIMIT = environment.rates("PASSWORD_RESET_SOURCE_LIMIT", default="30/hour")
+RATE_LIMIT_STORAGE = environment.storage("RATE_LIMIT_STORAGE", default="memory://")
 
 # Limits the rows that a key can add, and the size of pages and lists.
 MAX_ACCOUNTS_PER_OWNER = environment.number("MAX_ACCOUNTS_PER_OWNER", default=1000)

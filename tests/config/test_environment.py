@@ -35,8 +35,7 @@ VALID = {
     "ADMINS": ("ops@example.com", "ADMINS", ["ops@example.com"]),
 }
 REQUIRED = ("SECRET_KEY", "API_KEY_PEPPERS")
-# These accept any text here. System checks reject invalid rates and storages.
-ANY_TEXT = ("SECRET_KEY", "RATE_LIMIT_STORAGE", *(name for name in VALID if name.endswith("_LIMIT")))
+ANY_TEXT = ("SECRET_KEY",)
 
 
 def setting(settings, name):
@@ -124,6 +123,35 @@ def test_secret_key_is_literal(load, value):
 )
 def test_hosts_reject_urls_and_ports(load, value):
     assert "without https:// and port" in rejection(load, ALLOWED_HOSTS=value)
+
+
+@pytest.mark.parametrize("value", ["300", "day", "5/minute;; x", "5 per fortnight", "-1/minute"])
+def test_invalid_rate_is_rejected(load, value):
+    assert "such as 200/minute" in rejection(load, API_RATE_LIMIT=value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://cache",
+        "rediss://user:p%23ss@cache.example:6379/1?protocol=3",
+        "redis://[::1]:6379",
+        "redis+unix:///run/redis.sock",
+        "redis+sentinel://a:1,b:2/main",
+        "memory://",
+    ],
+)
+def test_storage_is_accepted(load, url):
+    assert url == load(**GOOD | {"RATE_LIMIT_STORAGE": url}).RATE_LIMIT_STORAGE
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["redis://", "redis://:s3cret#x@h", "redis://:s3cret/x@h", "redis://:s3cret@x@h", "redis://h:port", "disk://x"],
+)
+def test_storage_is_rejected(load, url):
+    """A # or / in a password would be the end of the host, in silence."""
+    assert "memory:// or a URL" in rejection(load, RATE_LIMIT_STORAGE=url)
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "1.5", "1e3", "12345678", "٣"])
