@@ -2,11 +2,13 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponsePermanentRedirect
 from django.templatetags.static import static
-from django.urls import include, path
+from django.urls import include, path, re_path
 from django.views.decorators.cache import cache_control
+from django.views.defaults import page_not_found
 from django.views.generic import RedirectView
 
 from accounts_app.sign_in.limits import limit_attempts
@@ -41,3 +43,6 @@ urlpatterns = [
     path("v2", include("accounts_app.api.urls")),
     path("favicon.ico", favicon),
 ]
+if settings.DEBUG:
+    # The site's own 404. Django's page for developers lists all URLs, and shows the settings.
+    urlpatterns.append(re_path("", page_not_found, {"exception": Http404()}))

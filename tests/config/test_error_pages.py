@@ -1,7 +1,9 @@
 """The error pages."""
 
 import re
+import runpy
 from io import BytesIO
+from types import ModuleType
 
 import pytest
 from django.template.loader import render_to_string
@@ -107,3 +109,13 @@ def test_error_pages_have_titles(status):
     title = re.search("<title>(.+) · Finta</title>", page).group(1)
     assert f'<h1 id="finta-keys-title">{title}</h1>' in page
     assert page.count('<section class="finta-panel" aria-labelledby="finta-keys-title">') == 1
+
+
+def test_wrong_address_shows_own_page_in_debug_mode(client, settings):
+    settings.DEBUG = True
+    settings.ROOT_URLCONF = ModuleType("urls")
+    vars(settings.ROOT_URLCONF).update(runpy.run_path("config/urls.py"))
+    response = client.get("/nowhere")
+    assert response.status_code == 404
+    assert "Page not found" in response.content.decode()
+    assert "URLconf" not in response.content.decode()
