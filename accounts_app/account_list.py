@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from django.core.paginator import Page, Paginator
-from django.db.models import Count, F, IntegerField, OuterRef, Prefetch, QuerySet, Subquery, Value
-from django.db.models.functions import Coalesce
+from django.db.models import Count, F, Prefetch, QuerySet, Value, prefetch_related_objects
 from django.db.models.lookups import Exact
 
 from accounts_app.models import Account
@@ -19,7 +18,7 @@ MAX_NAMED_KEYS = 5  # per account; if there are more, they are only counted
 
 class Row(NamedTuple):
     account: Account
-    keys: list[ApiKey]  # at most MAX_NAMED_KEYS
+    keys: list[ApiKey]  # at most MAX_NAMED_KEYS; some are missing if there are more
     key_count: int
 
 
@@ -28,14 +27,20 @@ def paginate(accounts: QuerySet[Account], keys: QuerySet[ApiKey], number: Any) -
 
     If there is no page with this number, return the first or the last one.
     """
-    restricted = keys.filter(share_all_accounts=False)
-    scopes = KeyAccountScope.objects.filter(account=OuterRef("pk"), key__in=restricted).order_by().values("account")
-    count = Subquery(scopes.annotate(number=Count("pk")).values("number"))
-    accounts = accounts.annotate(restricted_count=Coalesce(count, 0, output_field=IntegerField()))
-    accounts = accounts.prefetch_related(Prefetch("finta_keys", restricted[:MAX_NAMED_KEYS], to_attr="restricted_keys"))
     # Accounts without an institution come last, as on the page.
     rows = accounts.order_by(Exact(F("institution_name"), Value("")), "institution_name", "name", "pk")
-    return Paginator(rows, ACCOUNTS_PER_PAGE).get_page(number)
+    page: Page[Any] = Paginator(rows, ACCOUNTS_PER_PAGE).get_page(number)
+    page.object_list = list(page.object_list)
+    restricted = keys.filter(share_all_accounts=False)
+    scopes = KeyAccountScope.objects.filter(account__in=page.object_list, key__in=restricted).order_by()
+    # Not an annotation of the accounts: SQLite would also count for the accounts of all other pages.
+    counts = dict(scopes.values_list("account").annotate(number=Count("pk")))
+    for account in page.object_list:
+        account.restricted_count = counts.get(account.pk, 0)
+    # If there are more, the page names none of them.
+    few = [account for account in page.object_list if account.restricted_count <= MAX_NAMED_KEYS]
+    prefetch_related_objects(few, Prefetch("finta_keys", restricted, to_attr="restricted_keys"))
+    return page
 
 
 def grouped_rows(page: Page[Any], keys: QuerySet[ApiKey]) -> list[tuple[str, list[Row]]]:
@@ -47,5 +52,5 @@ def grouped_rows(page: Page[Any], keys: QuerySet[ApiKey]) -> list[tuple[str, lis
 
 
 def _row(account: Any, sharing: list[ApiKey], sharing_count: int) -> Row:
-    keys = sorted([*sharing, *account.restricted_keys], key=lambda key: key.created_at, reverse=True)
+    keys = sorted([*sharing, *getattr(account, "restricted_keys", [])], key=lambda key: key.created_at, reverse=True)
     return Row(account, keys[:MAX_NAMED_KEYS], sharing_count + account.restricted_count)

@@ -168,13 +168,12 @@ def test_storage_mode_warning(alice, alices_browser, accounts):
 
 def test_accounts_queries_are_constant(alice, alices_browser, accounts, django_assert_num_queries):
     make_key(alice, "One", [accounts.checking])
-    with django_assert_num_queries(
-        7
-    ):  # session, user, accounts and their number, their keys, keys for all accounts and their number
+    # session, user, accounts and their number, keys with access and their number, the same of keys for all accounts
+    with django_assert_num_queries(8):
         alices_browser.get("/accounts")
     for number, account in enumerate(AccountFactory.create_batch(50, owner=alice)):
         make_key(alice, f"Key {number}", [account] if number % 2 else None)
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(8):
         alices_browser.get("/accounts")
 
 

@@ -58,7 +58,7 @@ def test_accounts_page_loads_few_keys(many_keys, alices_browser, monkeypatch):
     page = text(alices_browser.get("/accounts"))
     assert ">24 keys<" in page
     assert page.count(">12 keys<") == 99
-    assert len(loaded) == 10
+    assert len(loaded) == 5
 
 
 @pytest.mark.parametrize("path", ["/settings/data", "/settings/data/switch-off"])
