@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from copy import copy
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist
@@ -125,7 +125,8 @@ def limit_rows(relation: Any, queryset: Any) -> Any:
 def limit_input(field: Any, relation: Any) -> None:
     """Limit the rows that ``to_internal_value()`` of a related field, or of the list around it, returns."""
     to_internal_value = field.to_internal_value
-    if not _is_of_drf(field):
+    field_class: Any = type(field)
+    if not _is_of_drf(field_class):
         to_internal_value = partial(_call_own, relation, to_internal_value)
 
     def to_limited_rows(data: Any) -> Any:
@@ -140,9 +141,10 @@ def limit_input(field: Any, relation: Any) -> None:
     field.to_internal_value = to_limited_rows
 
 
-def _is_of_drf(field: Any) -> bool:
+@lru_cache(maxsize=256)
+def _is_of_drf(field_class: Any) -> bool:
     """Return True if Django REST framework looks up the rows of a field: by ``get_queryset()``, which is limited."""
-    methods = (getattr(type(field), name, None) for name in ("to_internal_value", "get_object"))
+    methods = (getattr(field_class, name, None) for name in ("to_internal_value", "get_object"))
     return all(method is None or method.__module__.startswith("rest_framework.") for method in methods)
 
 
@@ -177,7 +179,8 @@ def _limit_list(field: Any) -> None:
     if getattr(field, "limits_rows", False):
         return
     limit_field(relation)
-    if not _is_of_drf(field):
+    field_class: Any = type(field)
+    if not _is_of_drf(field_class):
         limit_input(field, relation)
     to_internal_value = field.to_internal_value
 
