@@ -113,7 +113,7 @@ class AdminPage(PermissionRequiredMixin, FormView):
 
 
 class KeyPage(AdminPage, views.KeyFormView):
-    """A page for one of the five actions."""
+    """A page for one of the six actions."""
 
     def change(self, form: Any) -> HttpResponse:
         # Save the change and its log entry together. Both are committed before a secret is shown.
@@ -158,6 +158,14 @@ class DuplicateKeyView(CreateKeyView, views.DuplicateKeyView):
     @property
     def owner(self) -> Any:
         return self.key.owner
+
+    def change(self, form: Any) -> HttpResponse:
+        with transactions.atomic():
+            response = super().change(form)
+            if form.retired is not None:
+                message = _("Duplicated. It expires on %(day)s.") % {"day": expiry.day_of(form.retired.expires_at)}
+                self.model_admin.log_change(self.request, form.retired, message)
+        return response
 
     def has_permission(self) -> bool:
         # It may change the expiry date of the old key.

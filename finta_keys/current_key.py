@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rest_framework.exceptions import NotAuthenticated
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -26,8 +27,9 @@ class CurrentKeyView(APIView):
     permission_classes = [IsAuthenticated]
 
     def get(self, request: Request) -> Response:
-        key: Any = request.auth
-        return Response(describe(key))
+        if not isinstance(request.auth, ApiKey):  # such as a session, in a subclass
+            raise NotAuthenticated
+        return Response(describe(request.auth))
 
 
 def describe(key: ApiKey) -> dict[str, Any]:

@@ -26,8 +26,11 @@ class ReadOnlyKey(PermissionDenied):
 def reads(view: Marked) -> Marked:
     """Mark a POST that only reads, such as a search, so that read-only keys may use it.
 
-    It goes on a handler or action of a view, or above ``@api_view``. Other methods stay closed to read-only keys.
+    It goes on a handler or action of a view, or above ``@api_view``. Other methods stay closed to read-only keys. Raise
+    ``TypeError`` for a class, because that would mark every POST of it.
     """
+    if isinstance(view, type):
+        raise TypeError(f"Mark a handler of {view.__qualname__} with @reads, not the class.")
     getattr(view, "cls", view).only_reads = True  # type: ignore[union-attr]  # a handler or a class
     return view
 

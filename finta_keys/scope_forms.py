@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 from django.contrib.auth.models import AbstractBaseUser
 from django.core import signing
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.functional import cached_property
@@ -15,7 +16,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from finta_keys import display, nonces, owners, transactions
+from finta_keys import conf, display, expiry, nonces, owners, transactions
 from finta_keys.account_pages import in_order
 from finta_keys.forms import name_field
 from finta_keys.models import ApiKey, CreateNonce
@@ -27,6 +28,8 @@ from finta_keys.secret import Secret
 class CreateKeyForm(PermissionFields, ScopeFields):
     name = name_field()
     nonce = forms.CharField(widget=forms.HiddenInput, required=False)
+
+    retired: ApiKey | None = None  # the original, if save() gave it an earlier expiry date
 
     field_order = [
         "name",
@@ -44,10 +47,10 @@ class CreateKeyForm(PermissionFields, ScopeFields):
         """``original`` is the key that is duplicated."""
         super().__init__(*args, owner=owner, **kwargs)
         self.original = original
-        self.key = None if original is None or original.is_expired else original
+        self.key = original if original is not None and _can_keep_expiry(original) else None
         self.set_expiry_choices()
         if original is not None:
-            self.fields["original_expires"] = original_expires_field()
+            self.fields["original_expires"] = _original_expires_field()
         try:
             self._read_nonce(self.initial.get("nonce") or "")
         except signing.BadSignature:
@@ -70,6 +73,7 @@ class CreateKeyForm(PermissionFields, ScopeFields):
                 return nonce  # submitted twice: create_key() raises AlreadyDone
             raise
 
+    @transactions.retry_conflicts
     def save(self) -> tuple[ApiKey, Secret]:
         """Create the key. Raises the errors of ``ApiKey.objects.create_key()``."""
         read_only, expires_at = self.read_only(), self.expiry_date()
@@ -91,20 +95,37 @@ class CreateKeyForm(PermissionFields, ScopeFields):
         days = self.cleaned_data.get("original_expires")
         if self.original is None or not days:
             return
-        at = timezone.now() + timedelta(days=int(days))
-        if self.original.expires_at is None or at < self.original.expires_at:
-            self.original.edit_scope(expires_at=at)
+        at, latest = timezone.now() + timedelta(days=int(days)), expiry.latest()
+        # The latest time is the start of a day, so the full number of days may be some hours too long.
+        at = at if latest is None else min(at, latest)
+        with self.original.locked() as current:  # Another request may just have set an earlier date.
+            if current.expires_at is None or at < current.expires_at:
+                current.edit_scope(expires_at=at)
+                self.retired = current
 
 
-def original_expires_field() -> forms.ChoiceField:
+def _can_keep_expiry(key: ApiKey) -> bool:
+    """Return True if a new key may have the expiry date of this one."""
+    try:
+        expiry.clean(key.expires_at)
+    except ValidationError:
+        return False
+    return True
+
+
+def _original_expires_field() -> forms.ChoiceField:
+    longest = conf.max_age()
+    choices = [
+        (1, gettext_lazy("Expires in 1 day")),
+        (7, gettext_lazy("Expires in 7 days")),
+        (30, gettext_lazy("Expires in 30 days")),
+    ]
     return forms.ChoiceField(
         label=gettext_lazy("Old key"),
         required=False,
         choices=[
             ("", gettext_lazy("Stays as it is")),
-            ("1", gettext_lazy("Expires in 1 day")),
-            ("7", gettext_lazy("Expires in 7 days")),
-            ("30", gettext_lazy("Expires in 30 days")),
+            *((str(days), label) for days, label in choices if longest is None or days <= longest.days),
         ],
     )
 

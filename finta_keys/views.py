@@ -60,6 +60,7 @@ class KeyListView(OwnKeysMixin, ListView):
 class KeyFormView(OwnKeysMixin, FormView):
     """A page with one form. The model decides if the change is valid."""
 
+    http_method_names = ["get", "post", "head", "options"]  # FormView also saves by PUT
     action: str  # create, rename, edit_scope, rotate or delete
 
     def get_success_url(self) -> str:
@@ -278,11 +279,18 @@ class DeleteAllView(KeyFormView):
     form_class = KeyForm
     template_name = "finta_keys/delete_all.html"
 
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not self.get_queryset().exists():
+            return HttpResponseRedirect(self.list_url)
+        return super().get(request, *args, **kwargs)
+
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         keys = self.get_queryset().order_by("name_key")
         return super().get_context_data(keys=list(keys[:KEYS_NAMED]), key_count=keys.count(), **kwargs)
 
     def change(self, form: KeyForm) -> HttpResponse:
         number = ApiKey.objects.delete_all(owner=cast(AbstractBaseUser, self.request.user))
+        if not number:
+            return self.done(_("There were no keys to delete."))
         text = ngettext("Deleted %(number)s key.", "Deleted all %(number)s keys.", number)
         return self.done(text % {"number": number})
