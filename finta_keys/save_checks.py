@@ -90,7 +90,7 @@ class SaveChecks:
         """
         for foreign_key, value in self.referenced:
             name = scope_queries.target_name(foreign_key)
-            self._require_inside_unless_saved(foreign_key.related_model, {value}, name)
+            self._require_inside_unless_saved(foreign_key.related_model, {value}, name, missing_too=True)
 
     def require_inside(
         self,

@@ -126,6 +126,6 @@ def foreign_keys_of_m2m(through: Any, row: models.Model, model: Any, *, reverse:
 
 
 def related_values(own: Any, other: Any, row: models.Model) -> set[Any]:
-    """Return what the foreign key ``other`` of a many-to-many table stores for the rows that ``row`` is related to."""
+    """Return the values of the foreign key ``other`` in the rows of a many-to-many table that name ``row``."""
     rows = own.model._base_manager.using(key_database()).filter(**{own.name: row})
     return set(rows.values_list(other.attname, flat=True))

@@ -89,8 +89,10 @@ def _look_up(view: Any, request: Any, handler: Any, can_reuse: bool) -> Any:
             row = _get_object(view.get_object)
         else:
             row = _get_row(view.get_queryset(), view.lookup_field, view.kwargs[_lookup_kwarg(view)])
-    # A filter backend may exclude the row, so then get_object() has to run.
+    # A handler of the project may write before it calls get_object(), and the row would be out of date.
+    can_reuse = can_reuse and (request.method in SAFE_METHODS or is_of_drf(handler))
     can_reuse = can_reuse and not inspect.iscoroutinefunction(getattr(view, "get_object", None))
+    # A filter backend may exclude the row, so then get_object() has to run.
     if can_reuse and (by_get_object or not view.filter_backends):
         _reuse(view, row, is_permitted=by_get_object)
     return row
@@ -123,9 +125,10 @@ def _lookup_kwarg(view: Any) -> str | None:
     return getattr(view, "lookup_url_kwarg", None) or getattr(view, "lookup_field", None)
 
 
-def _lookup_options(view: Any) -> tuple[Any, ...]:
-    names = ("action", "lookup_field", "lookup_url_kwarg", "queryset")
-    return (dict(view.kwargs), *(getattr(view, name, None) for name in names))
+def _attributes(view: Any) -> dict[str, Any]:
+    """Return the attributes that a handler may have changed. Django REST framework changes ``request`` for OPTIONS."""
+    attributes = vars(view) | {"kwargs": dict(view.kwargs)}
+    return {name: value for name, value in attributes.items() if name not in ("get_object", "request")}
 
 
 def _has_queryset(view: Any) -> bool:
@@ -177,13 +180,13 @@ def _get_row(rows: Any, field: str, value: Any) -> Any:
 def _reuse(view: Any, row: Any, *, is_permitted: bool) -> None:
     """Let the first ``get_object()`` without arguments return this row, after checking permissions for it.
 
-    A handler that has changed what ``get_object()`` looks up, such as ``kwargs``, gets another row.
+    ``get_object()`` may look up another row if the handler has changed ``kwargs`` or an attribute of the view.
     """
-    options = _lookup_options(view)
+    attributes = _attributes(view)
 
     def get_object(*args: Any, **kwargs: Any) -> Any:
         forget(view)
-        if args or kwargs or _lookup_options(view) != options:
+        if args or kwargs or _attributes(view) != attributes:
             return view.get_object(*args, **kwargs)
         if not is_permitted:
             view.check_object_permissions(view.request, row)

@@ -124,5 +124,6 @@ def test_hidden_related_row_stays(change, letter, request_):
     assert [sticker.stamp_id for sticker in Sticker.objects.all()] == ["hidden"]
 
 
-def test_duplicate_that_names_hidden_row_is_404(change):
-    assert change("duplicate", "hidden").status_code == 404
+@pytest.mark.parametrize("code", ["hidden", "missing"])
+def test_duplicate_that_names_hidden_row_is_404(change, code):
+    assert change("duplicate", code).status_code == 404

@@ -6,6 +6,7 @@ from contextlib import suppress
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DataError, connection
+from django.db.models import Value
 from django.http import Http404
 from django.test.utils import CaptureQueriesContext
 from rest_framework.authentication import SessionAuthentication
@@ -152,6 +153,31 @@ def test_changed_kwargs_get_another_row(unrestricted, restricted, accounts):
 
     assert merge(unrestricted).data == {"name": "Savings"}
     assert merge(restricted).status_code == 404
+
+
+class Closes(Standard):
+    """Both handlers read the row by ``get_object()`` after a change that it depends on."""
+
+    opened = True
+
+    def get_queryset(self):
+        return Account.objects.annotate(is_open=Value(self.opened))
+
+    def get(self, request, pk):
+        self.opened = False
+        return Response({"is_open": self.get_object().is_open})
+
+    def post(self, request, pk):
+        self.get_queryset().filter(pk=pk).update(name="Closed")
+        return Response({"name": self.get_object().name})
+
+
+def test_handler_reads_the_row_after_its_own_write(restricted, accounts):
+    assert call(Closes, restricted.secret, "post", kwargs={"pk": accounts.checking.pk}).data == {"name": "Closed"}
+
+
+def test_changed_attribute_of_the_view_gets_another_row(restricted, accounts):
+    assert call(Closes, restricted.secret, kwargs={"pk": accounts.checking.pk}).data == {"is_open": False}
 
 
 def test_second_request_on_a_view_instance_reads_again(restricted, accounts):
