@@ -34,6 +34,9 @@ def look_up(view: Any, request: Any, handler: Callable[..., Any], *, can_reuse: 
         return None
     if request.method == "OPTIONS" or handler.__name__ == "http_method_not_allowed":
         with override_method(view, request, "GET") as get_request:  # Look up the row as for a GET.
+            # Keep the class of the project, and attributes that its initial() has set.
+            get_request.__class__ = type(request)
+            vars(get_request).update(vars(request) | vars(get_request))
             return _look_up(view, get_request, getattr(view, "get", None), can_reuse)
     return _look_up(view, request, handler, can_reuse)
 

@@ -14,6 +14,7 @@ from rest_framework.decorators import action
 from rest_framework.filters import BaseFilterBackend, SearchFilter
 from rest_framework.generics import GenericAPIView, RetrieveAPIView, RetrieveUpdateDestroyAPIView
 from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import ModelSerializer
 from rest_framework.versioning import URLPathVersioning
@@ -178,6 +179,33 @@ def test_handler_reads_the_row_after_its_own_write(restricted, accounts):
 
 def test_changed_attribute_of_the_view_gets_another_row(restricted, accounts):
     assert call(Closes, restricted.secret, kwargs={"pk": accounts.checking.pk}).data == {"is_open": False}
+
+
+class OwnRequest(Request):
+    own_accounts = True
+
+
+class ReadsRequest(Keyed, GenericAPIView):
+    def initialize_request(self, request, *args, **kwargs):
+        request = super().initialize_request(request, *args, **kwargs)
+        request.__class__ = OwnRequest
+        return request
+
+    def initial(self, request, *args, **kwargs):
+        super().initial(request, *args, **kwargs)
+        request.tenant = request.user
+
+    def get_queryset(self):
+        return Account.objects.filter(owner=self.request.tenant) if self.request.own_accounts else []
+
+    def get(self, request, pk):
+        return Response({"name": self.get_object().name})
+
+
+@pytest.mark.parametrize(("method", "status"), [("get", 200), ("options", 200), ("post", 405)])
+def test_queryset_reads_attributes_of_the_request(restricted, accounts, method, status):
+    assert call(ReadsRequest, restricted.secret, method, kwargs={"pk": accounts.checking.pk}).status_code == status
+    assert call(ReadsRequest, restricted.secret, method, kwargs={"pk": accounts.savings.pk}).status_code == 404
 
 
 def test_second_request_on_a_view_instance_reads_again(restricted, accounts):
