@@ -21,6 +21,7 @@ from django.views.generic import FormView, TemplateView, View
 from accounts_app import account_list, storage_mode
 from accounts_app.forms import AccountForm, AddAccountForm, EditAccountForm
 from accounts_app.models import Account, NotWritable, Transaction, User
+from finta_keys import transactions
 from finta_keys.database import key_database
 from finta_keys.models import ApiKey
 
@@ -244,7 +245,7 @@ def _switch_off(owner: User) -> str:
 
     Return a message with the number of transactions that were deleted.
     """
-    with transaction.atomic(using=key_database()):
+    with transactions.atomic():
         owners = User.objects.using(key_database()).select_for_update(no_key=True)
         if not owners.filter(pk=owner.pk, storage_mode=True):
             return "Storage Mode was already off. Nothing was deleted."

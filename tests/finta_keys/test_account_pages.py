@@ -184,7 +184,9 @@ def test_search_says_which_accounts_it_missed(monkeypatch, browser, addresses, m
     monkeypatch.setattr("finta_keys.account_pages.MAX_SEARCHED", 100)
     tab = Tab(browser, addresses())
     tab.fields["find"] = "Number 0100"
-    assert "Only the first 100 accounts are searched." in read(tab.turn(1))
+    page = read(tab.turn(1))
+    assert "No account has this name." in page
+    assert "Only the first 100 accounts are searched." in page
     tab.fields["find"] = "Number 0099"
     assert tab.turn(1).content.decode().count('type="checkbox" name="accounts"') == 1
 
