@@ -16,8 +16,8 @@ from datetime import date
 from typing import Any
 
 from django.core import signing
-from django.db import connections
-from django.db.models import F, Func, OuterRef, Q, QuerySet, Subquery
+from django.db import connections, models
+from django.db.models import F, Func, OuterRef, Q, QuerySet, Subquery, Value
 from rest_framework.exceptions import ValidationError
 
 from accounts_app.models import Account, Transaction
@@ -42,8 +42,7 @@ def paginate(
         conditions &= Q(sort_date__lte=date.max)
     else:
         day, pk = _decode(cursor, filters)
-        # The index serves "<= day". The rest excludes rows of that day from earlier pages.
-        conditions &= Q(Q(sort_date__lt=day) | Q(id__lt=pk), sort_date__lte=day)
+        conditions &= Q(_is_after(day, pk))
     if accounts is not None and connections[accounts.db].vendor == "postgresql":
         rows = Transaction.objects.using(accounts.db).select_related("account")
         rows = rows.filter(pk__in=_newest(accounts, conditions, limit + 1))
@@ -54,6 +53,13 @@ def paginate(
         return page_rows, None
     last = page_rows[limit - 1]
     return page_rows[:limit], signing.dumps([last.sort_date.isoformat(), last.pk.hex], salt=_salt(filters))
+
+
+def _is_after(day: date, pk: uuid.UUID) -> Func:
+    """Return ``(sort_date, id) < (day, pk)``, which the indexes serve even if all rows have one date."""
+    row = Func(F("sort_date"), F("id"), function="")
+    position = Func(Value(day, models.DateField()), Value(pk, models.UUIDField()), function="")
+    return Func(row, position, template="%(expressions)s", arg_joiner=" < ", output_field=models.BooleanField())
 
 
 def _newest(accounts: QuerySet[Account], conditions: Q, count: int) -> QuerySet[Any]:

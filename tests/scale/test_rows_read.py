@@ -21,7 +21,7 @@ from tests.scale.conftest import analyze, forget_statistics
 
 START = 200_000_000  # numbers that the other rows do not use
 ACCOUNTS, ROWS, LIMIT = 40, 4000, 5
-STEPS = 60
+STEPS = 80
 CATEGORY = uuid.UUID(int=1)
 BANK = uuid.UUID(int=2)
 
@@ -100,19 +100,14 @@ def test_pages_read_a_bounded_number_of_rows(owner, scope):
     client.get("/v2/me")
     costs = {}
     for query, number in FILTERS.items():
-        first, cursor = page(client, query)
-        costs[query] = (first, bound(number))
+        costs[query] = (page(client, query), bound(number))
+        cursor = client.get(f"/v2/transactions?limit=250{query}").json()["pageInfo"]["nextCursor"]
         if cursor:
-            costs[f"{query}, later"] = (page(client, f"{query}&cursor={cursor}")[0], bound(number))
+            costs[f"{query}, later"] = (page(client, f"{query}&cursor={cursor}"), bound(number))
     assert {query: cost for query, cost in costs.items() if cost[0] > cost[1]} == {}
     print(max(costs.values()))
 
 
 def page(client, query):
-    """Return the cost of a page, and its cursor."""
-    pages = []
-
-    def get():
-        pages.append(client.get(f"/v2/transactions?limit={LIMIT}{query}").json()["pageInfo"]["nextCursor"])
-
-    return plans.cost(get), pages[0]
+    """Return the cost of a page."""
+    return plans.cost(lambda: client.get(f"/v2/transactions?limit={LIMIT}{query}"))
