@@ -1,10 +1,14 @@
 """API settings without a mouse."""
 
 import re
+from datetime import date
 
 import pytest
 from playwright.sync_api import expect
 
+from finta_keys import expiry
+from finta_keys.models import ApiKey
+from finta_keys.testing import make_key
 from tests.browser.pages import ApiSettings
 
 FOCUSED = "document.activeElement.outerHTML.slice(0, 120)"
@@ -60,6 +64,46 @@ def test_create_copy_and_close_by_keyboard(api_settings, keyboard, accounts, api
     expect(api_settings.link("Create Key")).to_be_focused()
     assert page.evaluate("navigator.clipboard.readText()") == secret
     assert api.accounts(secret) == {"Savings"}
+
+
+def test_duplicate_and_delete_all_by_keyboard(api_settings, keyboard, alice, accounts, page):
+    make_key(alice, "Production", [accounts.checking])
+    api_settings.open()
+    keyboard.tab_to(api_settings.link("Rotate", "Production"))
+    keyboard.press("Enter")
+    keyboard.tab_to(api_settings.place.get_by_role("link", name="Duplicate the key"))
+    keyboard.press("Enter")
+    expect(api_settings.name).to_be_focused()
+    keyboard.type("Successor")
+    keyboard.tab_to(api_settings.place.get_by_role("radio", name="Read and write"))
+    keyboard.press("ArrowDown")
+    keyboard.tab_to(api_settings.place.get_by_label("Expires"))
+    keyboard.type("On a date")
+    keyboard.tab_to(api_settings.place.get_by_label("Expiry date"))
+    keyboard.type("03312099")
+    keyboard.tab_to(api_settings.place.get_by_label("Old key"))
+    keyboard.press("ArrowDown")
+    keyboard.tab_to(api_settings.place.get_by_role("button", name="Create Key"))
+    keyboard.press("Enter")
+    api_settings.secret()
+    copy = ApiKey.objects.get(name="Successor")
+    assert (copy.read_only, copy.expires_at) == (True, expiry.start_of(date(2099, 3, 31)))
+    assert ApiKey.objects.get(name="Production").expires_at is not None
+    keyboard.tab_to(api_settings.place.get_by_role("button", name="Copy the secret"))
+    keyboard.press("Enter")
+    keyboard.tab_to(api_settings.done_button)
+    keyboard.press("Enter")
+    api_settings.is_list()
+    delete_all = page.get_by_role("link", name="Delete all keys")
+    keyboard.tab_to(delete_all)
+    keyboard.press("Enter")
+    expect(api_settings.place.get_by_role("link", name="Cancel")).to_be_focused()
+    keyboard.press("Enter")
+    expect(delete_all).to_be_focused()
+    keyboard.press("Enter")
+    keyboard.tab_to(api_settings.place.get_by_role("button", name="Delete all"), key="Shift+Tab")
+    keyboard.press("Enter")
+    expect(page.get_by_text("You have no keys yet")).to_be_visible()
 
 
 def test_enter_in_name_field_creates_key(api_settings, keyboard, accounts, api):

@@ -116,6 +116,14 @@ def scoped_function(request):
     return Response({"count": scoped(request, Account.objects.all()).count()})
 
 
+@reads
+@scoped_view()
+@api_view(["POST"])
+@authentication_classes([ApiKeyAuthentication])
+def marked_function(request):
+    return Response({"key": get_key(request).name, "count": scoped(request, Account.objects.all()).count()})
+
+
 def plain(request):
     key = get_key(request)
     return JsonResponse({"key": key and key.name, "rows": scoped(request, Account.objects.all()).count()})
@@ -162,6 +170,7 @@ urlpatterns = [
     path("", include(router.urls)),
     path("unscoped/", unscoped_function),
     path("scoped/", scoped_function),
+    path("marked/", marked_function),
     path("plain/", plain),
     path("async/", plain_async),
     path("key/", SessionCurrentKeyView.as_view()),
@@ -244,6 +253,10 @@ def test_browsable_api_reads(reader, accounts):
     response = reader.get(f"/base/{accounts.checking.pk}/", headers={"accept": "text/html"})
     assert response.status_code == 200
     assert b"Savings" not in response.content
+
+
+def test_marked_view_gets_key(reader):
+    assert reader.post("/marked/").json() == {"key": "Reader", "count": 1}
 
 
 def test_class_cannot_be_marked():

@@ -91,7 +91,10 @@ def test_key_of_another_user_is_not_found(alices_browser, bob, bobs_account):
 
 def test_operator_duplicates_for_owner(superuser, original, alice):  # noqa: F811
     page = f"/admin/finta_keys/apikey/{original.pk}/duplicate/"
-    sent = fields(superuser.get(page))
+    response = superuser.get(page)
+    assert "scope of “Production” of alice@example.com" in read(response)
+    assert "Choose another" not in read(response)
+    sent = fields(response)
     superuser.post(page, {**sent, "name": "Successor", "expires_at": "keep"})
     assert ApiKey.objects.get(name="Successor").owner == alice
 
