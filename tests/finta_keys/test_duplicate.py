@@ -3,6 +3,7 @@
 from datetime import date, timedelta
 
 import pytest
+from django.contrib.admin.models import DELETION
 from django.contrib.auth.models import Permission
 from django.test import Client
 from django.utils import timezone
@@ -11,6 +12,7 @@ from finta_keys.models import ApiKey
 from finta_keys.signals import key_deleted
 from finta_keys.testing import make_key
 from tests.factories import UserFactory
+from tests.finta_keys.admin_pages import logged
 from tests.finta_keys.pages import fields, read, shown_secret, url
 from tests.finta_keys.test_admin_actions import superuser  # noqa: F401  # a fixture
 
@@ -156,8 +158,10 @@ def test_key_cannot_delete_all(alice, accounts, restricted):
 
 def test_operator_deletes_selected_keys(superuser, alice, bob, accounts, bobs_account):  # noqa: F811
     keys = [make_key(owner, f"Key {number}")[0] for number, owner in enumerate([alice, bob, alice])]
-    data = {"action": "delete_selected", "_selected_action": [str(key.pk) for key in keys[:2]]}
+    pks = [str(key.pk) for key in keys[:2]]
+    data = {"action": "delete_selected", "_selected_action": pks}
     page = superuser.post("/admin/finta_keys/apikey/", data)
     assert "Are you sure" in read(page)
     superuser.post("/admin/finta_keys/apikey/", {**data, "post": "yes"})
     assert list(ApiKey.objects.all()) == keys[2:]
+    assert [[flag for flag, _ in logged(pk)] for pk in pks] == [[DELETION], [DELETION]]
