@@ -21,8 +21,7 @@ AMOUNT = re.compile(r"-?([0-9]+(\.[0-9]+)?|[0-9]{1,3}(,[0-9]{3})+\.[0-9]+|[0-9]{
 
 
 class Utf8Widget(forms.Widget):
-    """Replaces halves of surrogate pairs, which cannot be encoded as UTF-8, when the value is shown
-    again."""
+    """Replaces halves of surrogate pairs, which UTF-8 cannot encode, when it shows the value again."""
 
     def format_value(self, value: Any) -> Any:
         return value.encode("utf-8", "replace").decode() if isinstance(value, str) else super().format_value(value)
@@ -200,8 +199,7 @@ class AddAccountForm(AccountForm):
 
 
 class EditAccountForm(AccountForm):
-    """Saves only the fields that the user changed, so that two tabs do not undo each other's
-    changes.
+    """Saves only the fields that the user changed, so two tabs do not undo each other's changes.
 
     For this, the form carries the values that it was shown with. If they are missing, the submitted
     values are compared with the account.

@@ -47,8 +47,7 @@ def hit(rates: str, *identifiers: str) -> bool:
 
 
 def retry_after(rates: str, *identifiers: str) -> int:
-    """Return the whole seconds until every full window has room again; 1 if none is full any
-    longer."""
+    """Return the seconds until every full window has room again, at least 1."""
     limiter = _limiter(settings.RATE_LIMIT_STORAGE)
     windows = [limiter.get_window_stats(rate, *identifiers) for rate in _parse(rates)]
     reset = max((window.reset_time for window in windows if window.remaining <= 0), default=0.0)
@@ -73,8 +72,7 @@ def log_unreachable(consequence: str) -> None:
 
 
 def _limiter(storage: str) -> MovingWindowRateLimiter:
-    """Return the limiter of this process. There must be only one: ``memory://`` counts in the
-    object itself.
+    """Return the limiter of this process. There is only one: ``memory://`` counts in the object.
 
     The lock is for ``limits``: it imports the Redis client on first use, and a second thread that
     arrives during the import fails.

@@ -81,8 +81,7 @@ class AddAccountView(OwnerMixin, FormView):
         return redirect("my_accounts")
 
     def _access_message(self) -> str:
-        """Return a sentence with the keys that can access the new account: those that share all
-        accounts."""
+        """Return a sentence with the keys that share all accounts: they can access the new one."""
         sharing = self.own_keys().filter(share_all_accounts=True)
         count, names = sharing.count(), sharing.values_list("name", flat=True)[:MAX_NAMED_KEYS]
         if not count:

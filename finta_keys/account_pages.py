@@ -32,13 +32,13 @@ class AccountPages:
         return Paginator(self.matches, ACCOUNTS_PER_PAGE)
 
     @property
-    def are_needed(self) -> bool:
+    def are_several(self) -> bool:
         """True if one page cannot show all accounts."""
         return self.total > ACCOUNTS_PER_PAGE
 
     @property
-    def unsearched_after(self) -> int:
-        """The number of accounts that were searched, or 0 if all were."""
+    def search_limit(self) -> int:
+        """The number of accounts that the search was limited to, or 0 if it was not."""
         return MAX_SEARCHED if self.words and self.total > MAX_SEARCHED else 0
 
     @cached_property

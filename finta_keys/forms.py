@@ -113,7 +113,7 @@ class ListForm(KeyForm):
         """Return the matching keys of this owner in order."""
         self.is_valid()
         order = key_list.ORDERS[self.cleaned_data.get("sort") or "created"]
-        keys = key_list.only(keys, self.cleaned_data.get("only", ""))
+        keys = key_list.filtered(keys, self.cleaned_data.get("only", ""))
         return key_list.search(keys, owner_pk, self.cleaned_data.get("q", "")).order_by(*order)
 
 

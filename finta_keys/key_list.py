@@ -64,11 +64,11 @@ def count_scopes(keys: list[Any]) -> None:
         key.account_count, key.scoped_count = totals.get(key.owner_id, 0), counts.get(key.pk, 0)
 
 
-def only(keys: QuerySet[Any], which: str) -> QuerySet[Any]:
+def filtered(keys: QuerySet[Any], kind: str) -> QuerySet[Any]:
     """Return the ``"expiring"`` keys, which have expired or expire within 30 days, the ``"read_only"`` keys, or all."""
-    if which == "expiring":
+    if kind == "expiring":
         return keys.filter(expires_at__lte=timezone.now() + EXPIRING)
-    return keys.filter(read_only=True) if which == "read_only" else keys
+    return keys.filter(read_only=True) if kind == "read_only" else keys
 
 
 def search(keys: QuerySet[Any], owner_pk: Any, text: str) -> QuerySet[Any]:

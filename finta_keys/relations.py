@@ -31,7 +31,7 @@ def limited_choices(request: Any, queryset: Any, account_path: str | None = None
         return queryset  # type: ignore[no-any-return]  # may be a queryset class of the project
     paths = account_paths.all_paths(queryset.model)
     if account_path is None and len(paths) > 1 and key_of(request) is not None:
-        # As when a row is saved that is related to it: the error is the one of a missing row.
+        # A save is checked along every path, so a hidden row on any of them must look missing here.
         return scope_queries.inside_scope(partial(limited, request), queryset, paths)
     path = account_paths.shortest_path(queryset.model) if account_path is None else account_path
     if path is not None:

@@ -73,9 +73,10 @@ class ScopeFields(KeyForm):
         self.owner = owner
 
     def clean_elsewhere(self) -> set[str]:
-        return self.limited(read_pks(self.cleaned_data["elsewhere"]) or set())
+        return self.require_few(read_pks(self.cleaned_data["elsewhere"]) or set())
 
-    def limited(self, pks: set[str]) -> set[str]:
+    def require_few(self, pks: set[str]) -> set[str]:
+        """Return ``pks``. Add an error to the form if they are too many."""
         if len(pks) > MAX_CHANGED:
             message = _("Change at most %(number)s %(account_words)s at a time. Edit the scope again to change more.")
             self.add_error("accounts", message % {"number": MAX_CHANGED, **display.words()})
@@ -92,7 +93,7 @@ class ScopeFields(KeyForm):
         """The accounts of the saved scope, if it is restricted."""
         return set()
 
-    def turned(self, turn: str, **kwargs: Any) -> Self:
+    def with_page(self, turn: str, **kwargs: Any) -> Self:
         """Return a new form with the values of this one, without errors.
 
         ``turn`` is the number of the page to show, or ``ALL`` or ``NONE`` to change all accounts that match the
@@ -116,11 +117,11 @@ class ScopeFields(KeyForm):
         accounts = list(self.account_page)
         on_page = {str(account.pk) for account in accounts}
         added, removed = self._changes()
-        on = on_page & ((self.saved - removed) | added)
+        checked = on_page & ((self.saved - removed) | added)
         added = owners.existing_pks(self.owner.pk, added - on_page)
         removed = (removed & self.saved) - on_page
         self._show_accounts(accounts)
-        self.set_value("accounts", sorted(on))
+        self.set_value("accounts", sorted(checked))
         self.set_value("elsewhere", json.dumps(sorted(added)))
         self.set_value("shown", json.dumps(sorted((self.saved & on_page) | removed)))
         self.set_value("page", str(self.account_page.number))
@@ -132,7 +133,7 @@ class ScopeFields(KeyForm):
             "gained": len(added),
             "lost": len(removed),
         }
-        if not self.pages.are_needed:
+        if not self.pages.are_several:
             del self.fields["find"]
 
     def _changes(self) -> tuple[set[str], set[str]]:
@@ -192,7 +193,7 @@ class ScopeFields(KeyForm):
 
     @property
     def can_select_all(self) -> bool:
-        return self.pages.are_needed and 1 < self.account_page.paginator.count <= MAX_CHANGED
+        return self.pages.are_several and 1 < self.account_page.paginator.count <= MAX_CHANGED
 
 
 def read_pks(text: str | None) -> set[str] | None:

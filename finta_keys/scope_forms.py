@@ -198,7 +198,7 @@ class EditScopeForm(PermissionFields, ScopeFields):
     def clean_shown(self) -> set[str] | None:
         """Return None if the form has no such field, as in a template of the host, or a malformed one."""
         shown = read_pks(self.cleaned_data["shown"])
-        return None if shown is None else self.limited(shown)
+        return None if shown is None else self.require_few(shown)
 
     def save(self, key: ApiKey) -> None:
         """Save the changes. Raises the errors of ``key.edit_scope()``."""

@@ -36,7 +36,7 @@ class ScopedSerializerMixin:
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if child := getattr(self, "child", None):  # This is a list of any other serializer.
+        if child := getattr(self, "child", None):  # a ListSerializer
             limit_field(child)
 
     @classmethod
@@ -79,7 +79,7 @@ class ScopedModelSerializer(ScopedSerializerMixin, ModelSerializer[Any]):
 
 @lru_cache(maxsize=256)
 def _keeps_fields(cls: Any) -> bool:
-    """Return False if a class behind the mixin has a ``fields`` property of its own, which decides on each access."""
+    """Return False if a class after the mixin has a plain ``fields`` property, which runs each time."""
     behind: Any = super(ScopedSerializerMixin, cls)
     return isinstance(behind.fields, cached_property)
 

@@ -122,7 +122,7 @@ class ScopeView(KeyFormView):
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if "turn" not in request.POST:
             return super().post(request, *args, **kwargs)
-        form = self.get_form().turned(request.POST["turn"], **self.get_form_kwargs())
+        form = self.get_form().with_page(request.POST["turn"], **self.get_form_kwargs())
         return self.render_to_response(self.get_context_data(form=form))
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from finta_keys.watch_sql import Row, comparable, compiled, execute, fetch, with
 
 Model = type[models.Model]
 
-EVERYTHING = "SELECT * FROM"
+SELECT_ALL = "SELECT * FROM"
 VENDORS = frozenset({"sqlite", "postgresql"})
 ALL, VISIBLE, HIDDEN, NONE = VARIANTS = ("all", "visible", "hidden", "none")
 LOCKING = re.compile(r"\sFOR\s+(NO\s+KEY\s+UPDATE|UPDATE|KEY\s+SHARE|SHARE)\b[^)]*$", re.IGNORECASE)
@@ -188,11 +188,11 @@ class ScopedTables:
         for number, model in enumerate(self.mentioned(sql)):
             condition, condition_params = self._condition(connection, model, variant)
             table, name = quote(model._meta.db_table), quote(f"finta_keys_{number}")
-            outer.append(f"{name} AS ({EVERYTHING} {table} WHERE {condition})")
-            inner.append(f"{table} AS ({EVERYTHING} {name})")
+            outer.append(f"{name} AS ({SELECT_ALL} {table} WHERE {condition})")
+            inner.append(f"{table} AS ({SELECT_ALL} {name})")
             outer_params += condition_params
         # The inner names hide the real tables. The outer ones are made from the real tables.
-        start = f"WITH {', '.join(outer)} {EVERYTHING} (WITH {', '.join(inner)} {EVERYTHING} ("
+        start = f"WITH {', '.join(outer)} {SELECT_ALL} (WITH {', '.join(inner)} {SELECT_ALL} ("
         end = ") q) r"
         if params is None:
             sql, params = sql.replace("%", "%%"), ()

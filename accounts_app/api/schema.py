@@ -18,8 +18,7 @@ ACCOUNT_ID = OpenApiParameter("accountId", {"type": "string", "format": "uuid"},
 
 
 def responses(success: dict[int, Any], *error_statuses: int) -> dict[Any, Any]:
-    """Return the responses of an endpoint that requires a key: the successful ones and all
-    errors."""
+    """Return the responses of an endpoint that requires a key, errors included."""
     return {**success, **{status: error_response(status) for status in sorted({*WITH_KEY, *error_statuses})}}
 
 

@@ -27,8 +27,7 @@ MANUAL = "manual"  # the provider of accounts that their owner updates
 
 
 def money_field(**options: Any) -> models.DecimalField[Any, Any]:
-    """An amount in the currency of its row, with at most 15 digits. 4 decimals are the most in ISO
-    4217."""
+    """An amount in the currency of its row: 15 digits at most, 4 of them decimals as in ISO 4217."""
     return models.DecimalField(
         max_digits=MONEY_MAX_DIGITS + MONEY_DECIMALS,
         decimal_places=MONEY_DECIMALS,

@@ -44,8 +44,7 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    """A person who signs in with an e-mail address: an owner of accounts and keys, or an
-    operator."""
+    """An owner of accounts and keys, or an operator. Users sign in with an e-mail address."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     email = models.EmailField("e-mail", unique=True, error_messages={"unique": "A user with this e-mail exists."})

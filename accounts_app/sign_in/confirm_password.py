@@ -56,8 +56,7 @@ class ConfirmPasswordForm(forms.Form):
 
 @sensitive_post_parameters()
 def require_recent_password(request: HttpRequest) -> HttpResponse | None:
-    """Return None if the user entered the password within ``MAX_AGE``, else a page that asks for
-    it.
+    """Return None if the password was entered within ``MAX_AGE``, else a page that asks for it.
 
     Used as ``FINTA_KEYS_FRESH_SIGN_IN``; the user is signed in. The form posts to the same address.
     """
@@ -81,16 +80,15 @@ def is_recent(request: HttpRequest) -> bool:
 
 
 @receiver(user_logged_in, dispatch_uid="accounts_app.sign_in.confirm_password")
-def _remember(request: HttpRequest | None, **kwargs: Any) -> None:
+def _save_time(request: HttpRequest | None, **kwargs: Any) -> None:
     if request is not None:
         request.session[SESSION_KEY] = timezone.now().timestamp()
 
 
 def _with_own_email(request: HttpRequest) -> HttpRequest:
-    """Return a copy of the request with the signed-in user's e-mail as its user name, which the
-    limit counts.
+    """Return a copy of the request that submits the signed-in user's e-mail as the user name.
 
-    Attempts here and on the sign-in page then share one count.
+    The limit counts by it, so attempts here and on the sign-in page share one count.
     """
     request_copy = copy.copy(request)
     fields = request.POST.copy()
@@ -104,7 +102,7 @@ def _check_password(request: HttpRequest) -> HttpResponse:
     form = ConfirmPasswordForm(request, request.POST)
     if not form.is_valid():
         return _render_form(request, form)
-    _remember(request)
+    _save_time(request)
     # A stolen copy of the cookie must not gain the confirmation.
     request.session.cycle_key()
     # authenticate() may have upgraded the password's hash, which would end this session.

@@ -87,8 +87,7 @@ def reject_reset_email(request: HttpRequest, email: str) -> HttpResponse | None:
 
 
 def clear_attempts(request: HttpRequest, user: User) -> None:
-    """Clear the counts of a user who has signed in or set a password, which ends their reset
-    links."""
+    """Clear the counts of a user who has signed in or set a password. Both end their reset links."""
     try:
         limiter.clear(*_attempts(request, user.email_key))
         limiter.clear(*_reset_emails(user.email_key))
@@ -138,8 +137,7 @@ def _hash(text: str) -> str:
 
 
 def _submitted_email(request: HttpRequest) -> str:
-    """Return the submitted e-mail as ``get_by_natural_key()`` compares it: all its spellings count
-    as one."""
+    """Return the submitted e-mail as ``get_by_natural_key()`` compares it, for any spelling."""
     text = UsernameField(max_length=EMAIL_MAX_LENGTH).to_python(request.POST.get("username", ""))
     return fold(str(text)[:EMAIL_MAX_LENGTH])
 

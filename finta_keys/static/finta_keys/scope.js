@@ -3,7 +3,7 @@
 "use strict";
 ((keys) => {
   const { gettext, ngettext, interpolate } = keys;
-  const MOST_NAMES = 6;
+  const MAX_NAMES = 6;
   const textOf = (element) => element.textContent.trim().replace(/\s+/g, " ");
   const fold = (text) => text.normalize("NFKC").toLowerCase();
 
@@ -36,7 +36,7 @@
   }
 
   function list(sentence, boxes, elsewhere) {
-    const names = boxes.slice(0, MOST_NAMES).map(nameOf);
+    const names = boxes.slice(0, MAX_NAMES).map(nameOf);
     const number = boxes.length + elsewhere;
     const rest = number - names.length;
     if (!names.length) names.push(interpolate(gettext("%(number)s on other pages"), { number: rest }));
