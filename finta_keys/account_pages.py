@@ -49,8 +49,7 @@ class AccountPages:
         return [account for account in accounts[:MAX_SEARCHED] if self._is_match(account)]
 
     def _is_match(self, account: Any) -> bool:
-        # The label is Python code of the project, so the database cannot search it.
-        text = names.fold(f"{display.group_of(account)} {display.label(account)}"[:MAX_TEXT])
+        text = searched_text(account)
         return all(word in text for word in self.words)
 
     def match_pks(self) -> set[str]:
@@ -58,6 +57,14 @@ class AccountPages:
         if isinstance(self.matches, QuerySet):
             return {str(pk) for pk in self.matches.values_list("pk", flat=True)}
         return {str(account.pk) for account in self.matches}
+
+
+def searched_text(account: Any) -> str:
+    """Return the group and label of an account, folded.
+
+    They are Python code of the project, so the database cannot search them.
+    """
+    return names.fold(f"{display.group_of(account)} {display.label(account)}"[:MAX_TEXT])
 
 
 def in_order(accounts: QuerySet[Any]) -> QuerySet[Any]:

@@ -18,7 +18,7 @@ from django.db.models import (
 from django.utils import timezone
 
 from finta_keys import conf, names, owners
-from finta_keys.account_pages import MAX_SEARCHED, MAX_TEXT, MAX_WORDS
+from finta_keys.account_pages import MAX_SEARCHED, MAX_WORDS, searched_text
 from finta_keys.database import key_database
 from finta_keys.models import KeyAccountScope
 
@@ -79,16 +79,11 @@ def search(keys: QuerySet[Any], owner_pk: Any, text: str) -> QuerySet[Any]:
     words = [word for word in words if not word.startswith(prefix)]
     for word in hints:
         keys = keys.filter(hint__istartswith=word.replace("...", "…"))  # fold() has replaced the ellipsis
-    labels = _folded_labels(owner_pk) if words else {}
+    accounts = owners.accounts_of(owner_pk).order_by()[:MAX_SEARCHED] if words else ()
+    texts = {account.pk: searched_text(account) for account in accounts}
     for word in words:
-        keys = keys.filter(_matches(word, [pk for pk, label in labels.items() if word in label]))
+        keys = keys.filter(_matches(word, [pk for pk, text in texts.items() if word in text]))
     return keys
-
-
-def _folded_labels(owner_pk: Any) -> dict[Any, str]:
-    # The label of an account is Python code of the project, so the database cannot search it.
-    accounts = owners.accounts_of(owner_pk).order_by()[:MAX_SEARCHED]
-    return {account.pk: names.fold(str(account)[:MAX_TEXT]) for account in accounts}
 
 
 def _matches(word: str, account_pks: list[Any]) -> Q:

@@ -176,6 +176,11 @@ def test_search_matches_names_and_accounts(alices_browser, many, query, expected
     assert names(alices_browser, f"?q={query}") == expected
 
 
+def test_search_matches_the_shown_label(alices_browser, many, accounts):
+    Account.objects.filter(pk=accounts.savings.pk).update(status="closed", closed_at=NOW)  # Only the label says so.
+    assert names(alices_browser, "?q=closed") == ["Key 4"]
+
+
 def test_search_matches_hint(alices_browser, many):
     assert names(alices_browser, f"?q={many[2].hint}") == ["Key 2"]
 
