@@ -11,19 +11,23 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.relations import MANY_RELATION_KWARGS, ManyRelatedField, PrimaryKeyRelatedField
 
 from finta_keys import conf
-from finta_keys.limited_fields import limit_input, limit_rows
+from finta_keys.limited_fields import keep_hidden_rows, limit_input, limit_rows
 from finta_keys.relations import hidden_rows
 
 
 class _ManyAccounts(ManyRelatedField):
     """Keeps the relations to rows that the caller may not access."""
 
-    child_relation: AccountRelatedField
     limits_rows = True
 
     def to_internal_value(self, data: Any) -> list[Any]:
         """Return the rows to relate to. Raise DRF's ``ValidationError``."""
-        return [*super().to_internal_value(data), *hidden_rows(self, self.child_relation.account_path)]
+        return [*super().to_internal_value(data), *hidden_rows(self)]
+
+    def bind(self, field_name: str, parent: Any) -> None:
+        """Keep these relations in the update() of the serializer too."""
+        super().bind(field_name, parent)
+        keep_hidden_rows(self)
 
 
 class AccountRelatedField(PrimaryKeyRelatedField[Any]):

@@ -182,9 +182,40 @@ def _limit_list(field: Any) -> None:
     field_class: Any = type(field)
     if not _is_of_drf(field_class):
         limit_input(field, relation)
-    to_internal_value = field.to_internal_value
+    to_internal_value, bind = field.to_internal_value, field.bind
 
     def to_rows(data: Any) -> list[Any]:
-        return [*to_internal_value(data), *hidden_rows(field, getattr(relation, "account_path", None))]
+        return [*to_internal_value(data), *hidden_rows(field)]
 
-    field.to_internal_value = to_rows
+    def bind_to_serializer(field_name: str, parent: Any) -> None:
+        bind(field_name, parent)
+        keep_hidden_rows(field)
+
+    field.to_internal_value, field.bind = to_rows, bind_to_serializer
+    if field.parent is not None:
+        keep_hidden_rows(field)
+
+
+def keep_hidden_rows(field: Any) -> None:
+    """Keep the relations to hidden rows if a serializer updates another row than its own, as list serializers do.
+
+    The update() of the serializer is wrapped, because a project's own may not call that of a base class.
+    """
+    update = getattr(field.parent, "update", None)
+    if update is None:  # The parent is a ListField.
+        return
+
+    def with_hidden_rows(instance: Any, data: Any, source: list[str]) -> Any:
+        """Return a copy, because the same data may update several rows."""
+        name, *rest = source
+        if name not in data:
+            return data
+        value = with_hidden_rows(instance, data[name], rest) if rest else [*data[name], *hidden_rows(field, instance)]
+        return {**data, name: value}
+
+    def update_and_keep(instance: Any, validated_data: Any, *args: Any, **kwargs: Any) -> Any:
+        if instance is not getattr(field.parent, "instance", None):  # else the field has kept them
+            validated_data = with_hidden_rows(instance, validated_data, str(field.source).split("."))
+        return update(instance, validated_data, *args, **kwargs)
+
+    field.parent.update = update_and_keep

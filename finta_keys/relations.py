@@ -44,7 +44,7 @@ def limited_choices(request: Any, queryset: Any, account_path: str | None = None
     return queryset.none() if pk is None else queryset.filter(**{lookup: pk})  # type: ignore[no-any-return]
 
 
-def hidden_rows(field: Any, account_path: str | None = None, row: Any = None) -> list[Any]:
+def hidden_rows(field: Any, row: Any = None) -> list[Any]:
     """Return the rows that ``row`` is related to by a many-to-many field, and the caller may not access.
 
     ``row`` is the instance of the serializer by default. There are none if it is not saved.
@@ -55,6 +55,7 @@ def hidden_rows(field: Any, account_path: str | None = None, row: Any = None) ->
         related = getattr(related, name, None)
     if not isinstance(related, BaseManager):
         return []
+    account_path = getattr(field.child_relation, "account_path", None)
     visible = limited_choices(field.context.get("request"), related.model._base_manager.all(), account_path)
     with unscoped_rows("the relations to hidden rows are kept"):
         return list(related.get_queryset().using(visible.db).exclude(pk__in=visible.values("pk")))

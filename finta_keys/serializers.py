@@ -9,11 +9,9 @@ from typing import Any
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db import IntegrityError, models, router, transaction
 from django.utils.functional import cached_property
-from rest_framework.relations import ManyRelatedField
 from rest_framework.serializers import BaseSerializer, ModelSerializer
 
 from finta_keys.limited_fields import limit_field, limit_fields, limited_validators
-from finta_keys.relations import hidden_rows
 from finta_keys.request_state import unscoped_rows
 
 
@@ -57,16 +55,6 @@ class ScopedSerializerMixin:
         """Run the validators of the whole serializer, limited to the caller."""
         self.validators = limited_validators(self)
         super().run_validators(value)  # type: ignore[misc]
-
-    def update(self, instance: Any, validated_data: Any) -> Any:
-        """Update the row. Relations to hidden rows are kept, also if a list serializer updates several rows."""
-        if instance is not getattr(self, "instance", None):  # else the fields have kept them
-            for field in self.fields.values():
-                if isinstance(field, ManyRelatedField) and field.source in validated_data:
-                    path = getattr(field.child_relation, "account_path", None)
-                    rows = [*validated_data[field.source], *hidden_rows(field, path, instance)]
-                    validated_data[field.source] = rows
-        return super().update(instance, validated_data)  # type: ignore[misc]
 
     def save(self, **kwargs: Any) -> Any:
         """Save the row. A duplicate of a hidden row raises the ``ValidationError`` of any other duplicate."""

@@ -514,7 +514,8 @@ class TagsOfNote(ScopedSerializer):
     tags = PrimaryKeyRelatedField(source="note.labels", many=True, queryset=Label.objects.all())
 
     def update(self, instance, validated_data):
-        instance.note.labels.set(validated_data["note"]["labels"])
+        if "note" in validated_data:
+            instance.note.labels.set(validated_data["note"]["labels"])
         return instance
 
 
@@ -547,7 +548,24 @@ class NoteByAccountField(NoteSerializer):
     labels = AccountRelatedField(many=True, queryset=Label.objects.all(), account_path="account")
 
 
-@pytest.mark.parametrize("serializer_class", [NoteSerializer, NoteByAccountField])
+class NoteWithoutTheMixin(ModelSerializer):
+    labels = AccountRelatedField(many=True, queryset=Label.objects.all(), account_path="account")
+
+    class Meta(NoteSerializer.Meta):
+        pass
+
+
+class NoteWithOwnUpdate(NoteSerializer):
+    def update(self, instance, validated_data):
+        labels = validated_data.pop("labels", None)
+        if labels is not None:
+            instance.labels.set(labels)
+        return super().update(instance, validated_data)
+
+
+@pytest.mark.parametrize(
+    "serializer_class", [NoteSerializer, NoteByAccountField, NoteWithoutTheMixin, NoteWithOwnUpdate]
+)
 def test_updates_of_several_rows_keep_hidden_relations(
     serializer_class,
     extra_tables,  # noqa: F811
@@ -571,3 +589,44 @@ def test_updates_of_several_rows_keep_hidden_relations(
     rejected = [send(caller, make, [{"labels": [pk]}, {}], save=True, method="patch") for pk in (concealed.pk, 10**6)]
     assert rejected[0] == rejected[1]
     assert rejected[0][0] == 400
+
+
+class TagsOfSeveralNotes(TagsOfNote):
+    class Meta:
+        list_serializer_class = UpdatesEach
+
+
+def test_updates_of_several_related_rows_keep_hidden_rows(extra_tables, caller, hidden, accounts):  # noqa: F811
+    old, concealed = (
+        Label.objects.create(account=account, name=account.name) for account in (accounts.checking, hidden)
+    )
+    old.note = Note.objects.create(account=accounts.checking, text="a")
+    old.note.labels.set([old, concealed])
+    make = partial(TagsOfSeveralNotes, [old], many=True, partial=True)
+    for data in ({}, {"tags": []}):
+        assert send(caller, make, [data], save=True, method="patch")[0] == 200
+    assert list(old.note.labels.all()) == [concealed]
+
+
+class UpdatesAllAlike(ListSerializer):
+    def update(self, instance, validated_data):
+        return [self.child.update(row, validated_data[0]) for row in instance]
+
+
+class NotesAlike(ScopedModelSerializer):
+    class Meta:
+        model = Note
+        fields = ["labels"]
+        list_serializer_class = UpdatesAllAlike
+
+
+def test_same_data_keeps_each_rows_own_relations(extra_tables, caller, hidden, accounts):  # noqa: F811
+    concealed, new = (
+        Label.objects.create(account=account, name=account.name) for account in (hidden, accounts.checking)
+    )
+    notes = [Note.objects.create(account=accounts.checking, text=text) for text in "ab"]
+    notes[0].labels.set([concealed])
+    make = partial(NotesAlike, notes, many=True)
+    assert send(caller, make, [{"labels": [new.pk]}], save=True, method="patch")[0] == 200
+    assert set(notes[0].labels.all()) == {concealed, new}
+    assert list(notes[1].labels.all()) == [new]
