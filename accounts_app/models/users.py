@@ -17,11 +17,16 @@ from finta_keys.names import fold
 EMAIL_KEY_MAX_LENGTH = 320
 
 
-class UserManager(BaseUserManager["User"]):
+class UserQuerySet(models.QuerySet["User"]):
     """Reads from the primary database: a replica may not know yet that a user was deactivated."""
 
-    def get_queryset(self) -> models.QuerySet[User]:
-        return super().get_queryset().using(self._db or router.db_for_write(User))
+    @property
+    def db(self) -> str:
+        return self._db or router.db_for_write(self.model)  # type: ignore[attr-defined]  # the stubs lack it
+
+
+class UserManager(BaseUserManager["User"]):
+    _queryset_class = UserQuerySet
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> User:
         """Create a user.

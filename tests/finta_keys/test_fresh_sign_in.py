@@ -51,7 +51,7 @@ def is_hook_response(response):
     return response.status_code == 302 and response.headers["Location"] == ELSEWHERE
 
 
-@pytest.mark.parametrize("method", ["get", "head", "post", "put"])
+@pytest.mark.parametrize("method", ["get", "head", "post"])
 @pytest.mark.parametrize("action", ["create", "rotate"])
 def test_hook_response_replaces_secret_page(pages_of, hook, key, action, method):
     browser, url = pages_of
