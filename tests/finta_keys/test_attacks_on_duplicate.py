@@ -11,7 +11,7 @@ from django.utils import timezone
 from finta_keys import expiry, nonces
 from finta_keys.models import ApiKey
 from finta_keys.scope_forms import CreateKeyForm
-from finta_keys.signals import key_created
+from finta_keys.signals import key_created, key_scope_edited
 from finta_keys.testing import make_key
 from tests.factories import AccountFactory
 from tests.finta_keys.admin_pages import logged, operator
@@ -114,6 +114,22 @@ def test_concurrent_earlier_date_stays(alice, accounts):
     assert duplicate.is_valid()
     duplicate.save()
     assert ApiKey.objects.get(pk=key.pk).expires_at == at
+
+
+def test_no_key_is_created_if_old_one_cannot_expire(alices_browser, alice, accounts):
+    key, _ = make_key(alice, "Production")
+
+    def fail(**kwargs):
+        raise RuntimeError
+
+    data = {**form(alices_browser, key), "original_expires": "7"}
+    key_scope_edited.connect(fail)
+    try:
+        with pytest.raises(RuntimeError):
+            alices_browser.post(url("duplicate", key), data)
+    finally:
+        key_scope_edited.disconnect(fail)
+    assert ApiKey.objects.get().expires_at is None
 
 
 @pytest.mark.rule("T2")

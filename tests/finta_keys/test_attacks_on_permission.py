@@ -172,6 +172,7 @@ urlpatterns = [
     path("scoped/", scoped_function),
     path("marked/", marked_function),
     path("plain/", plain),
+    path("own-key/", CurrentKeyView.as_view()),
     path("key/", SessionCurrentKeyView.as_view()),
 ]
 VIEWSETS = ["/base/", "/own-initial/", "/late/", "/hidden-key/", "/own-dispatch/", "/bare/"]
@@ -275,6 +276,13 @@ def test_write_that_began_before_completes(alice, accounts, monkeypatch):
     url = f"/base/{accounts.checking.pk}/"
     assert client.patch(url, {"name": "Mine"}, "application/json").status_code == 200
     assert client.patch(url, {"name": "Again"}, "application/json").json() == DENIED
+
+
+def test_key_view_describes_only_the_key(reader):
+    assert set(reader.get("/own-key/").json()) == {
+        *("id", "name", "hint", "permission", "expiresAt", "shareAllAccounts"),
+    }
+    assert reader.post("/own-key/").json() == DENIED
 
 
 def test_key_view_for_session_is_no_error(alice, accounts):

@@ -8,6 +8,7 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.utils import timezone
 
+from finta_keys import owners
 from finta_keys.models import ApiKey
 from finta_keys.signals import key_deleted
 from finta_keys.testing import make_key
@@ -156,12 +157,16 @@ def test_key_cannot_delete_all(alice, accounts, restricted):
     assert ApiKey.objects.count() == 1
 
 
-def test_operator_deletes_selected_keys(superuser, alice, bob, accounts, bobs_account):  # noqa: F811
+@pytest.mark.rule("T2")
+def test_operator_deletes_selected_keys(superuser, alice, bob, accounts, bobs_account, monkeypatch):  # noqa: F811
     keys = [make_key(owner, f"Key {number}")[0] for number, owner in enumerate([alice, bob, alice])]
     pks = [str(key.pk) for key in keys[:2]]
     data = {"action": "delete_selected", "_selected_action": pks}
     page = superuser.post("/admin/finta_keys/apikey/", data)
     assert "Are you sure" in read(page)
+    locked = []
+    monkeypatch.setattr(owners, "lock_owner", locked.append)
     superuser.post("/admin/finta_keys/apikey/", {**data, "post": "yes"})
     assert list(ApiKey.objects.all()) == keys[2:]
+    assert locked == sorted([alice.pk, bob.pk], key=str)
     assert [[flag for flag, _ in logged(pk)] for pk in pks] == [[DELETION], [DELETION]]
