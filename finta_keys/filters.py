@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 
 from django import forms
-from django.core.exceptions import ValidationError
-from django.db import DataError
+from django.core.exceptions import ObjectDoesNotExist, ValidationError
+from django.db import DataError, models
 from django_filters import AllValuesFilter, AllValuesMultipleFilter
 from django_filters.rest_framework import DjangoFilterBackend
 
+from finta_keys.database import INVALID_VALUE_ERRORS
 from finta_keys.relations import limited_choices
+from finta_keys.request_state import may_read_hidden
+from finta_keys.scope_queries import pks_by_model
 
 # codes of errors about values that name no row or choice; some of their messages quote it
 NO_CHOICE_CODES = ("invalid", "invalid_choice", "invalid_pk_value", "null_characters_not_allowed")
@@ -41,6 +45,9 @@ class ScopedFilterBackend(DjangoFilterBackend):  # type: ignore[misc]  # it ship
         for field in _single_fields(filterset.form.fields.values()):
             if isinstance(field, forms.ModelChoiceField) and field.queryset is not None:
                 field.queryset = limited_choices(request, field.queryset)
+                field_class: Any = type(field)
+                if not _is_of_django(field_class):
+                    _check_rows(field, request)
                 _use_one_error(field)
         if form_was_used:  # It may have been validated, too.
             filterset.form._errors = None
@@ -57,6 +64,51 @@ def _single_fields(fields: Iterable[forms.Field]) -> Iterator[forms.Field]:
                 for part, widget in zip(field.fields, field.widget.widgets, strict=False):
                     part.widget = widget
             yield from _single_fields(field.fields)
+
+
+@lru_cache(maxsize=256)
+def _is_of_django(field_class: Any) -> bool:
+    """Return True if Django or django-filter looks up the rows of a form field: in its queryset, which is limited."""
+    methods = (getattr(field_class, name, None) for name in ("clean", "to_python", "_check_values"))
+    return all(method is None or method.__module__.startswith(("django.", "django_filters.")) for method in methods)
+
+
+def _check_rows(field: Any, request: Any) -> None:
+    """Check the rows that a form field of the project finds, which may look them up in any way.
+
+    If it finds none, a query is sent all the same, so that a missing row costs as much as a hidden one.
+    """
+    clean = field.clean
+
+    def clean_and_check(value: Any) -> Any:
+        token = may_read_hidden.set(True)
+        try:
+            result = clean(value)
+            is_hidden = _has_hidden_rows(result, request)
+        except (ObjectDoesNotExist, *INVALID_VALUE_ERRORS) as error:
+            if getattr(error, "code", None) == "required":
+                raise
+            is_hidden = True
+            limited_choices(request, field.queryset.model._base_manager.all()).exists()
+        finally:
+            may_read_hidden.reset(token)
+        if is_hidden:
+            raise ValidationError("", code="invalid_choice")
+        return result
+
+    field.clean = clean_and_check
+
+
+def _has_hidden_rows(result: Any, request: Any) -> bool:
+    """Return True if the caller may not access one of these rows. Costs one query for rows of one model."""
+    if isinstance(result, models.QuerySet):
+        visible = limited_choices(request, result.model._base_manager.all())
+        return result.using(visible.db).exclude(pk__in=visible.values("pk")).exists()
+    rows = result if isinstance(result, Iterable) else [result]
+    return any(
+        limited_choices(request, model._base_manager.filter(pk__in=pks)).count() < len(pks)
+        for model, pks in pks_by_model(row for row in rows if isinstance(row, models.Model)).items()
+    )
 
 
 def _use_one_error(field: Any) -> None:

@@ -6,6 +6,8 @@ import uuid
 import pytest
 from django import forms
 from django.contrib.auth.models import Group
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django_filters import (
     AllValuesFilter,
     CharFilter,
@@ -15,6 +17,7 @@ from django_filters import (
     ModelChoiceFilter,
     ModelMultipleChoiceFilter,
 )
+from django_filters.fields import ModelChoiceField, ModelMultipleChoiceField
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.generics import ListAPIView
 from rest_framework.response import Response
@@ -171,6 +174,55 @@ class GroupFilter(FilterSet):
 def test_too_large_number_names_no_row(restricted, settings):
     settings.FINTA_KEYS_SHARED_MODELS = ["auth.Group"]
     assert get(restricted.secret, GroupFilter, groups=10**30) == get(restricted.secret, GroupFilter, groups=999)
+
+
+class AccountByName(ModelChoiceField):
+    """Looks an account up by the manager, not in its queryset."""
+
+    def to_python(self, value):
+        if value in self.empty_values:
+            return None
+        try:
+            return Account.objects.get(name=value)
+        except Account.DoesNotExist:
+            raise forms.ValidationError("No such account.") from None
+
+
+class AccountsByName(ModelMultipleChoiceField):
+    def _check_values(self, value):
+        accounts = Account.objects.filter(name__in=value)
+        if accounts.count() < len(value):
+            raise forms.ValidationError("No such account.")
+        return accounts
+
+
+class OwnFields(FilterSet):
+    one = type("OneFilter", (ModelChoiceFilter,), {"field_class": AccountByName})(
+        field_name="account", queryset=Account.objects.all()
+    )
+    needed = type("NeededFilter", (ModelChoiceFilter,), {"field_class": AccountByName})(
+        field_name="account", queryset=Account.objects.all(), required=True
+    )
+    several = type("SeveralFilter", (ModelMultipleChoiceFilter,), {"field_class": AccountsByName})(
+        field_name="account", queryset=Account.objects.all()
+    )
+
+
+@pytest.mark.rule("S4")
+@pytest.mark.parametrize("name", ["one", "several"])
+def test_own_form_field_names_no_hidden_row(name, rows, restricted, alice, accounts, bobs_account):
+    for caller, hidden in ((restricted.secret, "Savings"), (alice, bobs_account.name)):
+        assert get(caller, OwnFields, needed="Checking", **{name: "Checking"}) == (200, b'[{"summary":"Mine"}]')
+        responses = []
+        for value in (hidden, "Missing"):
+            with CaptureQueriesContext(connection) as queries:
+                responses.append((get(caller, OwnFields, needed="Checking", **{name: value}), len(queries)))
+        assert responses[0] == responses[1]
+        assert responses[0][0][0] == 400
+
+
+def test_own_form_field_keeps_its_required_error(rows, restricted):
+    assert get(restricted.secret, OwnFields) == (400, b'{"needed":["This field is required."]}')
 
 
 class LookupRow(FilterSet):
