@@ -13,7 +13,7 @@ from django.contrib.auth.tokens import default_token_generator
 from django.core import mail
 from django.db import DatabaseError, connection
 from django.test import Client
-from django.urls import URLResolver, get_resolver
+from django.urls import URLResolver, get_resolver, resolve
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 
@@ -69,6 +69,8 @@ def test_report_of_failing_view_has_no_secret(restricted, log, settings, monkeyp
     browser = Client(raise_request_exception=False)
     browser.force_login(operator)
     matches = routes(get_resolver().url_patterns)
+    # The site's own URLs hide some of the admin.
+    matches = {path: entry for path, entry in matches.items() if resolve(path).func is entry.callback}
     assert len(matches) > 50
     secret = restricted.secret
     for path, entry in matches.items():
