@@ -469,6 +469,20 @@ def test_response_with_visible_row_is_sent(restricted, unrestricted, accounts):
     assert upsert(Upserts, unrestricted, "Savings").data["name"] == "Savings"
 
 
+class Nested(Upserts):
+    """Puts the rows into an object and a list of the response."""
+
+    def create(self, request):
+        response = super().create(request)
+        return Response({"rows": [response.data], "first": response.data})
+
+
+@pytest.mark.rule("S7.6")
+@pytest.mark.parametrize(("name", "status"), [("Checking", 200), ("Savings", 404), ("Bob's", 404)])
+def test_nested_rows_of_the_response_are_checked(restricted, accounts, bobs_account, name, status):
+    assert upsert(Nested, restricted, name).status_code == status
+
+
 def test_unsaved_row_in_the_response_is_sent(restricted):
     class Tries(Upserts):
         def perform_create(self, serializer):
