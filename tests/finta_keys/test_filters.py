@@ -214,10 +214,10 @@ def test_own_form_field_names_no_hidden_row(name, rows, restricted, alice, accou
     for caller, hidden in ((restricted.secret, "Savings"), (alice, bobs_account.name)):
         assert get(caller, OwnFields, needed="Checking", **{name: "Checking"}) == (200, b'[{"summary":"Mine"}]')
         responses = []
-        for value in (hidden, "Missing"):
+        for value in (hidden, "Missing", "\0"):
             with CaptureQueriesContext(connection) as queries:
                 responses.append((get(caller, OwnFields, needed="Checking", **{name: value}), len(queries)))
-        assert responses[0] == responses[1]
+        assert responses[0] == responses[1] == responses[2]
         assert responses[0][0][0] == 400
 
 
