@@ -23,7 +23,8 @@ class Row(NamedTuple):
 
 
 def paginate(accounts: QuerySet[Account], keys: QuerySet[ApiKey], number: Any) -> Page[Any]:
-    """Return a page of an owner's accounts, with ``restricted_keys`` and their ``restricted_count``.
+    """Return a page of an owner's accounts, with ``restricted_keys`` and their
+    ``restricted_count``.
 
     If there is no page with this number, return the first or the last one.
     """
@@ -33,7 +34,8 @@ def paginate(accounts: QuerySet[Account], keys: QuerySet[ApiKey], number: Any) -
     page.object_list = list(page.object_list)
     restricted = keys.filter(share_all_accounts=False)
     scopes = KeyAccountScope.objects.filter(account__in=page.object_list, key__in=restricted).order_by()
-    # Not an annotation of the accounts: SQLite would also count for the accounts of all other pages.
+    # Not an annotation of the accounts: SQLite would also count for the accounts of all other
+    # pages.
     counts = dict(scopes.values_list("account").annotate(number=Count("pk")))
     for account in page.object_list:
         account.restricted_count = counts.get(account.pk, 0)

@@ -21,7 +21,8 @@ AMOUNT = re.compile(r"-?([0-9]+(\.[0-9]+)?|[0-9]{1,3}(,[0-9]{3})+\.[0-9]+|[0-9]{
 
 
 class Utf8Widget(forms.Widget):
-    """Replaces halves of surrogate pairs, which UTF-8 cannot encode, when it shows the value again."""
+    """Replaces halves of surrogate pairs, which UTF-8 cannot encode, when it shows the value
+    again."""
 
     def format_value(self, value: Any) -> Any:
         return value.encode("utf-8", "replace").decode() if isinstance(value, str) else super().format_value(value)

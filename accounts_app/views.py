@@ -176,7 +176,8 @@ class CloseAccountView(OneAccountView):
 
 
 class DeleteAccountView(OneAccountView):
-    """Deletes a closed manual account. The page names the rows that are deleted with it, and asks."""
+    """Deletes a closed manual account. The page names the rows that are deleted with it, and
+    asks."""
 
     template_name = "accounts/delete.html"
     form_class = Form

@@ -10,8 +10,8 @@ def read_chunked_body(environ: dict[str, Any]) -> None:
     """Replace a chunked body with a plain one, which has a ``Content-Length``.
 
     Django reads no body without ``Content-Length``. Servers that decode the chunks and mark the end
-    of the body set ``wsgi.input_terminated``. At most one byte more than Django's limit is read, and
-    the views reject the body for its length. Files count too, because the site accepts none.
+    of the body set ``wsgi.input_terminated``. At most one byte more than Django's limit is read,
+    and the views reject the body for its length. Files count too, because the site accepts none.
     """
     if environ.get("HTTP_TRANSFER_ENCODING", "").strip().lower() != "chunked":
         return

@@ -1,4 +1,5 @@
-"""Timeouts of PostgreSQL connections, so that a database that does not respond cannot block the site."""
+"""Timeouts of PostgreSQL connections, so that a database that does not respond cannot block the
+site."""
 
 from __future__ import annotations
 
@@ -7,7 +8,8 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
-# A query of the site takes milliseconds. Deleting an owner with millions of transactions takes seconds.
+# A query of the site takes milliseconds. Deleting an owner with millions of transactions takes
+# seconds.
 STATEMENT_TIMEOUT = 30_000  # milliseconds
 
 # The options of libpq. `?connect_timeout=…` in DATABASE_URL overrides them.

@@ -14,7 +14,8 @@ logger = logging.getLogger(__name__)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Return 503 if the database is unavailable, otherwise 500. This is the ``handler500`` of the site.
+    """Return 503 if the database is unavailable, otherwise 500. This is the ``handler500`` of the
+    site.
 
     Rendered without the request, because a context processor may be the part that failed.
     """

@@ -87,7 +87,8 @@ def is_api(request: HttpRequest) -> bool:
 
 
 class PagesRejectKeysMiddleware:
-    """Respond 403 at pages to an API key that comes with a session: it is not a signed-in person (rule K6)."""
+    """Respond 403 at pages to an API key that comes with a session: it is not a signed-in person
+    (rule K6)."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -96,7 +97,8 @@ class PagesRejectKeysMiddleware:
         return self.get_response(request)
 
     def process_view(self, request: HttpRequest, view: Callable[..., HttpResponse], *args: object) -> None:
-        """Raise ``PermissionDenied`` for a key at a view that is not one of Django REST framework."""
+        """Raise ``PermissionDenied`` for a key at a view that is not one of Django REST
+        framework."""
         if not hasattr(view, "cls") and carries_key(request) and request.user.is_authenticated:
             raise PermissionDenied
 

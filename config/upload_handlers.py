@@ -1,4 +1,5 @@
-"""Discard uploaded files and limit the parts of multipart bodies. No page of the site uses either."""
+"""Discard uploaded files and limit the parts of multipart bodies. No page of the site uses
+either."""
 
 from io import BytesIO
 from typing import Any

@@ -68,6 +68,7 @@ def searched_text(account: Any) -> str:
 
 
 def in_order(accounts: QuerySet[Any]) -> QuerySet[Any]:
-    """Return the accounts in their own order. The primary key orders equal ones: pages must not overlap."""
+    """Return the accounts in their own order. The primary key orders equal ones: pages must not
+    overlap."""
     ordering = accounts.query.order_by or accounts.model._meta.ordering
     return accounts.order_by(*ordering, "pk")

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 
 def limit_to_owner(queryset: Any, account_path: str, owner_pk: Any) -> models.QuerySet[Any]:
-    """Return the rows of ``queryset`` whose account belongs to an owner. Raises the errors of ``limit_to_key()``."""
+    """Return the rows of ``queryset`` whose account belongs to an owner. Raises the errors of
+    ``limit_to_key()``."""
     queryset, to_owner, _ = _require_path(queryset, account_path)
     return queryset.filter(**{to_owner: owner_pk})  # type: ignore[no-any-return]  # may be a class of the project
 
@@ -28,16 +29,17 @@ def limit_to_owner(queryset: Any, account_path: str, owner_pk: Any) -> models.Qu
 def limit_to_key(key: ApiKey, queryset: Any, account_path: str = "") -> models.QuerySet[Any]:
     """Return the rows in the scope of a key, read from the database that keys are written to.
 
-    ``queryset`` may be a manager. ``account_path`` leads from its model to the account by foreign keys, such as
-    ``"account"`` or ``"order__shop"``; it is empty for the account model itself.
+    ``queryset`` may be a manager. ``account_path`` leads from its model to the account by foreign
+    keys, such as ``"account"`` or ``"order__shop"``; it is empty for the account model itself.
 
-    Raises ``ImproperlyConfigured`` if the path does not lead there, if the queryset can no longer be filtered, or if
-    one of its annotations has the name of a field on the path.
+    Raises ``ImproperlyConfigured`` if the path does not lead there, if the queryset can no longer
+    be filtered, or if one of its annotations has the name of a field on the path.
     """
     queryset, to_owner, to_key = _require_path(queryset, account_path)
     conditions = {to_owner: key.owner_id}
     if not key.share_all_accounts:
-        # A join costs a third of what Exists() costs to build, and the unique scope row cannot double a result.
+        # A join costs a third of what Exists() costs to build, and the unique scope row cannot
+        # double a result.
         conditions[to_key] = key.pk
     return pk_lookup.seal(queryset, conditions, key_database())
 
@@ -68,10 +70,12 @@ def can_filter(rows: Any) -> bool:
 
 @lru_cache(maxsize=256)
 def lookups(model: type[models.Model], account_path: str) -> tuple[str, str]:
-    """Return the lookups from ``model`` to the account's owner, and to the keys that have the account in their scope.
+    """Return the lookups from ``model`` to the account's owner, and to the keys that have the
+    account in their scope.
 
-    Raises ``ImproperlyConfigured`` if ``account_path`` does not lead to the account model by foreign keys alone. Over a
-    to-many relation, a row would be visible through an account other than the hidden one.
+    Raises ``ImproperlyConfigured`` if ``account_path`` does not lead to the account model by
+    foreign keys alone. Over a to-many relation, a row would be visible through an account other
+    than the hidden one.
     """
     account = conf.account_model()
     if not leads_to_account(model, account_path):
@@ -86,7 +90,8 @@ def lookups(model: type[models.Model], account_path: str) -> tuple[str, str]:
 
 
 def leads_to_account(model: type[models.Model], account_path: str) -> bool:
-    """Return True if ``account_path`` leads from ``model`` to the account model by foreign keys alone."""
+    """Return True if ``account_path`` leads from ``model`` to the account model by foreign keys
+    alone."""
     end = model._meta.concrete_model
     for name in account_path.split("__") if account_path else ():
         try:
@@ -100,7 +105,8 @@ def leads_to_account(model: type[models.Model], account_path: str) -> bool:
 
 
 def shortest_path(model: type[models.Model]) -> str | None:
-    """Return the shortest foreign-key path from ``model`` to the account, as in ``account_path``, or None."""
+    """Return the shortest foreign-key path from ``model`` to the account, as in
+    ``account_path``, or None."""
     return min(all_paths(model), key=lambda path: (path.count("__"), bool(path)), default=None)
 
 
@@ -108,8 +114,8 @@ def shortest_path(model: type[models.Model]) -> str | None:
 def all_paths(model: type[models.Model]) -> tuple[str, ...]:
     """Return every foreign-key path from ``model`` to the account. Empty if there is none.
 
-    No path visits a model twice, except that a foreign key to the same model is followed once. None leads through the
-    user model: accounts belong to users, not the other way round.
+    No path visits a model twice, except that a foreign key to the same model is followed once. None
+    leads through the user model: accounts belong to users, not the other way round.
     """
     return tuple(_paths(model._meta.concrete_model, (get_user_model(),)))
 
@@ -136,7 +142,8 @@ def _joined(name: str, path: str) -> str:
 
 @lru_cache(maxsize=256)
 def paths_to_user(model: type[models.Model]) -> tuple[str, ...]:
-    """Return the shortest foreign-key paths from ``model`` to the user model, all of the same length."""
+    """Return the shortest foreign-key paths from ``model`` to the user model, all of the same
+    length."""
     user, level = get_user_model(), [("", model._meta.concrete_model)]
     visited: set[Any] = set()
     while level:

@@ -35,7 +35,8 @@ class SharesAllFilter(admin.BooleanFieldListFilter):
 
 
 class SignedInPeopleOnly:
-    """Deny every permission to a request that carries an API key, even if a middleware set ``request.user``."""
+    """Deny every permission to a request that carries an API key, even if a middleware set
+    ``request.user``."""
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return not carries_key(request) and super().has_module_permission(request)  # type: ignore[misc]

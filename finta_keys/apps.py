@@ -17,8 +17,8 @@ class FintaKeysConfig(AppConfig):
         with suppress(ImproperlyConfigured):  # A check reports it.
             save_signals.receive_m2m_changes(apps.get_models())
 
-        # Import the hook's module now: it may connect receivers that must not miss the first sign-ins. A check reports
-        # a module that does not exist.
+        # Import the hook's module now: it may connect receivers that must not miss the first
+        # sign-ins. A check reports a module that does not exist.
         with suppress(ImportError):
             conf.fresh_sign_in()
 

@@ -26,7 +26,8 @@ _logged: set[type] = set()
 class InvalidKey(AuthenticationFailed):
     """A 401 that asks for a Bearer token, whichever authentication class the view lists first.
 
-    Django REST framework would take the header of the first class, and make it a 403 if that has none.
+    Django REST framework would take the header of the first class, and make it a 403 if that has
+    none.
     """
 
     status_code = property(lambda self: 401, lambda self, value: None)
@@ -34,18 +35,21 @@ class InvalidKey(AuthenticationFailed):
 
 
 class ApiKeyAuthentication(BaseAuthentication):
-    """``Authorization: Bearer finta_…`` sets ``request.user`` to the owner and ``request.auth`` to the key.
+    """``Authorization: Bearer finta_…`` sets ``request.user`` to the owner and ``request.auth`` to
+    the key.
 
-    Keys open only views that have ``AccountScopeMixin``, ``@scoped_view`` or ``@unscoped``. At any other view the
-    header is removed, so that the view responds as it does without a key.
+    Keys open only views that have ``AccountScopeMixin``, ``@scoped_view`` or ``@unscoped``. At any
+    other view the header is removed, so that the view responds as it does without a key.
     """
 
     keyword = "Bearer"
 
     def authenticate(self, request: Request) -> tuple[AbstractBaseUser, ApiKey] | None:
-        """Return ``(owner, key)``, or None if the request presents no key or the view does not open to keys.
+        """Return ``(owner, key)``, or None if the request presents no key or the view does not open
+        to keys.
 
-        Raises ``InvalidKey`` (401) for anything that starts like a secret of ours and does not authenticate.
+        Raises ``InvalidKey`` (401) for anything that starts like a secret of ours and does not
+        authenticate.
         """
         if isinstance(request, HttpRequest):
             raise ImproperlyConfigured(
@@ -79,11 +83,13 @@ class ApiKeyAuthentication(BaseAuthentication):
 def get_key(request: Any, *, only_reads: bool = False) -> ApiKey | None:
     """Return the API key that a request presents, or None.
 
-    ``request`` is Django's ``HttpRequest``, in a middleware or a plain view, or a request of Django REST framework.
-    The use of the key is recorded after the response. ``request.user`` stays as it is: limit rows by
-    ``key.scoped(queryset)`` or ``scoped(request, queryset)``. Calling it again costs no query.
+    ``request`` is Django's ``HttpRequest``, in a middleware or a plain view, or a request of Django
+    REST framework. The use of the key is recorded after the response. ``request.user`` stays as it
+    is: limit rows by ``key.scoped(queryset)`` or ``scoped(request, queryset)``. Calling it again
+    costs no query.
 
-    A read-only key is None for methods that are not safe. ``only_reads=True`` says that a POST only reads.
+    A read-only key is None for methods that are not safe. ``only_reads=True`` says that a POST only
+    reads.
     """
     key = _find_key(request)
     return key if read_only.may_use(key, request, only_reads=only_reads) else None

@@ -10,8 +10,8 @@ from finta_keys.callers import is_unlimited, key_of, scoped
 def make(view: Any, parts: tuple[Any, ...]) -> str:
     """Return a cache key for the caller of a view and ``parts``.
 
-    The accounts that the caller may access are part of it and read now, so that a cached response is not used after
-    the scope or an owner has changed.
+    The accounts that the caller may access are part of it and read now, so that a cached response
+    is not used after the scope or an owner has changed.
     """
     key, user = key_of(view.request), view.request.user
     caller = f"key {key.pk}" if key else f"user {getattr(user, 'pk', None)}"

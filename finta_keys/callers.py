@@ -18,12 +18,13 @@ from finta_keys.request_state import state_of
 def scoped(request: Any, queryset: Any, account_path: str = "") -> models.QuerySet[Any]:
     """Return the rows of ``queryset`` that the caller of a request may access.
 
-    A key is limited to its scope. A signed-in user is limited to their own accounts, staff included. Everyone else
-    gets nothing, unless the view's ``unlimited_for()`` returns True. ``request`` is one of Django REST framework or
-    Django's own; ``account_path`` leads from the queryset's model to the account, as in ``key.scoped()``.
+    A key is limited to its scope. A signed-in user is limited to their own accounts, staff
+    included. Everyone else gets nothing, unless the view's ``unlimited_for()`` returns True.
+    ``request`` is one of Django REST framework or Django's own; ``account_path`` leads from the
+    queryset's model to the account, as in ``key.scoped()``.
 
-    Raises ``ImproperlyConfigured`` if the path does not lead to the account, or if the queryset can no longer be
-    filtered.
+    Raises ``ImproperlyConfigured`` if the path does not lead to the account, or if the queryset can
+    no longer be filtered.
     """
     rows = limited(request, queryset, account_path)
     state_of(request).scoped_count += 1
@@ -31,7 +32,8 @@ def scoped(request: Any, queryset: Any, account_path: str = "") -> models.QueryS
 
 
 def limited(request: Any, queryset: Any, account_path: str = "", view: Any = None) -> models.QuerySet[Any]:
-    """Like ``scoped()``, but does not count as scoping the response: for choices, filters and checks."""
+    """Like ``scoped()``, but does not count as scoping the response: for choices, filters and
+    checks."""
     key = _authenticated_key(request)
     if key is not None:
         return account_paths.limit_to_key(key, queryset, account_path)
@@ -76,7 +78,8 @@ def key_of(request: Any) -> ApiKey | None:
 
 
 def is_unlimited(request: Any, view: Any) -> bool:
-    """Return True if a view opens itself to the caller. The view is asked once per request, never for a key."""
+    """Return True if a view opens itself to the caller. The view is asked once per request,
+    never for a key."""
     if not hasattr(view, "unlimited_for") or key_of(request) is not None:
         return False
     if "_is_unlimited" not in view.__dict__:

@@ -1,7 +1,8 @@
 """Queries that the ORM compiles once per process.
 
-For a look-up by an index, compiling takes the ORM many times longer than the database takes to run the query (see
-docs/benchmarks.md). Only the SQL and the mapping of rows to instances are kept, never data.
+For a look-up by an index, compiling takes the ORM many times longer than the database takes to run
+the query (see docs/benchmarks.md). Only the SQL and the mapping of rows to instances are kept,
+never data.
 """
 
 from __future__ import annotations
@@ -36,18 +37,20 @@ class ModelColumns(NamedTuple):
 class CompiledQuery(ABC, Generic[M]):
     """The compiled query of a queryset, executed with other values for its parameters.
 
-    The queryset may use ``select_related()`` for foreign keys of its own model. The query runs through a Django cursor,
-    so execute wrappers, query counts and reconnecting work as usual.
+    The queryset may use ``select_related()`` for foreign keys of its own model. The query runs
+    through a Django cursor, so execute wrappers, query counts and reconnecting work as usual.
     """
 
     def __init__(self, queryset: models.QuerySet[M]) -> None:
         compiler: Any = queryset.query.get_compiler(queryset.db)
         self.alias = queryset.db
         sql, examples = compiler.as_sql()
-        # Named: for "%s", Django's SQLite cursor searches the whole text with a regular expression at each call.
+        # Named: for "%s", Django's SQLite cursor searches the whole text with a regular expression
+        # at each call.
         self.names = [f"p{number}" for number in range(len(examples))]
         self.sql = sql % tuple(f"%({name})s" for name in self.names)
-        # Keep neither the compiler nor methods of its connection: another thread has another connection.
+        # Keep neither the compiler nor methods of its connection: another thread has another
+        # connection.
         converters = compiler.get_converters([column for column, _, _ in compiler.select])
         self._converters = [
             Converter(position, *_unbound(function, compiler.connection.ops), column)
@@ -100,6 +103,7 @@ def _model_columns(compiler: Any, info: dict[str, Any]) -> ModelColumns:
 
 
 def _unbound(function: Any, ops: Any) -> tuple[Callable[..., Any], bool]:
-    """Return the function without its ``self`` and True, if it is a method of the backend's ``ops``."""
+    """Return the function without its ``self`` and True, if it is a method of the backend's
+    ``ops``."""
     is_of_backend = getattr(function, "__self__", None) is ops
     return (function.__func__ if is_of_backend else function), is_of_backend

@@ -1,4 +1,5 @@
-"""The settings of this app. They are read when they are used; the system checks reject bad values."""
+"""The settings of this app. They are read when they are used; the system checks reject bad
+values."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -36,7 +37,8 @@ PEPPER_LENGTH = 32  # bytes, which are 64 hex digits
 
 
 def peppers() -> tuple[bytes, ...]:
-    """Return ``FINTA_KEYS_PEPPERS``, decoded from 64 hex digits each. The first pepper creates new digests.
+    """Return ``FINTA_KEYS_PEPPERS``, decoded from 64 hex digits each. The first pepper creates new
+    digests.
 
     Raise ``ImproperlyConfigured`` if there is none, or if one has another form.
     """
@@ -65,7 +67,8 @@ def prefix() -> str:
 
 @cache
 def extra_header() -> str:
-    """Return the name in ``request.META`` of a second header that may present a secret, or an empty string.
+    """Return the name in ``request.META`` of a second header that may present a secret, or an empty
+    string.
 
     ``FINTA_KEYS_EXTRA_HEADER`` names it as HTTP does, such as ``"X-API-Key"``.
     """
@@ -78,12 +81,14 @@ def extra_header_name() -> str:
 
 
 def shared_models() -> frozenset[str]:
-    """Return the labels, in lower case, of the models whose rows all users may name: ``FINTA_KEYS_SHARED_MODELS``."""
+    """Return the labels, in lower case, of the models whose rows all users may name:
+    ``FINTA_KEYS_SHARED_MODELS``."""
     return frozenset(label.lower() for label in getattr(settings, "FINTA_KEYS_SHARED_MODELS", ()))
 
 
 def owner_paths() -> dict[str, str]:
-    """Return the foreign keys to the owner by the label of their model, in lower case: ``FINTA_KEYS_OWNER_PATHS``."""
+    """Return the foreign keys to the owner by the label of their model, in lower case:
+    ``FINTA_KEYS_OWNER_PATHS``."""
     return {label.lower(): path for label, path in getattr(settings, "FINTA_KEYS_OWNER_PATHS", {}).items()}
 
 
@@ -95,7 +100,8 @@ def _clear_caches(**kwargs: object) -> None:
 
 
 def last_used_interval() -> timedelta:
-    """Return the minimum interval between updates of ``last_used_at``: ``FINTA_KEYS_LAST_USED_INTERVAL``."""
+    """Return the minimum interval between updates of ``last_used_at``:
+    ``FINTA_KEYS_LAST_USED_INTERVAL``."""
     return timedelta(seconds=last_used_seconds())
 
 
@@ -105,13 +111,15 @@ def last_used_seconds() -> Any:
 
 
 def max_age() -> timedelta | None:
-    """Return how long keys may be valid at most, or None for no limit: ``FINTA_KEYS_MAX_AGE``, in days."""
+    """Return how long keys may be valid at most, or None for no limit: ``FINTA_KEYS_MAX_AGE``,
+    in days."""
     days = getattr(settings, "FINTA_KEYS_MAX_AGE", None)
     return None if days is None else timedelta(days=days)
 
 
 def account_label() -> str:
-    """Return the label of the account model, such as ``"shops.Shop"``: ``FINTA_KEYS_ACCOUNT_MODEL``.
+    """Return the label of the account model, such as ``"shops.Shop"``:
+    ``FINTA_KEYS_ACCOUNT_MODEL``.
 
     Raise ``ImproperlyConfigured`` if the setting is missing or is not a label.
     """
@@ -138,12 +146,14 @@ def account_model() -> type[models.Model]:
 
 
 def owner_field() -> str:
-    """Return the name of the account model's foreign key to the owner: ``FINTA_KEYS_OWNER_FIELD``."""
+    """Return the name of the account model's foreign key to the owner:
+    ``FINTA_KEYS_OWNER_FIELD``."""
     return str(getattr(settings, "FINTA_KEYS_OWNER_FIELD", "owner"))
 
 
 def account_group_attribute() -> str:
-    """Return the account's attribute that pages group by, such as ``"institution_name"``: ``FINTA_KEYS_ACCOUNT_GROUP``.
+    """Return the account's attribute that pages group by, such as ``"institution_name"``:
+    ``FINTA_KEYS_ACCOUNT_GROUP``.
 
     Empty if accounts are not grouped.
     """
@@ -151,12 +161,14 @@ def account_group_attribute() -> str:
 
 
 def account_label_attribute() -> str:
-    """Return the account's attribute that pages show as its name: ``FINTA_KEYS_ACCOUNT_LABEL``. Empty for ``str()``."""
+    """Return the account's attribute that pages show as its name: ``FINTA_KEYS_ACCOUNT_LABEL``.
+    Empty for ``str()``."""
     return str(getattr(settings, "FINTA_KEYS_ACCOUNT_LABEL", ""))
 
 
 def account_words() -> tuple[str, str]:
-    """Return the words for one account and for several, such as ``("store", "stores")``: ``FINTA_KEYS_ACCOUNT_WORDS``.
+    """Return the words for one account and for several, such as ``("store", "stores")``:
+    ``FINTA_KEYS_ACCOUNT_WORDS``.
 
     The default is the verbose names of the account model.
     """
@@ -169,16 +181,18 @@ def account_words() -> tuple[str, str]:
 
 
 def base_template() -> str:
-    """Return the template that all pages extend: ``FINTA_KEYS_BASE_TEMPLATE``. It has the blocks ``title`` and
-    ``content``."""
+    """Return the template that all pages extend: ``FINTA_KEYS_BASE_TEMPLATE``. It has the blocks
+    ``title`` and ``content``."""
     return str(getattr(settings, "FINTA_KEYS_BASE_TEMPLATE", "finta_keys/base.html"))
 
 
 def fresh_sign_in() -> Callable[[HttpRequest], HttpResponse | None] | None:
-    """Return the function at the dotted path ``FINTA_KEYS_FRESH_SIGN_IN``, or None if the setting is not set.
+    """Return the function at the dotted path ``FINTA_KEYS_FRESH_SIGN_IN``, or None if the setting
+    is not set.
 
-    It is called before a page that shows a secret is displayed or submitted, with the request of a signed-in user. It
-    returns None to continue, or a response, such as a page that asks for the password.
+    It is called before a page that shows a secret is displayed or submitted, with the request of a
+    signed-in user. It returns None to continue, or a response, such as a page that asks for the
+    password.
 
     Raise ``ImportError`` if the path does not exist.
     """

@@ -18,7 +18,8 @@ from finta_keys.scoping import unscoped
 
 @unscoped("describes the calling key, no accounts")
 class CurrentKeyView(APIView):
-    """The calling key: its name, permission, expiry date and whether it can access all accounts. Nothing about others.
+    """The calling key: its name, permission, expiry date and whether it can access all accounts.
+    Nothing about others.
 
     Add it to ``urls.py`` with ``path("key", CurrentKeyView.as_view())``.
     """

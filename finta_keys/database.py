@@ -20,7 +20,8 @@ BATCH = 500
 def key_database() -> str:
     """Return the alias of the database that keys are written to.
 
-    Keys and the rows they can access are read from it too, because a replica may lag behind a change (rule K4).
+    Keys and the rows they can access are read from it too, because a replica may lag behind a
+    change (rule K4).
     """
     return router.db_for_write(key_model())
 
@@ -41,8 +42,8 @@ def key_model() -> Any:
 class KeyDatabaseManager(models.Manager[M]):
     """Reads from the database that keys are written to, even if the router sends reads elsewhere.
 
-    Related managers and prefetches are built on this class, so they do the same. Only an explicit ``using()`` or
-    ``db_manager()`` selects another database.
+    Related managers and prefetches are built on this class, so they do the same. Only an explicit
+    ``using()`` or ``db_manager()`` selects another database.
     """
 
     def get_queryset(self) -> models.QuerySet[M]:

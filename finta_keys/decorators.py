@@ -14,8 +14,9 @@ Marked = TypeVar("Marked", bound=Callable[..., Any])
 def unscoped(reason: str) -> Callable[[Marked], Marked]:
     """Open a view to API keys that shows rows of no account, and say why that is so.
 
-    It goes on a view class, above ``@api_view``, or on one handler or action of a view that has the mixin. The mark of
-    a class is not inherited: a subclass must be marked itself. Raises ``TypeError`` without a reason.
+    It goes on a view class, above ``@api_view``, or on one handler or action of a view that has the
+    mixin. The mark of a class is not inherited: a subclass must be marked itself. Raises
+    ``TypeError`` without a reason.
     """
     require_reason("@unscoped", reason)
 
@@ -52,6 +53,7 @@ def scoped_function(mixin: type, unlimited_for: Callable[[Any], bool] | None) ->
 
 
 def _is_method(view: Any) -> bool:
-    """Return True for a function that is written in a class. Any other would lose its mark in ``@api_view``."""
+    """Return True for a function that is written in a class. Any other would lose its mark in
+    ``@api_view``."""
     outer = getattr(view, "__qualname__", "").rpartition(".")[0]
     return not hasattr(view, "cls") and outer != "" and not outer.endswith("<locals>")

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 class AlreadyDone(ValidationError):
     """The form was already submitted, or the key has changed since the form was shown (rule K5).
 
-    ``key`` is the key as it is now, or None if it has been deleted. ``at`` is the time of the earlier submission.
+    ``key`` is the key as it is now, or None if it has been deleted. ``at`` is the time of the
+    earlier submission.
     """
 
     def __init__(self, *, key: ApiKey | None, at: datetime) -> None:

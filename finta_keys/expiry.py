@@ -21,8 +21,8 @@ LATEST = datetime(9999, 1, 1, tzinfo=UTC)
 def clean(expires_at: datetime | date | None) -> datetime | None:
     """Return the expiry time of a key, or None. A date is read as the start of that day.
 
-    Raise ``ValidationError`` for ``expires_at`` if it is past, or later than ``FINTA_KEYS_MAX_AGE`` allows, or None
-    although that setting demands a date.
+    Raise ``ValidationError`` for ``expires_at`` if it is past, or later than ``FINTA_KEYS_MAX_AGE``
+    allows, or None although that setting demands a date.
     """
     last = latest()
     if expires_at is None:
@@ -44,13 +44,15 @@ def clean(expires_at: datetime | date | None) -> datetime | None:
 
 
 def latest() -> datetime | None:
-    """Return the latest expiry time that ``FINTA_KEYS_MAX_AGE`` allows now, or None for no limit."""
+    """Return the latest expiry time that ``FINTA_KEYS_MAX_AGE`` allows now, or None for no
+    limit."""
     longest = conf.max_age()
     return None if longest is None else start_of(today() + longest)
 
 
 def start_of(day: date) -> datetime:
-    """Return the start of a day in the current time zone. A key with that expiry date is valid before it."""
+    """Return the start of a day in the current time zone. A key with that expiry date is valid
+    before it."""
     start = datetime.combine(day, time.min)
     # UTC, because Python calls a local time that comes twice, or not at all, unequal to any other.
     return timezone.make_aware(start).astimezone(UTC) if settings.USE_TZ else start

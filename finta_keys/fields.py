@@ -31,15 +31,19 @@ class _ManyAccounts(ManyRelatedField):
 
 
 class AccountRelatedField(PrimaryKeyRelatedField[Any]):
-    """A relation to an account, by its primary key, that accepts and offers only accounts that the caller may access.
+    """A relation to an account, by its primary key, that accepts and offers only accounts that the
+    caller may access.
 
-    For a relation to another model, pass its ``queryset`` and the ``account_path`` from that model to the account, as
-    in ``AccountScopeMixin``. Takes all arguments of ``PrimaryKeyRelatedField``, ``many=True`` included.
+    For a relation to another model, pass its ``queryset`` and the ``account_path`` from that model
+    to the account, as in ``AccountScopeMixin``. Takes all arguments of ``PrimaryKeyRelatedField``,
+    ``many=True`` included.
 
-    Hidden, foreign, missing and malformed values get the same error, which does not quote them. With ``many=True``, an
-    update keeps the relations to hidden rows. Outside a request, such as in a background job, all rows are accepted.
+    Hidden, foreign, missing and malformed values get the same error, which does not quote them.
+    With ``many=True``, an update keeps the relations to hidden rows. Outside a request, such as in
+    a background job, all rows are accepted.
 
-    The field limits input, not output: if the row may be related to a hidden one, pass ``write_only=True``.
+    The field limits input, not output: if the row may be related to a hidden one, pass
+    ``write_only=True``.
     """
 
     limits_rows = True
@@ -61,14 +65,16 @@ class AccountRelatedField(PrimaryKeyRelatedField[Any]):
         return _ManyAccounts(child_relation=cls(*args, **kwargs), **options)
 
     def get_queryset(self) -> models.QuerySet[Any] | None:
-        """Return the rows that the caller may select, which are then limited; None if the field is read-only."""
+        """Return the rows that the caller may select, which are then limited; None if the field
+        is read-only."""
         queryset = super().get_queryset()
         if queryset is None and not self.read_only:
             queryset = conf.account_model()._default_manager.all()
         return queryset
 
     def to_internal_value(self, data: Any) -> Any:
-        """Return the row with this primary key. Raise DRF's ``ValidationError``, always the same."""
+        """Return the row with this primary key. Raise DRF's ``ValidationError``, always the
+        same."""
         try:
             return super().to_internal_value(data)
         except (ValidationError, DjangoValidationError, OverflowError, DataError):

@@ -25,9 +25,10 @@ NO_CHOICE_CODES = ("invalid", "invalid_choice", "invalid_pk_value", "null_charac
 class ScopedFilterBackend(DjangoFilterBackend):  # type: ignore[misc]  # it ships no types
     """A ``DjangoFilterBackend`` that accepts only rows and values that the caller may access.
 
-    Hidden, missing and malformed values get the same error, which does not quote them. Querysets of filters may be
-    callables. A filterset may use and change its form in ``__init__()``. At views without ``AccountScopeMixin`` or
-    ``@scoped_view`` it limits nothing, so it may stand in ``DEFAULT_FILTER_BACKENDS``.
+    Hidden, missing and malformed values get the same error, which does not quote them. Querysets of
+    filters may be callables. A filterset may use and change its form in ``__init__()``. At views
+    without ``AccountScopeMixin`` or ``@scoped_view`` it limits nothing, so it may stand in
+    ``DEFAULT_FILTER_BACKENDS``.
     """
 
     def get_filterset(self, request: Any, queryset: Any, view: Any) -> Any:
@@ -56,7 +57,8 @@ class ScopedFilterBackend(DjangoFilterBackend):  # type: ignore[misc]  # it ship
 
 
 def _single_fields(fields: Iterable[forms.Field]) -> Iterator[forms.Field]:
-    """Yield the fields, and those inside fields with several values, such as of a ``LookupChoiceFilter``."""
+    """Yield the fields, and those inside fields with several values, such as of a
+    ``LookupChoiceFilter``."""
     for field in fields:
         yield field
         if isinstance(field, forms.MultiValueField):
@@ -68,7 +70,8 @@ def _single_fields(fields: Iterable[forms.Field]) -> Iterator[forms.Field]:
 
 @lru_cache(maxsize=256)
 def _is_of_django(field_class: Any) -> bool:
-    """Return True if Django or django-filter looks up the rows of a form field: in its queryset, which is limited."""
+    """Return True if Django or django-filter looks up the rows of a form field: in its queryset,
+    which is limited."""
     methods = (getattr(field_class, name, None) for name in ("clean", "to_python", "_check_values"))
     return all(method is None or method.__module__.startswith(("django.", "django_filters.")) for method in methods)
 
@@ -76,7 +79,8 @@ def _is_of_django(field_class: Any) -> bool:
 def _check_rows(field: Any, request: Any) -> None:
     """Check the rows that a form field of the project finds, which may look them up in any way.
 
-    If it finds none, a query is sent all the same, so that a missing row costs as much as a hidden one.
+    If it finds none, a query is sent all the same, so that a missing row costs as much as a hidden
+    one.
     """
     clean = field.clean
 
@@ -100,7 +104,8 @@ def _check_rows(field: Any, request: Any) -> None:
 
 
 def _has_hidden_rows(result: Any, request: Any) -> bool:
-    """Return True if the caller may not access one of these rows. Costs one query for rows of one model."""
+    """Return True if the caller may not access one of these rows. Costs one query for rows of
+    one model."""
     if isinstance(result, models.QuerySet):
         visible = limited_choices(request, result.model._base_manager.all())
         return result.using(visible.db).exclude(pk__in=visible.values("pk")).exists()
@@ -129,7 +134,8 @@ def _use_one_error(field: Any) -> None:
 
 
 def _limit_values(filter_: Any, request: Any) -> None:
-    """Let a filter read its choices from limited rows. It reads them from the default manager of its model."""
+    """Let a filter read its choices from limited rows. It reads them from the default manager of
+    its model."""
     model = filter_.model
     rows = limited_choices(request, model._default_manager.all())
     filter_.model = SimpleNamespace(_meta=model._meta, _default_manager=rows)

@@ -1,12 +1,12 @@
 """The gate of a view: it lets API keys in, and puts the guard around the handler.
 
-``install()`` wraps methods of a view class. Django REST framework authenticates in ``initial()``, and the
-authentication class accepts a key only while the wrapped ``initial()`` of the view runs. So a view without a gate never
-opens to keys.
+``install()`` wraps methods of a view class. Django REST framework authenticates in ``initial()``,
+and the authentication class accepts a key only while the wrapped ``initial()`` of the view runs. So
+a view without a gate never opens to keys.
 
-The guard rejects the response of a handler that has limited nothing to the scope: ``scoped()`` increments
-``state.scoped_count``. Permissions, throttles and filters limit rows too, but not those of the response. So the gate
-sets the count back after them.
+The guard rejects the response of a handler that has limited nothing to the scope: ``scoped()``
+increments ``state.scoped_count``. Permissions, throttles and filters limit rows too, but not those
+of the response. So the gate sets the count back after them.
 """
 
 from __future__ import annotations
@@ -30,9 +30,11 @@ from finta_keys.responses import RowOutsideScope
 
 
 def install(view_class: type) -> None:
-    """Wrap the methods of a view class that the gate needs. A method that the class does not have is left out.
+    """Wrap the methods of a view class that the gate needs. A method that the class does not have
+    is left out.
 
-    The wrapped method is the one that attribute look-up finds, so the mixin may stand anywhere among the bases.
+    The wrapped method is the one that attribute look-up finds, so the mixin may stand anywhere
+    among the bases.
     """
     for name, wrap in (SCOPED_WRAPPERS if getattr(view_class, "is_scoped", False) else WRAPPERS).items():
         method = getattr(view_class, name, None)
@@ -44,7 +46,8 @@ def install(view_class: type) -> None:
 
 @cache
 def _wrap_replaced_methods(view_class: Any) -> None:
-    """Wrap methods that were replaced after the class was created, such as by a decorator on the class."""
+    """Wrap methods that were replaced after the class was created, such as by a decorator on the
+    class."""
     install(view_class)
 
 
@@ -58,10 +61,12 @@ def _is_wrapped(method: Any) -> bool:
 
 
 def _wrap_initial(initial: Callable[..., None]) -> Callable[..., None]:
-    """Let keys in while ``initial()`` runs, and put the guard in the place of the handler afterwards."""
+    """Let keys in while ``initial()`` runs, and put the guard in the place of the handler
+    afterwards."""
 
     def initial_with_gate(view: Any, request: Any, *args: Any, **kwargs: Any) -> None:
-        # A subclass that overrides initial() has a gate of its own, inside which its super() call gets here.
+        # A subclass that overrides initial() has a gate of its own, inside which its super() call
+        # gets here.
         if view.__dict__.get("_in_initial") or not declares_scope(type(view)):
             initial(view, request, *args, **kwargs)
             return
@@ -104,7 +109,8 @@ def _add_vary(view: Any) -> None:
 
 
 def _wrap_handle_exception(handle_exception: Callable[..., Any]) -> Callable[..., Any]:
-    """Send a key a 404 without Django's message: it names the model for a missing row, not for a malformed id."""
+    """Send a key a 404 without Django's message: it names the model for a missing row, not for a
+    malformed id."""
 
     def handle_with_plain_404(view: Any, exception: Exception) -> Any:
         is_plain = isinstance(exception, Http404) and state_of(view.request).key is not None
@@ -114,7 +120,8 @@ def _wrap_handle_exception(handle_exception: Callable[..., Any]) -> Callable[...
 
 
 def _wrap_finalize_response(finalize_response: Callable[..., Any]) -> Callable[..., Any]:
-    """For a key: require the guard, check the rows that ``finalize_response()`` saves, and forbid caching.
+    """For a key: require the guard, check the rows that ``finalize_response()`` saves, and forbid
+    caching.
 
     A ``Cache-Control`` that the view sets stays.
     """
@@ -138,7 +145,8 @@ def _wrap_finalize_response(finalize_response: Callable[..., Any]) -> Callable[.
 
 
 def _without_counting(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Set ``scoped_count`` back after a method that limits other rows than those of the response."""
+    """Set ``scoped_count`` back after a method that limits other rows than those of the
+    response."""
 
     def call_without_counting(view: Any, *args: Any, **kwargs: Any) -> Any:
         state = current_state()
@@ -156,8 +164,8 @@ def _without_counting(method: Callable[..., Any]) -> Callable[..., Any]:
 def _wrap_check_permissions(check_permissions: Callable[..., Any]) -> Callable[..., Any]:
     """If a permission denies a key, look up the rows in the URL before it is a 403.
 
-    A permission may query by the URL. Then it denies a missing row, and lets a hidden row of the owner pass:
-    one would be a 403, the other a 404.
+    A permission may query by the URL. Then it denies a missing row, and lets a hidden row of the
+    owner pass: one would be a 403, the other a 404.
     """
     check_without_counting = _without_counting(check_permissions)
 

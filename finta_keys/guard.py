@@ -1,7 +1,8 @@
-"""The guard around a handler: it checks the rows of the URL, the rows that are saved, and the response.
+"""The guard around a handler: it checks the rows of the URL, the rows that are saved, and the
+response.
 
-For a request by a key, a handler that forgets the scope fails before anything is committed or sent. The database
-decides whether a row is inside the scope.
+For a request by a key, a handler that forgets the scope fails before anything is committed or sent.
+The database decides whether a row is inside the scope.
 """
 
 from __future__ import annotations
@@ -71,8 +72,8 @@ def require_guarded(view: Any, state: RequestState, response: Any) -> None:
 class Guard:
     """The checks around a handler, by ``run()``.
 
-    Without a handler it is a context manager around ``initial()`` or ``finalize_response()``, and checks each row when
-    it is saved.
+    Without a handler it is a context manager around ``initial()`` or ``finalize_response()``, and
+    checks each row when it is saved.
     """
 
     def __init__(self, view: Any, request: Any, handler: Any = None) -> None:
@@ -101,7 +102,8 @@ class Guard:
         return self.state.scoped_count > self.scoped_before or bool(self.save_checks.saved)
 
     def __enter__(self) -> None:
-        """Make the request available to ``scoped()``, and the guard to the signals of saved rows."""
+        """Make the request available to ``scoped()``, and the guard to the signals of saved
+        rows."""
         self._token = current_request.set(self.request)
         self._outer_guard, self.state.guard = self.state.guard, self
 
@@ -110,7 +112,8 @@ class Guard:
         self.state.guard = self._outer_guard
 
     def run(self, args: Any, kwargs: Any) -> Any:
-        """Look up the rows in the URL, call the handler, check its response and the saved rows, and commit."""
+        """Look up the rows in the URL, call the handler, check its response and the saved rows,
+        and commit."""
         with self:
             try:
                 with atomic() if self.is_write_by_key else nullcontext():
@@ -130,7 +133,8 @@ class Guard:
                 url_rows.forget(self.view)
 
     async def run_async(self, args: Any, kwargs: Any) -> Any:
-        """Like ``run()``, for async handlers: all but the handler runs in the thread of the database connection."""
+        """Like ``run()``, for async handlers: all but the handler runs in the thread of the
+        database connection."""
         self.handler = wraps(self.handler)(async_to_sync(self.handler))
         return await sync_to_async(self.run)(args, kwargs)
 
@@ -176,7 +180,8 @@ class Guard:
             )
 
     def _check_transaction(self) -> None:
-        """Raise if the transaction can only be rolled back, although the handler returned a response.
+        """Raise if the transaction can only be rolled back, although the handler returned a
+        response.
 
         Under ``ATOMIC_REQUESTS`` it commits after the guard, so check deferred constraints now.
         """
@@ -197,7 +202,8 @@ class Guard:
         return is_metadata or getattr(response, "status_code", None) in EXEMPT_STATUSES
 
     def _shows_saved_row(self, response: Any) -> bool:
-        """Return True if a serializer's ``save()`` returned the row of the response, such as by ``get_or_create()``."""
+        """Return True if a serializer's ``save()`` returned the row of the response, such as by
+        ``get_or_create()``."""
         row = saved_row(getattr(response, "data", None)) if self.is_write_by_key else None
         return row is not None and scope_queries.belongs_to_account(type(row))
 

@@ -13,7 +13,8 @@ WHITESPACE = " \t"  # as HTTP defines it; str.strip() removes more characters of
 
 
 def presented_secrets(request: Any) -> set[Secret]:
-    """Return the different secrets in the headers that start like one of ours. They may be malformed."""
+    """Return the different secrets in the headers that start like one of ours. They may be
+    malformed."""
     return set(_secrets_by_header(request).values())
 
 
@@ -45,6 +46,7 @@ def hide_headers(request: Any) -> None:
 
 
 def carries_key(request: Any) -> bool:
-    """Return True if a request presents an API key, valid or not. Such a request is never a signed-in person."""
+    """Return True if a request presents an API key, valid or not. Such a request is never a
+    signed-in person."""
     state = state_of(request)
     return state.key is not None or state.is_hidden or bool(_secrets_by_header(request))

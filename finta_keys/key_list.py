@@ -51,7 +51,8 @@ def with_scope(keys: QuerySet[Any], owner_pk: Any) -> list[Any]:
 
 
 def count_scopes(keys: list[Any]) -> None:
-    """Set the number of the owner's accounts on each key: ``account_count``, and ``scoped_count`` of its scope."""
+    """Set the number of the owner's accounts on each key: ``account_count``, and
+    ``scoped_count`` of its scope."""
     owner = conf.owner_field()
     accounts = conf.account_model()._default_manager.using(key_database()).order_by()
     # Not annotations of the keys: SQLite would also count for all keys on earlier pages.
@@ -65,7 +66,8 @@ def count_scopes(keys: list[Any]) -> None:
 
 
 def filtered(keys: QuerySet[Any], kind: str) -> QuerySet[Any]:
-    """Return the ``"expiring"`` keys, which have expired or expire within 30 days, the ``"read_only"`` keys, or all."""
+    """Return the ``"expiring"`` keys, which have expired or expire within 30 days, the
+    ``"read_only"`` keys, or all."""
     if kind == "expiring":
         return keys.filter(expires_at__lte=timezone.now() + EXPIRING)
     return keys.filter(read_only=True) if kind == "read_only" else keys
@@ -89,7 +91,8 @@ def search(keys: QuerySet[Any], owner_pk: Any, text: str) -> QuerySet[Any]:
 def _matches(word: str, account_pks: list[Any]) -> Q:
     condition = Q(name_key__contains=word)
     if account_pks:
-        # Exists() ends at the first account. A list of the keys of all matches took seconds for a common word.
+        # Exists() ends at the first account. A list of the keys of all matches took seconds for a
+        # common word.
         rows = KeyAccountScope.objects.filter(key=OuterRef("pk"), account_id__in=account_pks)
         condition |= Q(share_all_accounts=True) | Q(Exists(rows))
     return condition

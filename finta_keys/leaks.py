@@ -1,7 +1,8 @@
 """Find secrets in files, logs and repositories.
 
-The checksum distinguishes a secret from a look-alike, so the text around it does not matter. A secret is found right
-after the ``n`` of an escaped line break, or after the ``20`` of ``Bearer%20finta_…``.
+The checksum distinguishes a secret from a look-alike, so the text around it does not matter. A
+secret is found right after the ``n`` of an escaped line break, or after the ``20`` of
+``Bearer%20finta_…``.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ DIGESTS_PER_QUERY = 500
 
 
 def find(stream: BinaryIO) -> Iterator[tuple[int, secret.Secret]]:
-    """Yield the line number and the text of each string with the shape of a secret. The checksum is not verified.
+    """Yield the line number and the text of each string with the shape of a secret. The checksum is
+    not verified.
 
-    Memory use is bounded, however long the lines are. Raise ``OSError`` if the stream cannot be read to its end.
+    Memory use is bounded, however long the lines are. Raise ``OSError`` if the stream cannot be
+    read to its end.
     """
     shape = re.compile(secret.pattern(conf.prefix()).encode())
     length = len(conf.prefix()) + secret.RANDOM_LENGTH + secret.CHECKSUM_LENGTH
@@ -44,8 +47,8 @@ def find(stream: BinaryIO) -> Iterator[tuple[int, secret.Secret]]:
 def files(path: str, failed: Callable[[str, OSError], None]) -> Iterator[str]:
     """Yield ``path``; or, if it is a folder, all regular files below it, sorted by name.
 
-    Links in folders are not followed. Pipes, sockets and devices are skipped. If a folder cannot be read, ``failed`` is
-    called with its path and the error.
+    Links in folders are not followed. Pipes, sockets and devices are skipped. If a folder cannot be
+    read, ``failed`` is called with its path and the error.
     """
     if not os.path.isdir(path):
         yield path

@@ -1,4 +1,5 @@
-"""Limit the fields of a serializer, in place, to the rows that the caller may access (rule S7.7)."""
+"""Limit the fields of a serializer, in place, to the rows that the caller may access (rule
+S7.7)."""
 
 from __future__ import annotations
 
@@ -60,7 +61,8 @@ def limit_field(field: Any) -> None:
 
 
 def limited_validators(field: Any) -> list[Any]:
-    """Return the validators of a field or serializer. Those for uniqueness compare with accessible rows only."""
+    """Return the validators of a field or serializer. Those for uniqueness compare with
+    accessible rows only."""
     return [_limited_validator(field, validator) for validator in field.validators]
 
 
@@ -107,7 +109,8 @@ def _limit_nested_serializer(serializer: Any) -> None:
 
 
 def _limit_relation(relation: Any) -> None:
-    """Let a related field accept only rows that the caller may access, with one error for all others."""
+    """Let a related field accept only rows that the caller may access, with one error for all
+    others."""
     if getattr(relation, "limits_rows", False):  # an AccountRelatedField
         return
     get_queryset = relation.get_queryset
@@ -116,14 +119,16 @@ def _limit_relation(relation: Any) -> None:
 
 
 def limit_rows(relation: Any, queryset: Any) -> Any:
-    """Return the rows of a queryset that a related field may accept, or None if there is no queryset."""
+    """Return the rows of a queryset that a related field may accept, or None if there is no
+    queryset."""
     if queryset is None:
         return None
     return limited_choices(relation.context.get("request"), queryset, getattr(relation, "account_path", None))
 
 
 def limit_input(field: Any, relation: Any) -> None:
-    """Limit the rows that ``to_internal_value()`` of a related field, or of the list around it, returns."""
+    """Limit the rows that ``to_internal_value()`` of a related field, or of the list around it,
+    returns."""
     to_internal_value = field.to_internal_value
     field_class: Any = type(field)
     if not _is_of_drf(field_class):
@@ -143,15 +148,18 @@ def limit_input(field: Any, relation: Any) -> None:
 
 @lru_cache(maxsize=256)
 def _is_of_drf(field_class: Any) -> bool:
-    """Return True if Django REST framework looks up the rows of a field: by ``get_queryset()``, which is limited."""
+    """Return True if Django REST framework looks up the rows of a field: by ``get_queryset()``,
+    which is limited."""
     methods = (getattr(field_class, name, None) for name in ("to_internal_value", "get_object"))
     return all(method is None or method.__module__.startswith("rest_framework.") for method in methods)
 
 
 def _call_own(relation: Any, to_internal_value: Callable[[Any], Any], data: Any) -> Any:
-    """Call the method of a project, which may read ``self.queryset``, and check the rows that it returns.
+    """Call the method of a project, which may read ``self.queryset``, and check the rows that it
+    returns.
 
-    If it finds none, a query is sent all the same, so that a missing row costs as much as a hidden one.
+    If it finds none, a query is sent all the same, so that a missing row costs as much as a hidden
+    one.
     """
     queryset = relation.queryset
     relation.queryset = limit_rows(relation, queryset)
@@ -197,9 +205,11 @@ def _limit_list(field: Any) -> None:
 
 
 def keep_hidden_rows(field: Any) -> None:
-    """Keep the relations to hidden rows if a serializer updates another row than its own, as list serializers do.
+    """Keep the relations to hidden rows if a serializer updates another row than its own, as list
+    serializers do.
 
-    The update() of the serializer is wrapped, because a project's own may not call that of a base class.
+    The update() of the serializer is wrapped, because a project's own may not call that of a base
+    class.
     """
     update = getattr(field.parent, "update", None)
     if update is None:  # The parent is a ListField.

@@ -10,15 +10,16 @@ from django.utils.translation import ngettext
 from finta_keys import conf, secret
 
 MAX_LENGTH = 100
-# Normalizing can lengthen a name (one ligature becomes up to 18 letters). PostgreSQL indexes at most 2,704 bytes.
+# Normalizing can lengthen a name (one ligature becomes up to 18 letters). PostgreSQL indexes at
+# most 2,704 bytes.
 KEY_MAX_LENGTH = 400
 
 # The characters that reorder the text around them: Unicode's property Bidi_Control.
 BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 # Control characters, surrogates, line and paragraph separators.
 REFUSED_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
-# The invisible characters outside the category Cf: the rest of Unicode's property Default_Ignorable_Code_Point, which
-# unicodedata does not have, and the blank Braille pattern.
+# The invisible characters outside the category Cf: the rest of Unicode's property
+# Default_Ignorable_Code_Point, which unicodedata does not have, and the blank Braille pattern.
 _INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u2800\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]"
 )
@@ -27,7 +28,8 @@ _INVISIBLE = re.compile(
 def fold(text: str) -> str:
     """Return ``text`` for comparisons: NFKC, case-folded, without invisible characters.
 
-    NFKC takes quadratic time for long sequences of combining marks, so limit the length of ``text`` first.
+    NFKC takes quadratic time for long sequences of combining marks, so limit the length of ``text``
+    first.
     """
     visible = "".join(character for character in _INVISIBLE.sub("", text) if unicodedata.category(character) != "Cf")
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", visible).casefold())

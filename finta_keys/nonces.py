@@ -1,4 +1,5 @@
-"""One-use nonces for the form that creates a key, so that submitting it twice creates one key (rule K5)."""
+"""One-use nonces for the form that creates a key, so that submitting it twice creates one key
+(rule K5)."""
 
 from __future__ import annotations
 
@@ -30,8 +31,9 @@ def make(owner_pk: Any) -> str:
 def read(signed: str, owner_pk: Any, *, max_age: timedelta | None = MAX_AGE) -> str:
     """Return the nonce in ``signed``: 43 characters, for ``ApiKey.objects.create_key()``.
 
-    Raise ``signing.BadSignature`` if the signature is wrong or the nonce was made for another owner. Raise its
-    subclass ``signing.SignatureExpired`` if the nonce is older than ``max_age``.
+    Raise ``signing.BadSignature`` if the signature is wrong or the nonce was made for another
+    owner. Raise its subclass ``signing.SignatureExpired`` if the nonce is older than
+    ``max_age``.
     """
     owner, nonce = signing.loads(signed, salt=SALT, max_age=max_age)
     if owner != str(owner_pk):
@@ -40,7 +42,8 @@ def read(signed: str, owner_pk: Any, *, max_age: timedelta | None = MAX_AGE) -> 
 
 
 class CreateNonce(models.Model):
-    """A spent nonce. It has no foreign key, because it outlives its key: a reload must not create the key again."""
+    """A spent nonce. It has no foreign key, because it outlives its key: a reload must not
+    create the key again."""
 
     value = models.CharField(max_length=43, primary_key=True)
     key_id = models.UUIDField()
@@ -59,7 +62,8 @@ class CreateNonce(models.Model):
 
     @classmethod
     def spend(cls, value: str, key: ApiKey) -> None:
-        """Spend a nonce for this key and purge old nonces. Raise ``AlreadyDone`` if the nonce is spent."""
+        """Spend a nonce for this key and purge old nonces. Raise ``AlreadyDone`` if the nonce is
+        spent."""
         cls.objects.filter(spent_at__lt=timezone.now() - NONCE_KEPT).delete()
         try:
             with transactions.atomic():

@@ -1,4 +1,5 @@
-"""The base of all views of API settings: a signed-in owner, their keys, and links between the pages."""
+"""The base of all views of API settings: a signed-in owner, their keys, and links between the
+pages."""
 
 from __future__ import annotations
 

@@ -22,10 +22,12 @@ from finta_keys.database import INVALID_VALUE_ERRORS, batches, key_database
 
 
 def get_by_username(username: str) -> Any:
-    """Return the user who signs in with this name, or else the user with this value in a unique field.
+    """Return the user who signs in with this name, or else the user with this value in a unique
+    field.
 
-    Raise the user model's ``DoesNotExist`` if there is none, and for text that is no valid name, such as letters if
-    names are numbers. Raise its ``MultipleObjectsReturned`` if several users have the name.
+    Raise the user model's ``DoesNotExist`` if there is none, and for text that is no valid name,
+    such as letters if names are numbers. Raise its ``MultipleObjectsReturned`` if several users
+    have the name.
     """
     model = get_user_model()
     max_length = getattr(model._meta.get_field(model.USERNAME_FIELD), "max_length", None)
@@ -64,7 +66,8 @@ def lock_owner(pk: Any) -> AbstractBaseUser | None:
 def _lockable(model: type[models.Model]) -> models.QuerySet[Any]:
     """Return all rows, to be locked in the order of their primary keys.
 
-    Without the joins of the model's own ordering and manager: PostgreSQL cannot lock rows of an outer join.
+    Without the joins of the model's own ordering and manager: PostgreSQL cannot lock rows of an
+    outer join.
     """
     rows = model._base_manager.using(key_database()).select_related(None).order_by("pk")
     return rows.select_for_update(no_key=True)
@@ -81,7 +84,8 @@ def can_sign_in(owner: Any) -> bool:
 
 @cache
 def _backends_decide() -> bool:
-    """Return False if no backend decides which active users may sign in, or if one accepts all of them."""
+    """Return False if no backend decides which active users may sign in, or if one accepts all
+    of them."""
     # Not at the top: this module is imported before the models of the project.
     from django.contrib.auth.backends import AllowAllUsersModelBackend, ModelBackend
 
@@ -106,7 +110,8 @@ def manager_filters() -> bool:
 
 
 def require_active(owner: AbstractBaseUser | None) -> Any:
-    """Return the owner. Raise ``ValidationError`` for ``owner`` if it is None or could not sign in."""
+    """Return the owner. Raise ``ValidationError`` for ``owner`` if it is None or could not sign
+    in."""
     if owner is None:
         _refuse("owner", _("This user no longer exists. Nothing was changed."))
     is_left_out = manager_filters() and not get_user_model()._default_manager.using(key_database()).contains(owner)
@@ -116,9 +121,11 @@ def require_active(owner: AbstractBaseUser | None) -> Any:
 
 
 def lock_accounts(owner_pk: Any, accounts: Iterable[Any], *, may_be_empty: bool = False) -> list[Any]:
-    """Lock these accounts and return their primary keys. ``accounts`` are instances or primary keys.
+    """Lock these accounts and return their primary keys. ``accounts`` are instances or primary
+    keys.
 
-    Raise ``ValidationError`` for ``accounts`` if there are none, or if one does not belong to the owner.
+    Raise ``ValidationError`` for ``accounts`` if there are none, or if one does not belong to the
+    owner.
     """
     model = conf.account_model()
     try:
@@ -140,7 +147,8 @@ def refuse_empty_scope() -> NoReturn:
 
 
 def valid_pks(values: Iterable[Any]) -> list[Any]:
-    """Return the values that can be primary keys of accounts, converted to the type of the field."""
+    """Return the values that can be primary keys of accounts, converted to the type of the
+    field."""
     pks = []
     for value in values:
         with suppress(ValidationError, UnicodeEncodeError):

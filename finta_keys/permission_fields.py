@@ -21,7 +21,8 @@ KEEP, NEVER, ON_DATE = "keep", "never", "date"
 
 
 class PermissionFields(forms.Form):
-    """*Permission* and *Expires*. Fields that were not sent, such as by a template of the host, change nothing."""
+    """*Permission* and *Expires*. Fields that were not sent, such as by a template of the host,
+    change nothing."""
 
     permission = forms.ChoiceField(
         label=gettext_lazy("Permission"),
@@ -68,7 +69,8 @@ class PermissionFields(forms.Form):
         ]
 
     def changes(self) -> list[str]:
-        """Describe the changes that the form would make to the permission and the expiry date of ``key``."""
+        """Describe the changes that the form would make to the permission and the expiry date of
+        ``key``."""
         key = cast(ApiKey, self.key)
         read_only, day = self.read_only(), self.expiry_date()
         described = []

@@ -1,12 +1,13 @@
-"""Look up a row in the scope of a key by its primary key, with SQL that is compiled once per process.
+"""Look up a row in the scope of a key by its primary key, with SQL that is compiled once.
 
-``rows.get(pk=…)`` has the same SQL for every key and row, unless the project changes the queryset. ``get()`` uses the
-kept SQL only for a queryset that nothing has changed:
+``rows.get(pk=…)`` has the same SQL for every key and row, unless the project changes the queryset.
+``get()`` uses the kept SQL only for a queryset that nothing has changed:
 
-- It is *plain*: its class overrides nothing of Django's ``QuerySet``, and its attributes and those of its query have
-  the values of a new queryset.
-- It is *sealed*: the filter of the scope is still in Django's own ``_deferred_filter``. Django applies a deferred
-  filter when anything reads ``queryset.query``. As long as the filter is there, no one has read or changed the query.
+- It is *plain*: its class overrides nothing of Django's ``QuerySet``, and its attributes and those
+  of its query have the values of a new queryset.
+- It is *sealed*: the filter of the scope is still in Django's own ``_deferred_filter``. Django
+  applies a deferred filter when anything reads ``queryset.query``. As long as the filter is there,
+  no one has read or changed the query.
 
 The ORM looks up the rows of any other queryset, with the same conditions.
 """
@@ -54,7 +55,8 @@ def seal(rows: models.QuerySet[M], conditions: dict[str, Any], alias: str) -> mo
 
 
 def is_sealed(rows: Any) -> bool:
-    """Return True for a queryset that ``seal()`` has sealed, if nothing has read its query or changed it since."""
+    """Return True for a queryset that ``seal()`` has sealed, if nothing has read its query or
+    changed it since."""
     scope = getattr(rows, "_deferred_filter", None)
     return isinstance(scope, ScopeFilter) and _is_plain(rows, scope)
 
@@ -71,7 +73,8 @@ def get(rows: models.QuerySet[M], pk: Any) -> M:
 
 
 def _execute(rows: Any, pk: Any) -> list[Any] | None:
-    """Return the rows of a sealed queryset with this primary key, or None if the ORM has to look them up."""
+    """Return the rows of a sealed queryset with this primary key, or None if the ORM has to look
+    them up."""
     scope, alias = rows._deferred_filter, rows.db
     lookups = tuple(lookup for lookup, _ in scope.args)
     values = [*(value for _, value in scope.args), pk]
@@ -102,7 +105,8 @@ class PkQuery(CompiledQuery[Any]):
         self._lookups = [(type(lookup), lookup.lhs) for lookup in where.children] if self.is_usable else []
 
     def prepare(self, values: Sequence[Any], connection: Any) -> list[Any]:
-        """Prepare each value by the look-up of its field, which rejects the values that the ORM rejects."""
+        """Prepare each value by the look-up of its field, which rejects the values that the ORM
+        rejects."""
         prepared: list[Any] = []
         for (lookup, column), value in zip(self._lookups, values, strict=True):
             prepared += lookup(column, value).process_rhs(None, connection)[1]
@@ -113,7 +117,8 @@ _queries: dict[tuple[type[models.Model], str, tuple[str, ...]], PkQuery] = {}
 
 
 def _is_plain(rows: models.QuerySet[Any], deferred_filter: ScopeFilter | None) -> bool:
-    """Return True if ``rows`` differs from a new queryset only in its database and this deferred filter."""
+    """Return True if ``rows`` differs from a new queryset only in its database and this deferred
+    filter."""
     attributes: dict[str, Any] = vars(rows)
     queryset_class: Any = type(rows)
     model: Any = rows.model
@@ -130,7 +135,8 @@ def _is_plain(rows: models.QuerySet[Any], deferred_filter: ScopeFilter | None) -
 
 @lru_cache(maxsize=256)
 def _new_attributes(model: type[models.Model]) -> tuple[dict[str, Any], tuple[dict[str, Any], ...]]:
-    """Return the attributes of a new queryset, and those of its query, before and after the first copy."""
+    """Return the attributes of a new queryset, and those of its query, before and after the
+    first copy."""
     new: Any = models.QuerySet(model)
     return vars(new), (vars(new.query), vars(new.all().query))
 

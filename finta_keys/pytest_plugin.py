@@ -1,4 +1,5 @@
-"""A pytest plugin with the fixture ``watch_scope``. Load it by ``pytest_plugins = ["finta_keys.pytest_plugin"]``."""
+"""A pytest plugin with the fixture ``watch_scope``. Load it by ``pytest_plugins =
+["finta_keys.pytest_plugin"]``."""
 
 from __future__ import annotations
 
@@ -36,7 +37,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 
 def _take(messages: list[str], error: BaseException | None = None) -> str:
-    """Remove the messages, so that the end of the block does not raise them again, and add them to an error."""
+    """Remove the messages, so that the end of the block does not raise them again, and add them
+    to an error."""
     text = "\n".join(dict.fromkeys(messages))
     messages.clear()
     if error is not None and text and text not in str(error):

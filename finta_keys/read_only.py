@@ -1,4 +1,5 @@
-"""Reject every method of a read-only key that is not safe, before anything is looked up (rule K8)."""
+"""Reject every method of a read-only key that is not safe, before anything is looked up (rule
+K8)."""
 
 from __future__ import annotations
 
@@ -26,8 +27,8 @@ class ReadOnlyKey(PermissionDenied):
 def reads(view: Marked) -> Marked:
     """Mark a POST that only reads, such as a search, so that read-only keys may use it.
 
-    It goes on a handler or action of a view, or above ``@api_view``. Other methods stay closed to read-only keys. Raise
-    ``TypeError`` for a class, because that would mark every POST of it.
+    It goes on a handler or action of a view, or above ``@api_view``. Other methods stay closed to
+    read-only keys. Raise ``TypeError`` for a class, because that would mark every POST of it.
     """
     if isinstance(view, type):
         raise TypeError(f"Mark a handler of {view.__qualname__} with @reads, not the class.")
@@ -38,15 +39,16 @@ def reads(view: Marked) -> Marked:
 def reject_read_only(view: Any, request: Any) -> None:
     """Raise ``ReadOnlyKey`` if a read-only key requests a method that is not safe.
 
-    The gate of every view calls it after ``initial()``. Call it earlier, after the view's own 403s, if ``initial()``
-    of the view looks up rows.
+    The gate of every view calls it after ``initial()``. Call it earlier, after the view's own 403s,
+    if ``initial()`` of the view looks up rows.
     """
     if is_rejected(view, request):
         raise ReadOnlyKey
 
 
 def is_rejected(view: Any, request: Any) -> bool:
-    """Return True if the key of a request is read-only, and the method is neither safe nor a POST that only reads."""
+    """Return True if the key of a request is read-only, and the method is neither safe nor a
+    POST that only reads."""
     key = state_of(request).key
     if key is None or not key.read_only or request.method in SAFE_METHODS:
         return False
@@ -55,7 +57,8 @@ def is_rejected(view: Any, request: Any) -> bool:
 
 
 def may_use(key: ApiKey | None, request: Any, *, only_reads: bool = False) -> bool:
-    """Return True if a key may use the method of a request. Views behind a gate have rejected the request before."""
+    """Return True if a key may use the method of a request. Views behind a gate have rejected
+    the request before."""
     if key is None or not key.read_only or request.method in SAFE_METHODS or state_of(request).open_view is not None:
         return key is not None
     return only_reads and request.method == "POST"

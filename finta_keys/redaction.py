@@ -25,8 +25,8 @@ _QUERY = re.compile(r"\b([A-Z]+ [^\s?]*)\?\S*(?= HTTP/)")
 def redact(text: str) -> str:
     """Return ``text`` without secrets. Never raises.
 
-    Only the hints of secrets stay. Peppers, digests, Bearer tokens, passwords in URLs, tokens of reset
-    links and queries in request lines are replaced.
+    Only the hints of secrets stay. Peppers, digests, Bearer tokens, passwords in URLs, tokens of
+    reset links and queries in request lines are replaced.
     """
     secret_or_part, bearer = _patterns(_prefix())
     text = secret_or_part.sub(_hint, text)
@@ -41,7 +41,8 @@ def redact(text: str) -> str:
 
 
 def redact_event(event: Any, hint: Any = None) -> Any:
-    """Return an event of Sentry's SDK without secrets. Use it as ``before_send`` and ``before_send_transaction``."""
+    """Return an event of Sentry's SDK without secrets. Use it as ``before_send`` and
+    ``before_send_transaction``."""
     if isinstance(event, str):
         return redact(event)
     if isinstance(event, dict):
@@ -52,7 +53,8 @@ def redact_event(event: Any, hint: Any = None) -> Any:
 
 
 class RedactingFilter(logging.Filter):
-    """A filter for log handlers that redacts the message, its arguments and the text of the traceback."""
+    """A filter for log handlers that redacts the message, its arguments and the text of the
+    traceback."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Redact the record in place, for this handler and those that follow. Return True."""

@@ -18,11 +18,13 @@ from finta_keys.request_state import current_request, unscoped_rows
 def limited_choices(request: Any, queryset: Any, account_path: str | None = None) -> models.QuerySet[Any]:
     """Return the rows of ``queryset`` that the caller of a request may name.
 
-    Rows with a path to the account are limited to the accounts that the caller may access: for a key along every path,
-    for people along the shortest. Rows of a user are limited to the caller's own. Rows of shared models are returned as
-    they are. So are all rows if no request is running, such as in a background job.
+    Rows with a path to the account are limited to the accounts that the caller may access: for a
+    key along every path, for people along the shortest. Rows of a user are limited to the caller's
+    own. Rows of shared models are returned as they are. So are all rows if no request is running,
+    such as in a background job.
 
-    Raises ``ImproperlyConfigured`` for a model with neither an account nor an owner that is not declared as shared.
+    Raises ``ImproperlyConfigured`` for a model with neither an account nor an owner that is not
+    declared as shared.
     """
     if isinstance(queryset, BaseManager):
         queryset = queryset.all()
@@ -45,7 +47,8 @@ def limited_choices(request: Any, queryset: Any, account_path: str | None = None
 
 
 def hidden_rows(field: Any, row: Any = None) -> list[Any]:
-    """Return the rows that ``row`` is related to by a many-to-many field, and the caller may not access.
+    """Return the rows that ``row`` is related to by a many-to-many field, and the caller may not
+    access.
 
     ``row`` is the instance of the serializer by default. There are none if it is not saved.
     """

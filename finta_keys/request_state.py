@@ -1,7 +1,7 @@
 """The state of a request that may present an API key.
 
-It is kept on Django's ``HttpRequest``. Django REST framework wraps that in a request of its own, which it also clones
-without copying attributes.
+It is kept on Django's ``HttpRequest``. Django REST framework wraps that in a request of its own,
+which it also clones without copying attributes.
 """
 
 from __future__ import annotations
@@ -33,11 +33,13 @@ class RequestState:
     watch: Any = None  # of tests and of DEBUG: finds statements outside the scope
 
 
-# The DRF request whose initial(), handler or finalize_response() is running in a view that opens to keys.
+# The DRF request whose initial(), handler or finalize_response() is running in a view that opens to
+# keys.
 current_request: ContextVar[Any] = ContextVar("finta_keys_request", default=None)
 
 
-# True while code may read rows outside the scope: inside ``unscoped_rows()``, and if the rows are checked afterwards.
+# True while code may read rows outside the scope: inside ``unscoped_rows()``, and if the rows are
+# checked afterwards.
 may_read_hidden: ContextVar[bool] = ContextVar("finta_keys_may_read_hidden", default=False)
 
 
@@ -77,7 +79,8 @@ def active_guard() -> Guard | None:
 
 @contextmanager
 def unscoped_rows(reason: str) -> Iterator[None]:
-    """Save or read rows outside the scope of the calling key, such as counters or an audit log. ``reason`` says why."""
+    """Save or read rows outside the scope of the calling key, such as counters or an audit log.
+    ``reason`` says why."""
     require_reason("unscoped_rows", reason)
     guard, could_read_hidden = active_guard(), may_read_hidden.get()
     may_read_hidden.set(True)  # not reset by a token: a generator may end in another context

@@ -22,7 +22,8 @@ class RowOutsideScope(Http404):
 
 
 class Conflict(exceptions.APIException):
-    """Another request changed the same rows at the same time. Nothing was changed; the caller may repeat it."""
+    """Another request changed the same rows at the same time. Nothing was changed; the caller
+    may repeat it."""
 
     status_code = 503
     default_detail = "The request conflicts with another one. Nothing was changed. Send it again."
@@ -31,7 +32,8 @@ class Conflict(exceptions.APIException):
 
 
 def is_exempt_error(error: Exception) -> bool:
-    """Return True if a handler may raise this exception without scoping anything: it shows no rows."""
+    """Return True if a handler may raise this exception without scoping anything: it shows no
+    rows."""
     return (
         isinstance(error, (RowOutsideScope, *EXEMPT_ERRORS))
         or getattr(error, "status_code", None) in EXEMPT_STATUSES
@@ -57,15 +59,17 @@ def serialized_rows(data: Any, *, with_lists: bool) -> Iterator[models.Model]:
 
 
 def saved_row(data: Any) -> models.Model | None:
-    """Return the row that a serializer returned from ``save()``, if the response is that serializer's ``data``."""
+    """Return the row that a serializer returned from ``save()``, if the response is that
+    serializer's ``data``."""
     serializer = getattr(data, "serializer", None)
     row = getattr(serializer, "instance", None)
     return row if hasattr(serializer, "initial_data") and isinstance(row, models.Model) else None
 
 
 def _is_validation_by_library(error: Exception) -> bool:
-    """Return True for a ``ValidationError`` that Django REST framework or django-filter raised, such as by
-    ``is_valid(raise_exception=True)``, or that a serializer raised in ``create()`` or ``update()``."""
+    """Return True for a ``ValidationError`` that Django REST framework or django-filter raised,
+    such as by ``is_valid(raise_exception=True)``, or that a serializer raised in ``create()`` or
+    ``update()``."""
     if not isinstance(error, exceptions.ValidationError):
         return False
     modules = [frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__)]

@@ -1,4 +1,5 @@
-"""Check the rows that a request by a key saves or shows (rule S7.6). The database decides whether a row is inside."""
+"""Check the rows that a request by a key saves or shows (rule S7.6). The database decides
+whether a row is inside."""
 
 from __future__ import annotations
 
@@ -25,8 +26,9 @@ _logged: set[tuple[type, str]] = set()  # views and models
 class SaveChecks:
     """The rows that one handler has saved, and the checks of them. Each raises ``RowOutsideScope``.
 
-    A row that exists is checked before it is saved, so that a handler cannot move a hidden row into the scope. All
-    rows are checked after the handler, because an account may join the scope after it was created.
+    A row that exists is checked before it is saved, so that a handler cannot move a hidden row into
+    the scope. All rows are checked after the handler, because an account may join the scope after
+    it was created.
     """
 
     def __init__(self, guard: Guard) -> None:
@@ -63,7 +65,8 @@ class SaveChecks:
             self.require_inside(type(row), {row.pk})
 
     def before_m2m_change(self, row: models.Model, model: type[models.Model], values: set[Any], field: str) -> None:
-        """Check both ends of a many-to-many change: ``row``, and the rows of ``model`` with these values of ``field``.
+        """Check both ends of a many-to-many change: ``row``, and the rows of ``model`` with these
+        values of ``field``.
 
         Rows that do not exist are rejected as hidden ones are.
         """
@@ -84,9 +87,11 @@ class SaveChecks:
             self.require_inside(model, pks)
 
     def check_referenced(self) -> None:
-        """After the database has rejected a row, such as a duplicate in a hidden account: check its foreign keys.
+        """After the database has rejected a row, such as a duplicate in a hidden account: check its
+        foreign keys.
 
-        Otherwise the error would differ from that of a missing account, which is found after the row is saved.
+        Otherwise the error would differ from that of a missing account, which is found after the
+        row is saved.
         """
         for foreign_key, value in self.referenced:
             name = scope_queries.target_name(foreign_key)
@@ -119,12 +124,14 @@ class SaveChecks:
     def _require_inside_unless_saved(
         self, model: type[models.Model], values: set[Any], field: str = "pk", *, missing_too: bool = False
     ) -> None:
-        # Skip rows that this handler saved: existing ones were checked, and new ones may still join the scope.
+        # Skip rows that this handler saved: existing ones were checked, and new ones may still join
+        # the scope.
         saved = scope_queries.converted(model, self.saved.get(model, set()), "pk", field)
         self.require_inside(model, values - saved, field=field, missing_too=missing_too)
 
     def _is_inside_new_scope(self, outside: Callable[..., set[Any]]) -> bool:
-        """Return True if the key was changed to share all accounts since it was authenticated, and may access these."""
+        """Return True if the key was changed to share all accounts since it was authenticated,
+        and may access these."""
         current_key = ApiKey.objects.filter(pk=self._key.pk, share_all_accounts=True).first()
         if self._key.share_all_accounts or current_key is None:
             return False

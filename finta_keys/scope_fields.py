@@ -1,8 +1,8 @@
 """The fields that select the accounts of a key.
 
 A form shows one page of accounts, so the number of its fields is limited. ``elsewhere`` carries the
-accounts that were selected on other pages. ``shown`` carries the accounts of the saved scope on this
-page, and those that were deselected on other pages. Accounts in neither keep their state.
+accounts that were selected on other pages. ``shown`` carries the accounts of the saved scope on
+this page, and those that were deselected on other pages. Accounts in neither keep their state.
 """
 
 from __future__ import annotations
@@ -96,8 +96,8 @@ class ScopeFields(KeyForm):
     def with_page(self, turn: str, **kwargs: Any) -> Self:
         """Return a new form with the values of this one, without errors.
 
-        ``turn`` is the number of the page to show, or ``ALL`` or ``NONE`` to change all accounts that match the
-        search. ``kwargs`` are the arguments of the form.
+        ``turn`` is the number of the page to show, or ``ALL`` or ``NONE`` to change all accounts
+        that match the search. ``kwargs`` are the arguments of the form.
         """
         values = {
             name: field.widget.value_from_datadict(self.data, self.files, self.add_prefix(name))

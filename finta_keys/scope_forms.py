@@ -96,7 +96,8 @@ class CreateKeyForm(PermissionFields, ScopeFields):
         if self.original is None or not days:
             return
         at, latest = timezone.now() + timedelta(days=int(days)), expiry.latest()
-        # The latest time is the start of a day, so the full number of days may be some hours too long.
+        # The latest time is the start of a day, so the full number of days may be some hours too
+        # long.
         at = at if latest is None else min(at, latest)
         with self.original.locked() as current:  # Another request may just have set an earlier date.
             if current.expires_at is None or at < current.expires_at:
@@ -131,7 +132,8 @@ def _original_expires_field() -> forms.ChoiceField:
 
 
 class EditScopeForm(PermissionFields, ScopeFields):
-    """The scope, the permission and the expiry date, with the ``scope_edits`` that the form showed."""
+    """The scope, the permission and the expiry date, with the ``scope_edits`` that the form
+    showed."""
 
     scope_edits = forms.IntegerField(min_value=0, max_value=2**31 - 1, widget=forms.HiddenInput)
     shown = forms.CharField(widget=forms.HiddenInput, required=False)
@@ -182,7 +184,8 @@ class EditScopeForm(PermissionFields, ScopeFields):
         )
 
     def difference(self) -> tuple[SafeString, SafeString]:
-        """Return the names of the accounts that Save would add to the current scope, and remove from it."""
+        """Return the names of the accounts that Save would add to the current scope, and remove
+        from it."""
         accounts = in_order(owners.accounts_of(self.owner.pk))
         scoped = self._scoped.order_by().values("pk")
         selected = self.selected_accounts()
@@ -196,7 +199,8 @@ class EditScopeForm(PermissionFields, ScopeFields):
         return display.first_labels(added), display.first_labels(removed)
 
     def clean_shown(self) -> set[str] | None:
-        """Return None if the form has no such field, as in a template of the host, or a malformed one."""
+        """Return None if the form has no such field, as in a template of the host, or a
+        malformed one."""
         shown = read_pks(self.cleaned_data["shown"])
         return None if shown is None else self.require_few(shown)
 

@@ -24,7 +24,8 @@ def is_account(model: type[models.Model]) -> bool:
 
 
 def rows_changed_by_save(row: models.Model) -> Iterator[tuple[type[models.Model], Any]]:
-    """Yield the models and primary keys of the rows, as they are stored, that saving a row may change.
+    """Yield the models and primary keys of the rows, as they are stored, that saving a row may
+    change.
 
     A model that inherits from another with a table of its own changes the rows of both.
     """
@@ -37,7 +38,8 @@ def rows_changed_by_save(row: models.Model) -> Iterator[tuple[type[models.Model]
 
 
 def view_paths(view: Any, model: type[models.Model]) -> tuple[str, ...] | None:
-    """Return the ``account_path`` of a view if it leads from this model, else None for every path of the model."""
+    """Return the ``account_path`` of a view if it leads from this model, else None for every
+    path of the model."""
     return (view.account_path,) if account_paths.leads_to_account(model, view.account_path) else None
 
 
@@ -58,11 +60,12 @@ def values_outside(
     field: str = "pk",
     missing_too: bool = False,
 ) -> set[Any]:
-    """Return the values of the rows that exist and are outside the scope. Empty for models without a path.
+    """Return the values of the rows that exist and are outside the scope. Empty for models without
+    a path.
 
-    ``values`` are primary keys, or those of the unique ``field``. A row is inside if at least one of its paths leads to
-    an account, and none to an account outside the scope. ``paths`` are all of them by default. With ``missing_too``,
-    rows that do not exist are outside as well.
+    ``values`` are primary keys, or those of the unique ``field``. A row is inside if at least one
+    of its paths leads to an account, and none to an account outside the scope. ``paths`` are all of
+    them by default. With ``missing_too``, rows that do not exist are outside as well.
     """
     paths = account_paths.all_paths(model) if paths is None else paths
     if not paths or not values:
@@ -76,7 +79,8 @@ def values_outside(
 
 
 def converted(model: type[models.Model], values: set[Any], field: str, other: str) -> set[Any]:
-    """Return the values of another field of the rows with these values of ``field``. Both fields are unique."""
+    """Return the values of another field of the rows with these values of ``field``. Both fields
+    are unique."""
     if field == other or not values:
         return values
     rows: Any = models.QuerySet(model, using=key_database())
@@ -84,7 +88,8 @@ def converted(model: type[models.Model], values: set[Any], field: str, other: st
 
 
 def inside_scope(limit: Limit, rows: models.QuerySet[Any], paths: tuple[str, ...]) -> models.QuerySet[Any]:
-    """Return the rows that have an account inside the scope, and none outside it, along these paths."""
+    """Return the rows that have an account inside the scope, and none outside it, along these
+    paths."""
     if len(paths) == 1:
         return limit(rows, paths[0])
     accounts = limit(models.QuerySet(conf.account_model()))
@@ -99,7 +104,8 @@ def inside_scope(limit: Limit, rows: models.QuerySet[Any], paths: tuple[str, ...
 def _has_null_foreign_key(model: Any, path: str) -> Q:
     """Return the condition that a foreign key on the path is null.
 
-    A missing row on the path is not the same, although the join has nulls too: it must look like a hidden one.
+    A missing row on the path is not the same, although the join has nulls too: it must look like a
+    hidden one.
     """
     condition, row_exists, prefix = Q(), Q(), ""
     for name in path.split("__") if path else ():
@@ -112,13 +118,15 @@ def _has_null_foreign_key(model: Any, path: str) -> Q:
 
 
 def target_name(foreign_key: Any) -> str:
-    """Return the name of the field that a foreign key stores the value of: ``"pk"``, or its ``to_field``."""
+    """Return the name of the field that a foreign key stores the value of: ``"pk"``, or its
+    ``to_field``."""
     target = foreign_key.target_field
     return "pk" if target.primary_key else target.name
 
 
 def foreign_keys_of_m2m(through: Any, row: models.Model, model: Any, *, reverse: bool) -> tuple[Any, Any]:
-    """Return the foreign keys of a many-to-many table: the one to ``row``, and the one to rows of ``model``."""
+    """Return the foreign keys of a many-to-many table: the one to ``row``, and the one to rows
+    of ``model``."""
     owner: Any = model if reverse else type(row)
     field = next(field for field in owner._meta.many_to_many if field.remote_field.through is through)
     own, other = (through._meta.get_field(name) for name in (field.m2m_field_name(), field.m2m_reverse_field_name()))
@@ -126,6 +134,7 @@ def foreign_keys_of_m2m(through: Any, row: models.Model, model: Any, *, reverse:
 
 
 def related_values(own: Any, other: Any, row: models.Model) -> set[Any]:
-    """Return the values of the foreign key ``other`` in the rows of a many-to-many table that name ``row``."""
+    """Return the values of the foreign key ``other`` in the rows of a many-to-many table that
+    name ``row``."""
     rows = own.model._base_manager.using(key_database()).filter(**{own.name: row})
     return set(rows.values_list(other.attname, flat=True))

@@ -1,7 +1,7 @@
 """Limit views of Django REST framework to the accounts that the caller may access.
 
-A view opens to API keys if it has ``AccountScopeMixin``, ``@scoped_view`` or ``@unscoped``. The code around its
-handlers is in ``gate`` and ``guard``.
+A view opens to API keys if it has ``AccountScopeMixin``, ``@scoped_view`` or ``@unscoped``. The
+code around its handlers is in ``gate`` and ``guard``.
 """
 
 from __future__ import annotations
@@ -25,13 +25,15 @@ View = TypeVar("View", bound=Callable[..., Any])
 class AccountScopeMixin:
     """Limit a view or viewset of Django REST framework to the rows that its caller may access.
 
-    The result of ``get_queryset()`` is limited, even if you override it. A row in the URL is looked up before
-    the handler runs: a hidden row is missing. Other rows are limited by ``self.scoped(queryset)``. A handler that
-    responds to a key without either raises ``ImproperlyConfigured``, unless it is marked ``@unscoped("reason")``.
+    The result of ``get_queryset()`` is limited, even if you override it. A row in the URL is looked
+    up before the handler runs: a hidden row is missing. Other rows are limited by
+    ``self.scoped(queryset)``. A handler that responds to a key without either raises
+    ``ImproperlyConfigured``, unless it is marked ``@unscoped("reason")``.
     """
 
     account_path: str = ""  # foreign keys from the view's model to the account, such as "order__shop"
-    # Other URL arguments, such as {"shop_pk": Shop, "slug": (Shop, "slug"), "year": None}. None names no row.
+    # Other URL arguments, such as {"shop_pk": Shop, "slug": (Shop, "slug"), "year": None}. None
+    # names no row.
     scoped_kwargs: ClassVar[Mapping[str, Any]] = {}
     is_scoped = True
     request: Any
@@ -41,7 +43,8 @@ class AccountScopeMixin:
         gate.install(cls)
 
     def scoped(self, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
-        """Return the rows of ``queryset`` that the caller may access. ``account_path`` must lead from its model."""
+        """Return the rows of ``queryset`` that the caller may access. ``account_path`` must lead
+        from its model."""
         state_of(self.request).scoped_count += 1
         return limited(self.request, queryset, self.account_path, view=self)
 
@@ -53,11 +56,13 @@ class AccountScopeMixin:
         return False
 
     def check_rows(self, rows: Iterable[models.Model]) -> None:
-        """Raise ``Http404`` if one of these rows is outside the scope. For rows that were written in bulk."""
+        """Raise ``Http404`` if one of these rows is outside the scope. For rows that were
+        written in bulk."""
         save_checks.check_rows(self, rows)
 
     def scope_cache_key(self, *parts: Any) -> str:
-        """Return a cache key for the caller and ``parts`` that changes when the accounts they may access do."""
+        """Return a cache key for the caller and ``parts`` that changes when the accounts they
+        may access do."""
         return cache_keys.make(self, parts)
 
     def narrow(self, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
@@ -70,9 +75,11 @@ AccountScopeMixin.get_queryset = view_querysets.InheritedQueryset(AccountScopeMi
 
 
 def scoped_view(*, unlimited_for: Callable[[Any], bool] | None = None) -> Callable[[View], View]:
-    """Open a function view to API keys. The function limits its rows by ``scoped(request, queryset)``.
+    """Open a function view to API keys. The function limits its rows by ``scoped(request,
+    queryset)``.
 
-    It stands above ``@api_view``. ``unlimited_for`` takes the request, as the method of ``AccountScopeMixin`` does.
+    It stands above ``@api_view``. ``unlimited_for`` takes the request, as the method of
+    ``AccountScopeMixin`` does.
     """
     return decorators.scoped_function(AccountScopeMixin, unlimited_for)
 

@@ -4,8 +4,8 @@ A secret is a prefix, 48 random characters, and a checksum of 6 characters, all 
 
     finta_ <48 random: 48 x log2(62) = 285 bits> <6: CRC-32 of everything before it, in base 62>
 
-The checksum allows rejecting a mistyped secret, and recognizing a leaked one, without a query. It is not a security
-feature: the digest protects the secret.
+The checksum allows rejecting a mistyped secret, and recognizing a leaked one, without a query. It
+is not a security feature: the digest protects the secret.
 """
 
 import hmac
@@ -21,7 +21,8 @@ RANDOM_LENGTH = 48
 CHECKSUM_LENGTH = 6  # 62**6 > 2**32, so every CRC-32 fits
 DIGEST_LENGTH = 32  # bytes of an HMAC-SHA256
 
-# A valid prefix. It starts with a letter, and ends with an underscore to separate it from the random characters.
+# A valid prefix. It starts with a letter, and ends with an underscore to separate it from the
+# random characters.
 PREFIX_PATTERN = r"[A-Za-z][0-9A-Za-z_]{0,30}_"
 
 
@@ -44,7 +45,8 @@ class HiddenBytes(bytes):
 
 
 def pattern(prefix: str = PREFIX) -> str:
-    """Return the regular expression of secrets with this prefix, such as ``"finta_[0-9A-Za-z]{54}"``."""
+    """Return the regular expression of secrets with this prefix, such as
+    ``"finta_[0-9A-Za-z]{54}"``."""
     return rf"{prefix}[0-9A-Za-z]{{{RANDOM_LENGTH + CHECKSUM_LENGTH}}}"
 
 
@@ -60,12 +62,14 @@ def generate(prefix: str = PREFIX) -> Secret:
 
 
 def is_wellformed(text: str, prefix: str = PREFIX) -> bool:
-    """Return True if ``text`` has the shape of a secret and the right checksum, whether or not a key has it."""
+    """Return True if ``text`` has the shape of a secret and the right checksum, whether or not a
+    key has it."""
     return bool(_compiled_pattern(prefix).fullmatch(text)) and text.endswith(checksum(text[:-CHECKSUM_LENGTH]))
 
 
 def checksum(body: str) -> str:
-    """Return the CRC-32 of ``body``, which includes the prefix, in base 62, most significant character first."""
+    """Return the CRC-32 of ``body``, which includes the prefix, in base 62, most significant
+    character first."""
     number = zlib.crc32(body.encode("ascii"))
     characters = ""
     for _ in range(CHECKSUM_LENGTH):

@@ -1,4 +1,5 @@
-"""Serializers whose related fields and unique validators keep to the rows that the caller may access."""
+"""Serializers whose related fields and unique validators keep to the rows that the caller may
+access."""
 
 from __future__ import annotations
 
@@ -16,12 +17,14 @@ from finta_keys.request_state import unscoped_rows
 
 
 class ScopedSerializerMixin:
-    """Limit a serializer to the rows that the caller may access. Put it before the serializer class.
+    """Limit a serializer to the rows that the caller may access. Put it before the serializer
+    class.
 
-    Related fields, those of nested serializers included, keep their options and querysets and accept only rows that
-    the caller may access. Hidden, missing and malformed values get the same error, which does not quote them. With
-    ``many=True``, an update keeps the relations to hidden rows. Unique validators compare with accessible rows only;
-    if the database finds a duplicate among the others, ``save()`` raises the error of any other duplicate.
+    Related fields, those of nested serializers included, keep their options and querysets and
+    accept only rows that the caller may access. Hidden, missing and malformed values get the same
+    error, which does not quote them. With ``many=True``, an update keeps the relations to hidden
+    rows. Unique validators compare with accessible rows only; if the database finds a duplicate
+    among the others, ``save()`` raises the error of any other duplicate.
     """
 
     limits_itself = True
@@ -46,7 +49,8 @@ class ScopedSerializerMixin:
 
     @property
     def fields(self) -> Any:
-        """The fields, limited to the caller. So are fields that are added later, such as in ``__init__()``."""
+        """The fields, limited to the caller. So are fields that are added later, such as in
+        ``__init__()``."""
         cls: Any = type(self)
         fields = vars(self).get("fields") if _keeps_fields(cls) else None
         return limit_fields(super().fields) if fields is None else fields  # type: ignore[misc]
@@ -57,7 +61,8 @@ class ScopedSerializerMixin:
         super().run_validators(value)  # type: ignore[misc]
 
     def save(self, **kwargs: Any) -> Any:
-        """Save the row. A duplicate of a hidden row raises the ``ValidationError`` of any other duplicate."""
+        """Save the row. A duplicate of a hidden row raises the ``ValidationError`` of any other
+        duplicate."""
         return _save(self, super().save, **kwargs)  # type: ignore[misc]
 
 
@@ -67,7 +72,8 @@ class ScopedModelSerializer(ScopedSerializerMixin, ModelSerializer[Any]):
 
 @lru_cache(maxsize=256)
 def _keeps_fields(cls: Any) -> bool:
-    """Return False if a class after the mixin has a plain ``fields`` property, which runs each time."""
+    """Return False if a class after the mixin has a plain ``fields`` property, which runs each
+    time."""
     behind: Any = super(ScopedSerializerMixin, cls)
     return isinstance(behind.fields, cached_property)
 
@@ -83,7 +89,8 @@ def _save(serializer: Any, save: Callable[..., Any], **kwargs: Any) -> Any:
 
 
 def _validate_among_all_rows(serializer: Any) -> None:
-    """Validate the data again, now with unique validators that compare with all rows. Raise their error."""
+    """Validate the data again, now with unique validators that compare with all rows. Raise
+    their error."""
     # Validators ignore values that the row already has.
     instance = serializer.instance
     if isinstance(instance, models.QuerySet):

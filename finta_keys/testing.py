@@ -1,4 +1,5 @@
-"""For the tests of a project that uses this app: keys, clients that present them, and assertions about its endpoints.
+"""For the tests of a project that uses this app: keys, clients that present them, and assertions
+about its endpoints.
 
 They need no test framework but Django's, and raise ``AssertionError``.
 """
@@ -51,16 +52,17 @@ def make_key(
 ) -> tuple[ApiKey, Secret]:
     """Create a key and return it with its secret.
 
-    ``name`` is "Test key 1", "Test key 2" and so on by default. ``accounts`` are accounts of the owner or their
-    primary keys; None means all. ``options`` are ``read_only`` and ``expires_at``. Raise the errors of
-    ``ApiKey.objects.create_key()``.
+    ``name`` is "Test key 1", "Test key 2" and so on by default. ``accounts`` are accounts of the
+    owner or their primary keys; None means all. ``options`` are ``read_only`` and ``expires_at``.
+    Raise the errors of ``ApiKey.objects.create_key()``.
     """
     name = name or f"Test key {next(_numbers)}"
     return ApiKey.objects.create_key(owner=owner, name=name, accounts=accounts, **options)
 
 
 def key_client(secret: str, **options: Any) -> Client:
-    """Return a test client that presents ``secret`` with every request. ``options`` are those of ``Client``."""
+    """Return a test client that presents ``secret`` with every request. ``options`` are those of
+    ``Client``."""
     return Client(headers={"authorization": f"Bearer {secret}"}, **options)
 
 
@@ -76,14 +78,16 @@ def assert_indistinguishable(
 ) -> None:
     """Assert that the responses for a hidden row and for a missing row are the same (rule S4).
 
-    ``client`` presents a key that cannot access ``hidden``. ``hidden``, ``missing`` and ``more`` are URLs, or pairs of
-    a URL and the JSON data that names the row. Each method is sent to all of them, in ``watch_scope()``. ``request`` is
-    passed to ``client.generic()``. For malformed ids, pass ``same_queries=False``. ``ignore_headers`` are headers that
-    differ between any two responses, besides ``Date`` and ``X-Request-Id``.
+    ``client`` presents a key that cannot access ``hidden``. ``hidden``, ``missing`` and ``more``
+    are URLs, or pairs of a URL and the JSON data that names the row. Each method is sent to all of
+    them, in ``watch_scope()``. ``request`` is passed to ``client.generic()``. For malformed ids,
+    pass ``same_queries=False``. ``ignore_headers`` are headers that differ between any two
+    responses, besides ``Date`` and ``X-Request-Id``.
 
-    Raise ``AssertionError`` if the responses differ in status, body or headers, or in the numbers of queries and
-    changed rows; or if nothing was compared, because ``hidden`` leads to no view or the client is rejected with every
-    method. Raise ``ScopeLeak`` if a view reads or changes the hidden row.
+    Raise ``AssertionError`` if the responses differ in status, body or headers, or in the numbers
+    of queries and changed rows; or if nothing was compared, because ``hidden`` leads to no view or
+    the client is rejected with every method. Raise ``ScopeLeak`` if a view reads or changes the
+    hidden row.
     """
     requests = [{**request, **_request(target)} for target in (hidden, missing, *more)]
     if any(target in requests[:place] for place, target in enumerate(requests)):
@@ -126,8 +130,9 @@ def _compare(
 def assert_scope_covers(urlconf: Any = None) -> list[str]:
     """Assert that every view that names ``ApiKeyAuthentication`` is scoped or marked (rule S7).
 
-    ``urlconf`` is a module, its dotted path or a list of patterns; ``ROOT_URLCONF`` by default. Return the paths of
-    the views that accept keys. Raise ``AssertionError`` if there is none, because the URLs are probably wrong.
+    ``urlconf`` is a module, its dotted path or a list of patterns; ``ROOT_URLCONF`` by default.
+    Return the paths of the views that accept keys. Raise ``AssertionError`` if there is none,
+    because the URLs are probably wrong.
     """
     patterns: Any = tuple(urlconf) if isinstance(urlconf, list) else urlconf
     views = [view for view in routed_views(get_resolver(patterns)) if view.takes_keys]
@@ -141,7 +146,8 @@ def assert_scope_covers(urlconf: Any = None) -> list[str]:
 
 
 def comparable_parts(response: Any, ignored: Iterable[str] = ()) -> tuple[int, bytes, dict[str, str]]:
-    """Return the parts of a response that a caller can compare: status, body, headers and cookies."""
+    """Return the parts of a response that a caller can compare: status, body, headers and
+    cookies."""
     not_compared = NOT_COMPARED.union(ignored)
     headers = {name.lower(): value for name, value in response.headers.items()}
     # The CSRF token is random.
@@ -209,7 +215,8 @@ def _assert_leads_to_a_view(path: str) -> None:
 
 
 def _is_comparable(method: str, path: str, status: int) -> bool:
-    """Return True if a response can be about a row. Raise ``AssertionError`` for a response that cannot be compared."""
+    """Return True if a response can be about a row. Raise ``AssertionError`` for a response that
+    cannot be compared."""
     moved, refused = 300 <= status < 400, status in (403, 405, 406, 413, 415, 429)
     if method == "GET" and moved:
         raise AssertionError(f"GET {path} responds {status}: nothing was compared. Use the URL of the redirect.")

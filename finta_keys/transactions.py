@@ -22,9 +22,9 @@ CONFLICTS = {"40001", "40P01"}  # PostgreSQL's SQLSTATE codes for serialization 
 def atomic() -> Iterator[None]:
     """Run the block in a transaction of the key database, or in a savepoint if one is open.
 
-    On SQLite the transaction begins IMMEDIATE, even if the project's ``transaction_mode`` is another (rule T1a). A
-    deferred transaction that reads before it writes fails with "database is locked" if another connection has written
-    in between; SQLite does not wait then.
+    On SQLite the transaction begins IMMEDIATE, even if the project's ``transaction_mode`` is
+    another (rule T1a). A deferred transaction that reads before it writes fails with "database is
+    locked" if another connection has written in between; SQLite does not wait then.
     """
     with ExitStack() as stack:
         with _begin_immediate(key_database()):
@@ -48,12 +48,14 @@ def _begin_immediate(alias: str) -> Iterator[None]:
 
 
 def retry_conflicts(change: Callable[P, R]) -> Callable[P, R]:
-    """Call a function that opens a transaction again if the transaction conflicts with a concurrent one.
+    """Call a function that opens a transaction again if the transaction conflicts with a concurrent
+    one.
 
-    At REPEATABLE READ and SERIALIZABLE, a transaction reads the rows as they were when it began. So after a concurrent
-    change it fails with a serialization failure, or with an ``IntegrityError`` for a row that it cannot see. A new
-    transaction sees the change, and can raise ``AlreadyDone`` or ``ValidationError``. Raise the database's error after
-    three attempts, and at once inside another transaction.
+    At REPEATABLE READ and SERIALIZABLE, a transaction reads the rows as they were when it began. So
+    after a concurrent change it fails with a serialization failure, or with an ``IntegrityError``
+    for a row that it cannot see. A new transaction sees the change, and can raise ``AlreadyDone``
+    or ``ValidationError``. Raise the database's error after three attempts, and at once inside
+    another transaction.
     """
 
     @wraps(change)

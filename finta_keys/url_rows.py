@@ -26,9 +26,9 @@ STANDARD_ACTIONS = frozenset({"retrieve", "update", "partial_update", "destroy"}
 def look_up(view: Any, request: Any, handler: Callable[..., Any], *, can_reuse: bool) -> Any:
     """Look up the parents and the row in the URL. Return the row, or None if the URL names none.
 
-    If ``can_reuse``, the first ``get_object()`` of the handler gets the same row without another query. Otherwise it is
-    looked up in a short transaction of its own, so that ``select_for_update()`` works and holds no lock afterwards.
-    Raises ``Http404``.
+    If ``can_reuse``, the first ``get_object()`` of the handler gets the same row without another
+    query. Otherwise it is looked up in a short transaction of its own, so that
+    ``select_for_update()`` works and holds no lock afterwards. Raises ``Http404``.
     """
     if not view.kwargs and not view.args:
         return None
@@ -42,11 +42,13 @@ def look_up(view: Any, request: Any, handler: Callable[..., Any], *, can_reuse: 
 
 
 def require_before_denial(view: Any, request: Any) -> None:
-    """Raise ``Http404`` if the URL of a denied request names a row that the caller may not access."""
+    """Raise ``Http404`` if the URL of a denied request names a row that the caller may not
+    access."""
     handler = getattr(view, handler_name(view, request))
     if is_unscoped(view, handler):
         return
-    # As before a handler, which a hidden row reaches if the permission lets it pass: with the same queries.
+    # As before a handler, which a hidden row reaches if the permission lets it pass: with the same
+    # queries.
     with nullcontext() if request.method in SAFE_METHODS else atomic():
         look_up(view, request, handler, can_reuse=True)
     forget(view)
@@ -64,7 +66,8 @@ def handler_name(view: Any, request: Any) -> str:
 
 
 def undeclared_kwargs(view: Any, names: set[Any]) -> set[Any]:
-    """Return the URL arguments that a scoped view neither looks up nor declares in ``scoped_kwargs``.
+    """Return the URL arguments that a scoped view neither looks up nor declares in
+    ``scoped_kwargs``.
 
     ``view`` may be the class.
     """
@@ -92,7 +95,8 @@ def _look_up(view: Any, request: Any, handler: Any, can_reuse: bool) -> Any:
             row = _get_object(view.get_object)
         else:
             row = _get_row(view.get_queryset(), view.lookup_field, view.kwargs[_lookup_kwarg(view)])
-    # A handler of the project may write before it calls get_object(), and the row would be out of date.
+    # A handler of the project may write before it calls get_object(), and the row would be out of
+    # date.
     can_reuse = can_reuse and (request.method in SAFE_METHODS or is_of_drf(handler))
     can_reuse = can_reuse and not inspect.iscoroutinefunction(getattr(view, "get_object", None))
     # A filter backend may exclude the row, so then get_object() has to run.
@@ -102,7 +106,8 @@ def _look_up(view: Any, request: Any, handler: Any, can_reuse: bool) -> Any:
 
 
 def _require_parent(request: Any, target: Any, value: Any) -> None:
-    """Raise ``Http404`` unless the caller may access a row that an entry of ``scoped_kwargs`` names."""
+    """Raise ``Http404`` unless the caller may access a row that an entry of ``scoped_kwargs``
+    names."""
     model, field = target if isinstance(target, tuple) else (target, "pk")
     path = account_paths.shortest_path(model)
     if path is None:
@@ -129,7 +134,8 @@ def _lookup_kwarg(view: Any) -> str | None:
 
 
 def _attributes(view: Any) -> dict[str, Any]:
-    """Return the attributes that a handler may have changed. Django REST framework changes ``request`` for OPTIONS."""
+    """Return the attributes that a handler may have changed. Django REST framework changes
+    ``request`` for OPTIONS."""
     attributes = vars(view) | {"kwargs": dict(view.kwargs)}
     return {name: value for name, value in attributes.items() if name not in ("get_object", "request")}
 
@@ -152,7 +158,8 @@ def _overrides_get_object(view: Any) -> bool:
 
 
 def _calls_get_object(view: Any, handler: Any) -> bool:
-    """Return True for the handlers and actions of Django REST framework that call ``get_object()``."""
+    """Return True for the handlers and actions of Django REST framework that call
+    ``get_object()``."""
     return view.action in STANDARD_ACTIONS if getattr(view, "action_map", None) else is_of_drf(handler)
 
 
@@ -181,9 +188,11 @@ def _get_row(rows: Any, field: str, value: Any) -> Any:
 
 
 def _reuse(view: Any, row: Any, *, is_permitted: bool) -> None:
-    """Let the first ``get_object()`` without arguments return this row, after checking permissions for it.
+    """Let the first ``get_object()`` without arguments return this row, after checking permissions
+    for it.
 
-    ``get_object()`` may look up another row if the handler has changed ``kwargs`` or an attribute of the view.
+    ``get_object()`` may look up another row if the handler has changed ``kwargs`` or an attribute
+    of the view.
     """
     attributes = _attributes(view)
 

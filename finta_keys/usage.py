@@ -29,8 +29,8 @@ failures = 0  # the number of failed updates in this process
 def record_after_response(key: ApiKey, request: HttpRequest) -> None:
     """Call ``record(key)`` when the server closes the request, after the response.
 
-    Hooks ``request.close()``, because ``request_finished`` is sent in another context under ASGI, so a context
-    variable would be lost.
+    Hooks ``request.close()``, because ``request_finished`` is sent in another context under ASGI,
+    so a context variable would be lost.
     """
 
     def close_and_record() -> None:
@@ -42,7 +42,8 @@ def record_after_response(key: ApiKey, request: HttpRequest) -> None:
 
 
 def record(key: ApiKey) -> None:
-    """Save the pending updates of a key that ``authenticate()`` returned. Database errors are only counted."""
+    """Save the pending updates of a key that ``authenticate()`` returned. Database errors are
+    only counted."""
     global failures
     try:
         if key.first_digest != key.found_digest:
@@ -79,7 +80,8 @@ def _update_unlocked(keys: models.QuerySet[ApiKey], **columns: Any) -> None:
 
 @contextmanager
 def _no_waiting(alias: str) -> Iterator[None]:
-    """On SQLite, which ignores SKIP LOCKED and locks the whole database, fail at once instead of waiting."""
+    """On SQLite, which ignores SKIP LOCKED and locks the whole database, fail at once instead of
+    waiting."""
     connection = connections[alias]
     if connection.vendor != "sqlite":
         yield

@@ -25,7 +25,8 @@ NOT_FOUND_ERRORS = (Http404, ObjectDoesNotExist, *INVALID_VALUE_ERRORS)  # raise
 
 
 def wrap_get_object(get_object: Callable[..., Any]) -> Callable[..., Any]:
-    """Check the result of a project's ``get_object()``. That of Django REST framework looks up limited rows."""
+    """Check the result of a project's ``get_object()``. That of Django REST framework looks up
+    limited rows."""
     if get_object is generics.GenericAPIView.get_object:
         return _with_compiled_query(get_object)
     return _with_check_async(get_object) if inspect.iscoroutinefunction(get_object) else _with_check(get_object)
@@ -107,8 +108,8 @@ class _ObjectCheck:
     def require_accessible(self, row: Any) -> None:
         """Raise ``Http404`` for a row that the caller may not access.
 
-        Raises ``ImproperlyConfigured`` for anything else than a row, such as a dict of ``values()``, unless
-        ``get_object()`` has limited the rows it comes from.
+        Raises ``ImproperlyConfigured`` for anything else than a row, such as a dict of
+        ``values()``, unless ``get_object()`` has limited the rows it comes from.
         """
         if not self.is_needed or row is None:
             return

@@ -1,4 +1,5 @@
-"""Limit the rows that ``get_queryset()`` and ``filter_queryset()`` of a view return to those of its caller."""
+"""Limit the rows that ``get_queryset()`` and ``filter_queryset()`` of a view return to those of
+its caller."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ from finta_keys.request_state import state_of
 
 
 def wrap_get_queryset(get_queryset: Callable[..., Any]) -> Callable[..., Any]:
-    """Limit the result of the outermost ``get_queryset()`` by a join, and that of its ``super()`` calls by a subquery.
+    """Limit the result of the outermost ``get_queryset()`` by a join, and that of its ``super()``
+    calls by a subquery.
 
     A join for each would duplicate rows that an override combines with ``|``.
     """
@@ -44,8 +46,8 @@ def wrap_get_queryset(get_queryset: Callable[..., Any]) -> Callable[..., Any]:
 class InheritedQueryset:
     """The ``get_queryset()`` of the mixin: that of the classes after it in the MRO, limited.
 
-    It is a descriptor, because Django REST framework asks ``hasattr(view, "get_queryset")``. That must be False if none
-    of them has the method.
+    It is a descriptor, because Django REST framework asks ``hasattr(view, "get_queryset")``. That
+    must be False if none of them has the method.
     """
 
     def __init__(self, mixin: type) -> None:
@@ -71,8 +73,9 @@ def _limit_by_subquery(view: Any, rows: Any) -> Any:
 def _limit(view: Any, rows: Any, *, has_scoped: bool) -> Any:
     """Return the rows of ``get_queryset()`` that the caller may access.
 
-    If they cannot be filtered along ``account_path``, such as a list, a slice or a model with a many-to-many relation
-    to accounts, then ``get_queryset()`` must have used ``scoped()`` itself.
+    If they cannot be filtered along ``account_path``, such as a list, a slice or a model with a
+    many-to-many relation to accounts, then ``get_queryset()`` must have used ``scoped()``
+    itself.
     """
     is_queryset = isinstance(rows, BaseManager) or account_paths.can_filter(rows)
     if has_scoped and not (is_queryset and account_paths.leads_to_account(rows.model, view.account_path)):
@@ -81,7 +84,8 @@ def _limit(view: Any, rows: Any, *, has_scoped: bool) -> Any:
 
 
 def wrap_filter_queryset(filter_queryset: Callable[..., Any]) -> Callable[..., Any]:
-    """Limit the rows again if a filter has replaced the queryset, such as by the hits of a search engine."""
+    """Limit the rows again if a filter has replaced the queryset, such as by the hits of a
+    search engine."""
 
     def filter_limited_queryset(view: Any, queryset: Any, *args: Any, **kwargs: Any) -> Any:
         rows = filter_queryset(view, queryset, *args, **kwargs)

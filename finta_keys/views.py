@@ -117,7 +117,8 @@ class FreshSignInView(KeyFormView):
 
 
 class ScopeView(KeyFormView):
-    """A page whose form selects accounts. The button ``turn`` shows another page of them and saves nothing."""
+    """A page whose form selects accounts. The button ``turn`` shows another page of them and
+    saves nothing."""
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if "turn" not in request.POST:

@@ -1,4 +1,5 @@
-"""Find statements of a request by a key that read or change rows outside the key's scope (rule S7.8).
+"""Find statements of a request by a key that read or change rows outside the key's scope (rule
+S7.8).
 
 For tests and for projects with ``DEBUG``. Nothing here is imported in production.
 """
@@ -139,7 +140,8 @@ class Watch:
         return result
 
     def _check_changed(self, connection: Any, sql: str, tables: list[Model], origin: Origin) -> None:
-        """Check the rows that an UPDATE or DELETE matches, and what its conditions and values read."""
+        """Check the rows that an UPDATE or DELETE matches, and what its conditions and values
+        read."""
         model = origin.compiler.query.model._meta.concrete_model
         pks = _pks(connection, affected_rows(origin.compiler))
         self._require_writable(connection, model, pks, "changed", origin)
@@ -147,7 +149,8 @@ class Watch:
             self._check_read(connection, *read_by_update(connection, origin.compiler), tables, origin)
 
     def _check_deleted(self, connection: Any, origin: Origin) -> None:
-        """Check all rows of a ``delete()`` before the first of them is gone, and the scope with it."""
+        """Check all rows of a ``delete()`` before the first of them is gone, and the scope with
+        it."""
         collector = origin.collector
         if any(collector is checked for checked in self.checked_collectors):
             return

@@ -33,8 +33,8 @@ EVALUATING = frozenset(
     )
 )
 RELATED_MANAGERS = "django.db.models.fields.related_descriptors"
-# Functions of Django that read rows in order to change them, or look for duplicates that the database would find. What
-# is saved is checked.
+# Functions of Django that read rows in order to change them, or look for duplicates that the
+# database would find. What is saved is checked.
 READS_TO_CHANGE = {
     ("django.db.models.deletion", "collect"),
     (RELATED_MANAGERS, "set"),
@@ -65,7 +65,8 @@ class Origin:
     place: str = ""  # file and line of the project's code
 
     def add(self, frame: FrameType) -> bool:
-        """Read a frame of Django, Django REST framework or this app. Return False if no more frames are needed."""
+        """Read a frame of Django, Django REST framework or this app. Return False if no more
+        frames are needed."""
         module, function = _location(frame)
         if (module, function) == ("django.db.models.deletion", "delete") and self.collector is None:
             self.collector = frame.f_locals["self"]

@@ -46,7 +46,8 @@ def _watch_cursor(execute_with_wrappers: Callable[..., Any]) -> Callable[..., An
 
 
 def _record_paths(limit_to_key: Callable[..., Any]) -> Callable[..., Any]:
-    """Remember the paths that the view limits rows by: a row that is visible along one of them may be read."""
+    """Remember the paths that the view limits rows by: a row that is visible along one of them
+    may be read."""
 
     @wraps(limit_to_key)
     def limit(key: Any, queryset: Any, account_path: str = "") -> Any:
@@ -152,10 +153,11 @@ request_patches = Patches(
 
 @contextmanager
 def watch_scope() -> Iterator[list[str]]:
-    """Fail if a request by a key reads or changes rows outside the key's scope, while the block runs.
+    """Fail if a request by a key reads or changes rows outside the key's scope, while the block
+    runs.
 
-    The statement raises ``ScopeLeak``, an ``AssertionError``. If the project catches it, the end of the block raises
-    it. Yields the messages so far.
+    The statement raises ``ScopeLeak``, an ``AssertionError``. If the project catches it, the end of
+    the block raises it. Yields the messages so far.
     """
     vendor = connections[key_database()].vendor
     if vendor not in VENDORS:

@@ -1,7 +1,7 @@
 """Ask the database whether a statement reads or changes rows outside the scope of a key.
 
-A statement that reads is repeated on tables that contain only the visible rows, or only the hidden ones. Its result
-must not depend on the hidden rows.
+A statement that reads is repeated on tables that contain only the visible rows, or only the hidden
+ones. Its result must not depend on the hidden rows.
 """
 
 from __future__ import annotations
@@ -89,7 +89,8 @@ class ScopedTables:
         return pks - {None}
 
     def readable(self, model: Model, alias: str) -> models.QuerySet[Any]:
-        """Return the rows that the key may read: along the paths that the view uses, or else along all paths."""
+        """Return the rows that the key may read: along the paths that the view uses, or else
+        along all paths."""
         rows: models.QuerySet[Any] = models.QuerySet(model).using(alias)  # No manager of the project filters it.
         if not (paths := self.paths.get(model)):
             return self.writable(model, alias)
@@ -99,7 +100,8 @@ class ScopedTables:
         return rows.filter(condition | self._is_created(model))
 
     def writable(self, model: Model, alias: str) -> models.QuerySet[Any]:
-        """Return the rows that the key may change: none of their paths leads to a hidden account."""
+        """Return the rows that the key may change: none of their paths leads to a hidden
+        account."""
         rows: models.QuerySet[Any] = models.QuerySet(model).using(alias)
         inside = scope_queries.inside_scope(self.limit, rows, account_paths.all_paths(model))
         return rows.filter(Q(pk__in=inside.values("pk")) | self._is_created(model))
@@ -108,7 +110,8 @@ class ScopedTables:
         return Q(pk__in=pks) if (pks := self.created_pks(model)) else Q()
 
     def has_hidden(self, connection: Any, model: Model, pks: Iterable[Any]) -> bool:
-        """Return True if one of these rows exists and is outside the scope. Always False for models without a path."""
+        """Return True if one of these rows exists and is outside the scope. Always False for
+        models without a path."""
         if not is_watched(model):
             return False
         values = list(pks)
@@ -216,13 +219,15 @@ class ScopedTables:
 
 
 def _equal_columns(rows: list[Row], other_rows: list[Row]) -> list[int]:
-    """Return the positions of the columns that have the same values in both results, in any order."""
+    """Return the positions of the columns that have the same values in both results, in any
+    order."""
     columns = zip(zip(*rows, strict=True), zip(*other_rows, strict=True), strict=False)
     return [position for position, (column, other) in enumerate(columns) if Counter(column) == Counter(other)]
 
 
 def _differ(results: dict[str, list[Row]]) -> bool:
-    """Return True if hidden rows change the result next to the visible rows, or alone. The order is ignored.
+    """Return True if hidden rows change the result next to the visible rows, or alone. The order is
+    ignored.
 
     The second comparison finds ``MAX()`` and the like if the row with the maximum is visible.
     """

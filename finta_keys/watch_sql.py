@@ -1,4 +1,5 @@
-"""Make statements for ``watch_rows``, and execute them by a cursor of the driver, so that no test counts them."""
+"""Make statements for ``watch_rows``, and execute them by a cursor of the driver, so that no
+test counts them."""
 
 from __future__ import annotations
 
@@ -67,7 +68,8 @@ def affected_rows(compiler: Any) -> models.QuerySet[Any]:
 
 
 def read_by_update(connection: Any, compiler: Any) -> tuple[str, tuple[Any, ...]]:
-    """Return a SELECT with the conditions and the new values of an UPDATE or DELETE that Django has compiled."""
+    """Return a SELECT with the conditions and the new values of an UPDATE or DELETE that Django
+    has compiled."""
     sql, params = compiled(connection, affected_rows(compiler))
     values = [value for _, _, value in getattr(compiler.query, "values", ()) if hasattr(value, "as_sql")]
     if not values:

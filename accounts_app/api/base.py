@@ -117,7 +117,8 @@ class KeyView(JsonView, GenericAPIView[Any]):
     def require_uuid(self, pk: str) -> None:
         """Raise ``Http404`` if an id is malformed.
 
-        Django also accepts braces, "urn:uuid:" and digits of other scripts. An account has only one URL.
+        Django also accepts braces, "urn:uuid:" and digits of other scripts. An account has only one
+        URL.
         """
         if not UUID.fullmatch(pk):
             raise Http404

@@ -3,10 +3,10 @@
 A cursor contains only the position of the last row of a page. It is signed together with the
 filters it was created for. The scope of the key is applied to every page again.
 
-A page of several accounts reads at most ``2 * n + 2 * c * (limit + 1)`` index entries on PostgreSQL,
-for ``n`` accounts and ``c = min(n, limit + 1)``. Without help, PostgreSQL reads and sorts all rows of
-all accounts, or scans the whole table. SQLite stops in each account when the page is full, so it
-reads at most ``n * (limit + 1)`` rows.
+A page of several accounts reads at most ``2 * n + 2 * c * (limit + 1)`` index entries on
+PostgreSQL, for ``n`` accounts and ``c = min(n, limit + 1)``. Without help, PostgreSQL reads and
+sorts all rows of all accounts, or scans the whole table. SQLite stops in each account when the page
+is full, so it reads at most ``n * (limit + 1)`` rows.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def paginate(
 
     ``conditions`` on columns of the transaction select the rows. ``accounts`` are all accounts of
     ``rows``, or None if there is only one. ``filters`` is the validated query, including ``limit``
-    and ``cursor``. Raise ``ValidationError`` under ``cursor`` if the cursor is invalid or was created
-    for other filters.
+    and ``cursor``. Raise ``ValidationError`` under ``cursor`` if the cursor is invalid or was
+    created for other filters.
     """
     filters = dict(filters)
     limit, cursor = filters.pop("limit"), filters.pop("cursor", None)
@@ -56,7 +56,8 @@ def paginate(
 
 
 def _is_after(day: date, pk: uuid.UUID) -> Func:
-    """Return ``(sort_date, id) < (day, pk)``, which the indexes serve even if all rows have one date."""
+    """Return ``(sort_date, id) < (day, pk)``, which the indexes serve even if all rows have one
+    date."""
     row = Func(F("sort_date"), F("id"), function="")
     position = Func(Value(day, models.DateField()), Value(pk, models.UUIDField()), function="")
     return Func(row, position, template="%(expressions)s", arg_joiner=" < ", output_field=models.BooleanField())
@@ -85,7 +86,8 @@ def _unnest(rows: QuerySet[Any]) -> Func:
 
 
 class ArraySubquery(Subquery):
-    """PostgreSQL's ``ARRAY(SELECT …)``. Django's own needs the database driver when it is imported."""
+    """PostgreSQL's ``ARRAY(SELECT …)``. Django's own needs the database driver when it is
+    imported."""
 
     template = "ARRAY(%(subquery)s)"
 

@@ -27,7 +27,8 @@ MANUAL = "manual"  # the provider of accounts that their owner updates
 
 
 def money_field(**options: Any) -> models.DecimalField[Any, Any]:
-    """An amount in the currency of its row: 15 digits at most, 4 of them decimals as in ISO 4217."""
+    """An amount in the currency of its row: 15 digits at most, 4 of them decimals as in ISO
+    4217."""
     return models.DecimalField(
         max_digits=MONEY_MAX_DIGITS + MONEY_DECIMALS,
         decimal_places=MONEY_DECIMALS,
@@ -47,7 +48,8 @@ class AccountQuerySet(models.QuerySet["Account"]):
         return self.create(owner_id=owner_id, provider=MANUAL, balance_as_of=timezone.now(), **fields)
 
     def require_room(self, owner_id: uuid.UUID) -> None:
-        """Raise ``TooManyAccounts`` if the owner has ``MAX_ACCOUNTS_PER_OWNER`` accounts or more."""
+        """Raise ``TooManyAccounts`` if the owner has ``MAX_ACCOUNTS_PER_OWNER`` accounts or
+        more."""
         with unscoped_rows("the limit counts all accounts of the owner"):
             # Not from a replica, which may not have the newest accounts.
             count = self.using(key_database()).filter(owner_id=owner_id).count()
@@ -168,7 +170,8 @@ class Account(models.Model):
             raise NotWritable("This account is open. Close it first.")
 
     def delete_closed(self) -> None:
-        """Delete a closed manual account with its transactions. Raise ``NotWritable`` for any other.
+        """Delete a closed manual account with its transactions. Raise ``NotWritable`` for any
+        other.
 
         It leaves the scope of every key.
         """

@@ -87,7 +87,8 @@ def reject_reset_email(request: HttpRequest, email: str) -> HttpResponse | None:
 
 
 def clear_attempts(request: HttpRequest, user: User) -> None:
-    """Clear the counts of a user who has signed in or set a password. Both end their reset links."""
+    """Clear the counts of a user who has signed in or set a password. Both end their reset
+    links."""
     try:
         limiter.clear(*_attempts(request, user.email_key))
         limiter.clear(*_reset_emails(user.email_key))

@@ -14,7 +14,8 @@ Detail = TypeVar("Detail")
 
 
 class _AboutView:
-    """Adds to ``SILENCED_SYSTEM_CHECKS`` entries such as ``"finta_keys.W023:shops.api.ShopView"``."""
+    """Adds to ``SILENCED_SYSTEM_CHECKS`` entries such as
+    ``"finta_keys.W023:shops.api.ShopView"``."""
 
     def __init__(self, view: RoutedView, problem: str, *, hint: str | None = None, id: str) -> None:
         super().__init__(f"{view} {problem}", hint=hint, id=id)  # type: ignore[call-arg]

@@ -40,8 +40,8 @@ def check_one_database(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -
 def check_migration_order(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
     """Report an account model that may be created after the tables of this app.
 
-    The migration of this app can depend only on the *first* migration of the account's app. If a later one creates the
-    model, it needs ``run_before``.
+    The migration of this app can depend only on the *first* migration of the account's app. If a
+    later one creates the model, it needs ``run_before``.
     """
     if any(account_model()):
         return []  # Reported by check_settings().
@@ -77,7 +77,8 @@ def _creating_migration(loader: MigrationLoader, name: tuple[str, str]) -> str |
 
 @checks.register(checks.Tags.urls)
 def check_slashes(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
-    """Report an ``include()`` of the pages that gives paths with two slashes, or without a slash."""
+    """Report an ``include()`` of the pages that gives paths with two slashes, or without a
+    slash."""
     if not getattr(settings, "ROOT_URLCONF", None):
         return []
     return [

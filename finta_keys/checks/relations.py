@@ -104,7 +104,8 @@ def check_to_many_look_ups(app_configs: Sequence[AppConfig] | None, **kwargs: An
 
 @checks.register(checks.Tags.security)
 def check_other_paths(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
-    """Find searches, filters and orders by columns of rows that ``account_path`` does not lead through."""
+    """Find searches, filters and orders by columns of rows that ``account_path`` does not lead
+    through."""
     look_ups = ((view, name) for view in scoped_views() for name in _look_ups(view) if _leaves_path(view, name))
     return hint_once(
         [
@@ -130,7 +131,8 @@ def _serializer(view: RoutedView) -> Any:
 
 
 def _open_fields(serializer: Any) -> list[str]:
-    """Return the names of the writable relations that nothing limits, and of fields for their columns."""
+    """Return the names of the writable relations that nothing limits, and of fields for their
+    columns."""
     if not isinstance(serializer, type):
         return []
     declared = getattr(serializer, "_declared_fields", {})
@@ -252,7 +254,8 @@ def _is_to_many(view: RoutedView, name: str) -> bool:
 
 
 def _leaves_path(view: RoutedView, look_up: str) -> bool:
-    """Return True if a look-up reads a column of a row of an account that ``account_path`` does not lead through."""
+    """Return True if a look-up reads a column of a row of an account that ``account_path`` does
+    not lead through."""
     fields, path = _fields_on(view.row_model, look_up), f"{view.get('account_path')}__"
     prefix = ""
     for field, column in pairwise(fields):

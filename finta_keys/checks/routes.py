@@ -36,7 +36,8 @@ class RoutedView:
         return f"{self.cls.__module__}.{self.cls.__name__}"
 
     def get(self, name: str, default: Any = None) -> Any:
-        """Return an attribute of the view. The arguments of ``as_view()`` and ``@action`` come first."""
+        """Return an attribute of the view. The arguments of ``as_view()`` and ``@action`` come
+        first."""
         return self.initkwargs.get(name, getattr(self.cls, name, default))
 
     def instance(self) -> Any:
@@ -50,7 +51,8 @@ class RoutedView:
 
     @property
     def row_model(self) -> type[models.Model] | None:
-        """The model of the rows, also of a view that has only ``get_queryset()``: the serializer or filterset names it.
+        """The model of the rows, also of a view that has only ``get_queryset()``: the serializer or
+        filterset names it.
 
         None if it depends on the request.
         """
@@ -60,7 +62,8 @@ class RoutedView:
 
     @property
     def writing(self) -> dict[str, str]:
-        """The methods that take a body, and the action of each; outside viewsets, the method itself."""
+        """The methods that take a body, and the action of each; outside viewsets, the method
+        itself."""
         actions = self.actions or {method: method for method in self.cls.http_method_names if hasattr(self.cls, method)}
         return {method: action for method, action in actions.items() if method in ("post", "put", "patch")}
 
@@ -78,7 +81,8 @@ class RoutedView:
 
     @property
     def names_authenticators(self) -> bool:
-        """True unless the view inherits ``DEFAULT_AUTHENTICATION_CLASSES``, or adds classes to them."""
+        """True unless the view inherits ``DEFAULT_AUTHENTICATION_CLASSES``, or adds classes to
+        them."""
         if self.cls.get_authenticators is not APIView.get_authenticators:
             return True
         default, own = APIView.authentication_classes, self.get("authentication_classes")
@@ -127,7 +131,8 @@ def routed_views(resolver: URLResolver) -> Iterator[RoutedView]:
 
 
 def entries(resolver: URLResolver, prefix: str = "", names: frozenset[str] = frozenset()) -> Iterator[Any]:
-    """Yield the path, the names of the arguments in it, and the callback of every URL below a resolver."""
+    """Yield the path, the names of the arguments in it, and the callback of every URL below a
+    resolver."""
     for entry in resolver.url_patterns:
         path = prefix + str(entry.pattern)
         arguments = names | frozenset(entry.pattern.regex.groupindex)
@@ -138,7 +143,8 @@ def entries(resolver: URLResolver, prefix: str = "", names: frozenset[str] = fro
 
 
 def _drf_callbacks(callback: Any) -> Iterator[Any]:
-    """Yield the results of ``as_view()`` and ``@api_view`` behind decorators, partials and tables of views."""
+    """Yield the results of ``as_view()`` and ``@api_view`` behind decorators, partials and
+    tables of views."""
     visited, pending = set(), [callback]
     while pending:
         candidate = pending.pop()

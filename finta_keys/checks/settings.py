@@ -160,7 +160,8 @@ def account_model() -> Problems:
             "Set FINTA_KEYS_OWNER_FIELD to the name of the account's own foreign key to its owner.",
         )
     elif not field.target_field.primary_key:
-        # Scopes compare this column with the owner's primary key, which may be another user's value of the field.
+        # Scopes compare this column with the owner's primary key, which may be another user's value
+        # of the field.
         yield (
             f"{model._meta.label}.{name} points to the field {field.target_field.name!r} of "
             f"{settings.AUTH_USER_MODEL}, not to its primary key. Keys could access accounts of other users.",

@@ -28,7 +28,8 @@ def check_views_open_to_keys(app_configs: Sequence[AppConfig] | None, **kwargs: 
 def closed_views(views: Iterable[RoutedView]) -> Messages:
     """Return an error for each view that names our authentication class and does not open to keys.
 
-    Views that inherit ``DEFAULT_AUTHENTICATION_CLASSES`` are no finding: they respond as they do without a key.
+    Views that inherit ``DEFAULT_AUTHENTICATION_CLASSES`` are no finding: they respond as they do
+    without a key.
     """
     closed = (view for view in views if view.takes_keys and view.is_about_keys and not view.opens_to_keys)
     return [
@@ -53,7 +54,8 @@ def _closed_because(view: RoutedView) -> tuple[str, str]:
 
 @checks.register(checks.Tags.security)
 def check_account_paths(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
-    """Find the scoped views whose ``account_path`` does not lead from their model to the account."""
+    """Find the scoped views whose ``account_path`` does not lead from their model to the
+    account."""
     return [
         ViewError(view, f"cannot be limited to accounts. {problem}", id="finta_keys.E016")
         for view, problem in once_per_view((view, _path_problem(view)) for view in scoped_views())

@@ -1,4 +1,5 @@
-"""Errors of the database and of the output, reported by commands in one sentence and with an exit status."""
+"""Errors of the database and of the output, reported by commands in one sentence and with an
+exit status."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ FAILED, CLOSED = 2, 141  # 141 is a shell's status for SIGPIPE.
 def explain_database_errors(
     consequence: str, *, errors: tuple[type[AnyDatabaseError], ...] = (AnyDatabaseError,), returncode: int = FAILED
 ) -> Iterator[None]:
-    """Raise ``CommandError`` for a database error: what failed, its ``consequence``, and what to do."""
+    """Raise ``CommandError`` for a database error: what failed, its ``consequence``, and what to
+    do."""
     try:
         yield
     except errors as error:
@@ -32,8 +34,8 @@ def explain_database_errors(
 def explain_output_errors(stdout: OutputWrapper) -> Iterator[None]:
     """Flush ``stdout`` after the block. Exit with ``CLOSED`` if its reader has gone.
 
-    Raise ``CommandError`` with ``FAILED`` for other errors, and before the block if standard output is closed. Status 1
-    would be a statement about keys.
+    Raise ``CommandError`` with ``FAILED`` for other errors, and before the block if standard output
+    is closed. Status 1 would be a statement about keys.
     """
     if getattr(stdout, "_out", None) is None:  # as Python sets sys.stdout then
         raise CommandError("Standard output is closed. Run the command with an output.", returncode=FAILED)

@@ -1,4 +1,5 @@
-"""Written by hand: the host's models are named through its settings, which makemigrations would write out."""
+"""Written by hand: the host's models are named through its settings, which makemigrations would
+write out."""
 
 import uuid
 

@@ -13,20 +13,23 @@ from finta_keys.models.key import ApiKey
 
 @receiver(models.signals.post_delete, sender=ApiKey)
 def _send_key_deleted(instance: ApiKey, **kwargs: Any) -> None:
-    """Send ``key_deleted``. A receiver, because deletions of the owner and in bulk do not call ``delete()``."""
+    """Send ``key_deleted``. A receiver, because deletions of the owner and in bulk do not call
+    ``delete()``."""
     signals.key_deleted.send(sender=ApiKey, key=instance)
 
 
 @receiver(models.signals.pre_delete, sender=ApiKey)
 def _load_deferred_fields(instance: ApiKey, using: str, **kwargs: Any) -> None:
-    """Load the rest of the key while it exists, so that receivers of ``key_deleted`` can read it."""
+    """Load the rest of the key while it exists, so that receivers of ``key_deleted`` can read
+    it."""
     if deferred := instance.get_deferred_fields():
         instance.refresh_from_db(using=using, fields=deferred)
 
 
 @receiver(models.signals.class_prepared)
 def _connect_proxies(sender: Any, **kwargs: Any) -> None:
-    """Connect the receivers above to a project's proxies: deleting by a proxy sends the signals of the proxy."""
+    """Connect the receivers above to a project's proxies: deleting by a proxy sends the signals
+    of the proxy."""
     if issubclass(sender, ApiKey) and sender._meta.proxy:
         models.signals.pre_delete.connect(_load_deferred_fields, sender=sender)
         models.signals.post_delete.connect(_send_key_deleted, sender=sender)

@@ -1,7 +1,7 @@
 """The key: its columns, and the methods that change it.
 
-Each method saves its own columns and no others before it returns (rule K3). Locks are taken in the order owner, key,
-accounts, scope rows (rule T2).
+Each method saves its own columns and no others before it returns (rule K3). Locks are taken in the
+order owner, key, accounts, scope rows (rule T2).
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from django.views.decorators.debug import sensitive_variables
 
 from finta_keys import account_paths, conf, expiry, names, owners, secret, signals, transactions
 from finta_keys.database import batches, key_database
-from finta_keys.deprecation import warn_renamed
 from finta_keys.exceptions import AlreadyDone
+from finta_keys.models.deprecated import DeprecatedMethods
 from finta_keys.models.manager import ApiKeyManager
 from finta_keys.models.scope import KeyAccountScope
 from finta_keys.request_state import count_scoping
 
 
-class ApiKey(models.Model):
+class ApiKey(DeprecatedMethods, models.Model):
     """A named key that an owner gives to one script or integration. It survives rotation."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -48,14 +48,16 @@ class ApiKey(models.Model):
     digest = models.BinaryField(max_length=secret.DIGEST_LENGTH, unique=True, editable=False)
     pepper_id = models.CharField(max_length=8, editable=False)
     hint = models.CharField(gettext_lazy("hint"), max_length=64, editable=False)
-    # If "no scope rows" meant all accounts, deleting the last account of a scope would open all others (rule S1).
+    # If "no scope rows" meant all accounts, deleting the last account of a scope would open all
+    # others (rule S1).
     share_all_accounts = models.BooleanField(default=True)
     # A read-only key may use safe methods only (rule K8).
     read_only = models.BooleanField(gettext_lazy("read only"), default=False, db_default=False)
     # The key is valid strictly before this time (rule K7).
     expires_at = models.DateTimeField(gettext_lazy("expires at"), null=True, editable=False)
     rotation = models.PositiveIntegerField(default=0, editable=False)
-    # How often Edit scope was saved. Accounts that the key adds to its own scope do not count (rule K5).
+    # How often Edit scope was saved. Accounts that the key adds to its own scope do not count (rule
+    # K5).
     scope_edits = models.PositiveIntegerField(default=0, editable=False)
     scope_edited_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(gettext_lazy("created at"), default=timezone.now, editable=False)
@@ -67,8 +69,8 @@ class ApiKey(models.Model):
 
     objects: ClassVar[ApiKeyManager] = ApiKeyManager()
 
-    # Set by authenticate(): the digest that matched, and the digest of the same secret under the first pepper.
-    # A rotation changes ``digest`` on this instance, but not these.
+    # Set by authenticate(): the digest that matched, and the digest of the same secret under the
+    # first pepper. A rotation changes ``digest`` on this instance, but not these.
     found_digest: bytes | None = None
     first_digest: bytes | None = None
 
@@ -97,8 +99,8 @@ class ApiKey(models.Model):
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Insert the key, or save the columns in ``update_fields``.
 
-        Raise ``TypeError`` for an update without ``update_fields``: an instance loaded before a rotation would restore
-        the old digest (rule K3).
+        Raise ``TypeError`` for an update without ``update_fields``: an instance loaded before a
+        rotation would restore the old digest (rule K3).
         """
         if not self._state.adding and kwargs.get("update_fields") is None:
             raise TypeError("Call rename(), share_all(), restrict_to() or rotate(), or save(update_fields=[...]).")
@@ -136,7 +138,7 @@ class ApiKey(models.Model):
 
     @transactions.retry_conflicts
     def rename(self, name: str) -> None:
-        """Change the name. Raise ``ValidationError`` for ``name`` if it is not valid or is taken."""
+        """Change the name. Raise ``ValidationError`` for ``name`` if it is invalid or taken."""
         name = names.clean(name)
         with self.locked() as current:
             with self._refuse_taken_name(names.normalize(name)):
@@ -144,13 +146,13 @@ class ApiKey(models.Model):
             signals.key_renamed.send(sender=ApiKey, key=self, old_name=current.name)
 
     def share_all(self, *, expected: int | None = None) -> None:
-        """Let the key access all accounts of the owner, including future ones. Like ``edit_scope(accounts=None)``."""
+        """Share all accounts of the owner, future ones included: ``edit_scope(accounts=None)``."""
         self.edit_scope(accounts=None, expected=expected)
 
     def restrict_to(
         self, accounts: Iterable[Any], *, expected: int | None = None, shown: Iterable[Any] | None = None
     ) -> None:
-        """Let the key access these accounts of the owner only. Like ``edit_scope(accounts=accounts)``."""
+        """Restrict the key to these accounts of the owner: ``edit_scope(accounts=accounts)``."""
         self.edit_scope(accounts=list(accounts), expected=expected, shown=shown)
 
     def edit_scope(
@@ -162,16 +164,17 @@ class ApiKey(models.Model):
         expected: int | None = None,
         shown: Iterable[Any] | None = None,
     ) -> None:
-        """Change the scope, the permission and the expiry date. Arguments that are left out change nothing.
+        """Change the scope, the permission and the expiry date. Omitted arguments change nothing.
 
-        ``accounts`` are accounts of the owner, or their primary keys; None means all accounts, including future ones.
-        ``shown`` are the primary keys of the accounts that a form showed as part of the scope. Other accounts in the
-        scope stay in it, such as those that the key has added since (rule S5). ``expires_at`` is a time, or a date,
-        which is read as the start of that day in the current time zone; None means never.
+        ``accounts`` are accounts of the owner, or their primary keys; None means all accounts,
+        including future ones. ``shown`` are the primary keys of the accounts that a form showed as
+        part of the scope. Other accounts in the scope stay in it, such as those that the key has
+        added since (rule S5). ``expires_at`` is a time, or a date, which is read as the start of
+        that day in the current time zone; None means never.
 
-        Raise ``ValidationError`` for ``accounts`` if there are none, or if one does not belong to the owner, and for
-        ``expires_at`` if it is past or later than ``FINTA_KEYS_MAX_AGE`` allows. Raise ``AlreadyDone`` if ``expected``
-        is given and is not the current ``scope_edits``.
+        Raise ``ValidationError`` for ``accounts`` if there are none, or if one does not belong to
+        the owner, and for ``expires_at`` if it is past or later than ``FINTA_KEYS_MAX_AGE`` allows.
+        Raise ``AlreadyDone`` if ``expected`` is given and is not the current ``scope_edits``.
         """
         columns: dict[str, Any] = {} if accounts is ... else {"share_all_accounts": accounts is None}
         if read_only is not ...:
@@ -196,10 +199,11 @@ class ApiKey(models.Model):
             signals.key_scope_edited.send(sender=ApiKey, key=self)
 
     def add_to_scope(self, account: models.Model) -> None:
-        """Add an account that this key has just created to its scope, if the key is restricted (rule S5).
+        """Add an account that this key has just created to its scope, if the key is restricted
+        (rule S5).
 
-        Call it inside ``locked()``, on the key that it yields, and create the account in the same block. An existing
-        account would be added too, although the owner did not select it.
+        Call it inside ``locked()``, on the key that it yields, and create the account in the same
+        block. An existing account would be added too, although the owner did not select it.
         """
         if not self.share_all_accounts:
             KeyAccountScope.objects.create(key=self, account_id=account.pk)
@@ -208,10 +212,11 @@ class ApiKey(models.Model):
     @transactions.retry_conflicts
     @sensitive_variables()
     def rotate(self, *, expected: int | None = None) -> secret.Secret:
-        """Replace the secret and return the new one. The old secret is invalid once the transaction commits.
+        """Replace the secret and return the new one. The old secret is invalid once the transaction
+        commits.
 
-        ``expected`` is the ``rotation`` that the caller saw, by default that of this instance. Raise ``AlreadyDone``
-        if the key has been rotated since.
+        ``expected`` is the ``rotation`` that the caller saw, by default that of this instance.
+        Raise ``AlreadyDone`` if the key has been rotated since.
         """
         rotation = self.rotation if expected is None else expected
         new_secret, columns = self._new_secret()
@@ -227,8 +232,8 @@ class ApiKey(models.Model):
     def delete(
         self, using: str | None = None, keep_parents: bool = False, *, expected: int | None = None
     ) -> tuple[int, dict[str, int]]:
-        """Delete the key for good. Raise ``ApiKey.DoesNotExist`` if it has been deleted, and ``AlreadyDone`` if its
-        ``rotation`` is not ``expected``."""
+        """Delete the key for good. Raise ``ApiKey.DoesNotExist`` if it has been deleted, and
+        ``AlreadyDone`` if its ``rotation`` is not ``expected``."""
         with self.locked() as current:
             if expected is not None and expected != current.rotation:
                 raise AlreadyDone(key=current, at=current.secret_made_at)
@@ -237,22 +242,13 @@ class ApiKey(models.Model):
     def scoped(self, queryset: models.QuerySet[Any], account_path: str = "") -> models.QuerySet[Any]:
         """Return the rows of ``queryset`` that this key may access, read from the primary database.
 
-        ``account_path`` names the foreign keys from the queryset's model to the account, such as ``"account"`` or
-        ``"order__shop"``. It is empty for the account model itself. Raise ``ImproperlyConfigured`` for any other
-        path, for a queryset that can no longer be filtered, and if an annotation has the name of a field on the path.
+        ``account_path`` names the foreign keys from the queryset's model to the account, such as
+        ``"account"`` or ``"order__shop"``. It is empty for the account model itself. Raise
+        ``ImproperlyConfigured`` for any other path, for a queryset that can no longer be filtered,
+        and if an annotation has the name of a field on the path.
         """
         count_scoping(self)
         return account_paths.limit_to_key(self, queryset, account_path)
-
-    def narrow(self, queryset: models.QuerySet[Any], path: str = "") -> models.QuerySet[Any]:
-        """Deprecated: use ``scoped()``."""
-        warn_renamed("ApiKey.narrow()", "ApiKey.scoped()")
-        return self.scoped(queryset, path)
-
-    def admit(self, account: models.Model) -> None:
-        """Deprecated: use ``add_to_scope()``."""
-        warn_renamed("ApiKey.admit()", "ApiKey.add_to_scope()")
-        self.add_to_scope(account)
 
     @staticmethod
     @sensitive_variables()
@@ -268,7 +264,8 @@ class ApiKey(models.Model):
 
     @contextmanager
     def _refuse_taken_name(self, name_key: str) -> Iterator[None]:
-        """Turn an ``IntegrityError`` into a ``ValidationError`` if another key of the owner has this name."""
+        """Turn an ``IntegrityError`` into a ``ValidationError`` if another key of the owner has
+        this name."""
         try:
             with transactions.atomic():
                 yield
@@ -280,13 +277,14 @@ class ApiKey(models.Model):
             raise ValidationError({"name": ValidationError(message, code="taken")}) from None
 
     def _write(self, *, where: dict[str, Any] | None = None, **columns: Any) -> bool:
-        """Save these columns, then set them on the instance. Return False if no row matches ``where``."""
+        """Save these columns and set them on the instance. Return False if no row matches."""
         rows = ApiKey.objects.filter(pk=self.pk, **(where or {})).update(**columns)
         self.__dict__.update(columns if rows else {})
         return bool(rows)
 
     def _replace_scope(self, accounts: list[Any], shown: list[Any] | None = None) -> None:
-        """Save these accounts as the scope. If ``shown`` is given, keep the accounts that are in neither list."""
+        """Save these accounts as the scope. If ``shown`` is given, keep the accounts that are in
+        neither list."""
         selected = set(owners.lock_accounts(self.owner_id, accounts, may_be_empty=shown is not None))
         rows = KeyAccountScope.objects.filter(key=self)
         existing = set(rows.values_list("account_id", flat=True))

@@ -35,13 +35,14 @@ class ApiKeyManager(KeyDatabaseManager["ApiKey"]):
     ) -> tuple[ApiKey, secret.Secret]:
         """Create a key. Return it with its secret, which is stored nowhere.
 
-        ``accounts`` are accounts of the owner, or their primary keys. Only ``None`` means all accounts. A key that is
-        ``read_only`` may use safe methods only. ``expires_at`` is a time, or a date, which is read as the start of
-        that day in the current time zone; None means never. ``nonce`` comes from ``nonces.read()`` and is spent here,
-        so that a form creates one key.
+        ``accounts`` are accounts of the owner, or their primary keys. Only ``None`` means all
+        accounts. A key that is ``read_only`` may use safe methods only. ``expires_at`` is a time,
+        or a date, which is read as the start of that day in the current time zone; None means
+        never. ``nonce`` comes from ``nonces.read()`` and is spent here, so that a form creates one
+        key.
 
-        Raise ``ValidationError`` for ``owner``, ``name``, ``accounts`` or ``expires_at``, and ``AlreadyDone`` if the
-        nonce is spent.
+        Raise ``ValidationError`` for ``owner``, ``name``, ``accounts`` or ``expires_at``, and
+        ``AlreadyDone`` if the nonce is spent.
         """
         selected = None if accounts is None else list(accounts)
         columns = {"name": names.clean(name), "read_only": read_only, "expires_at": expiry.clean(expires_at)}
@@ -77,10 +78,12 @@ class ApiKeyManager(KeyDatabaseManager["ApiKey"]):
         return numbers.get(key_model()._meta.label, 0)
 
     def authenticate(self, presented: str) -> ApiKey | None:
-        """Return the key with this secret, its owner loaded, or None if the secret is not valid now.
+        """Return the key with this secret, its owner loaded, or None if the secret is not valid
+        now.
 
-        A malformed secret is rejected without a query. Any other secret costs one query, independent of the number of
-        peppers. A related manager, such as ``alice.finta_keys``, rejects keys of other owners.
+        A malformed secret is rejected without a query. Any other secret costs one query,
+        independent of the number of peppers. A related manager, such as ``alice.finta_keys``,
+        rejects keys of other owners.
         """
         presented = secret.Secret(presented)  # Error reports show the repr() of local variables.
         if not secret.is_wellformed(presented, conf.prefix()):
@@ -108,7 +111,8 @@ class ApiKeyManager(KeyDatabaseManager["ApiKey"]):
 
 
 def _keys_with_digests(alias: str, digests: list[bytes]) -> list[ApiKey]:
-    """Return the key with one of these digests, and its owner, if the default manager of users has the owner."""
+    """Return the key with one of these digests, and its owner, if the default manager of users
+    has the owner."""
     if not owners.manager_filters():
         return _digest_query(alias, len(digests)).execute(digests)
     # Not the kept query: the manager may filter by values that change, such as the time.
@@ -119,7 +123,8 @@ def _keys_with_digests(alias: str, digests: list[bytes]) -> list[ApiKey]:
 
 @cache
 def _digest_query(alias: str, number: int) -> DigestQuery:
-    """Return the query for a key, with its owner, by this number of digests. It is built once per process."""
+    """Return the query for a key, with its owner, by this number of digests. It is built once
+    per process."""
     keys = key_model()._default_manager.using(alias).select_related("owner").order_by()
     # All different, because Django removes duplicates from IN.
     examples = [bytes([byte]) * secret.DIGEST_LENGTH for byte in range(number)]

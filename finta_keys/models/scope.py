@@ -8,7 +8,8 @@ from django.db import models
 from finta_keys import conf
 from finta_keys.database import KeyDatabaseManager
 
-# Raise a clear error for a missing setting. The foreign key below would fail first, with an obscure one.
+# Raise a clear error for a missing setting. The foreign key below would fail first, with an obscure
+# one.
 conf.account_label()
 
 

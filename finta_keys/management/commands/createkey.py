@@ -1,4 +1,5 @@
-"""``manage.py createkey``: create a key and print its secret, and nothing else, on standard output."""
+"""``manage.py createkey``: create a key and print its secret, and nothing else, on standard
+output."""
 
 from __future__ import annotations
 
@@ -84,7 +85,8 @@ class Command(BaseCommand):
         with explain_database_errors(CONSEQUENCE, errors=UNAVAILABLE, returncode=1):
             owner = find_owner(options["user"])
         try:
-            # Receivers of the project may print, such as an e-mail to the console. Keep that off standard output.
+            # Receivers of the project may print, such as an e-mail to the console. Keep that off
+            # standard output.
             with (
                 explain_database_errors(CONSEQUENCE, errors=UNAVAILABLE, returncode=1),
                 redirect_stdout(sys.stderr),
@@ -97,7 +99,8 @@ class Command(BaseCommand):
                     expires_at=options["expires"],
                 )
         except ValidationError as error:
-            # Look up the existing key only now, so that of two commands at once one creates it and both succeed.
+            # Look up the existing key only now, so that of two commands at once one creates it and
+            # both succeed.
             existing = _existing_key(owner, name) if options["if_absent"] and _is_taken(error) else None
             if existing is None:
                 raise CommandError(_explain(error, owner, options["accounts"])) from None
@@ -106,7 +109,8 @@ class Command(BaseCommand):
             self._print_secret(key, secret, as_json=options["json"])
 
     def _print_secret(self, key: ApiKey, secret: str, *, as_json: bool) -> None:
-        """Print the secret, or delete the key if printing fails, because no one would know its secret."""
+        """Print the secret, or delete the key if printing fails, because no one would know its
+        secret."""
         place = f"in {self.output}" if self.output else "on standard output"
         try:
             self.stderr.write(
@@ -118,7 +122,8 @@ class Command(BaseCommand):
             return
         except Exception as error:
             failure = type(error).__name__
-        # After the except block, so that no report of a later error shows the text that could not be written.
+        # After the except block, so that no report of a later error shows the text that could not
+        # be written.
         key.delete()
         raise CommandError(
             f"The secret could not be printed ({failure}), so the key was deleted again. "
@@ -149,7 +154,8 @@ class Command(BaseCommand):
 
 
 def _text(argument: str) -> str:
-    """Reject arguments that are not UTF-8: some databases raise an error for them instead of finding nothing."""
+    """Reject arguments that are not UTF-8: some databases raise an error for them instead of
+    finding nothing."""
     try:
         argument.encode()
     except UnicodeEncodeError:

@@ -82,7 +82,8 @@ class Command(BaseCommand):
 
 
 def count_keys() -> list[Row]:
-    """Return a row for each configured pepper, in their order, and then for each other pepper that keys use."""
+    """Return a row for each configured pepper, in their order, and then for each other pepper
+    that keys use."""
     places = {secret.pepper_id(pepper): OLD for pepper in conf.peppers()}
     places[next(iter(places))] = FIRST
     keys = ApiKey.objects.order_by().values("pepper_id")

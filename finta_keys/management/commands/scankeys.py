@@ -1,4 +1,5 @@
-"""``manage.py scankeys``: find leaked secrets in files, logs and repositories, and the keys they belong to."""
+"""``manage.py scankeys``: find leaked secrets in files, logs and repositories, and the keys they
+belong to."""
 
 from __future__ import annotations
 
@@ -243,7 +244,8 @@ def _as_json(leak: Leak) -> dict[str, Any]:
 
 
 def _shown(path: str) -> str:
-    """Return a path for printing: control characters and invalid text are escaped, and secrets are replaced."""
+    """Return a path for printing: control characters and invalid text are escaped, and secrets
+    are replaced."""
     escaped = (char if char.isprintable() else char.encode("unicode_escape").decode() for char in path)
     return redaction.without_secrets("".join(escaped)) or "(an empty name)"
 
