@@ -13,7 +13,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from finta_keys import read_only, usage
+from finta_keys import callers, usage
 from finta_keys.key_headers import hide_headers, presented_secrets
 from finta_keys.marks import declares_scope
 from finta_keys.models import ApiKey
@@ -92,7 +92,7 @@ def get_key(request: Any, *, only_reads: bool = False) -> ApiKey | None:
     reads.
     """
     key = _find_key(request)
-    return key if read_only.may_use(key, request, only_reads=only_reads) else None
+    return key if callers.may_use_method(key, request, only_reads=only_reads) else None
 
 
 def _find_key(request: Any) -> ApiKey | None:

@@ -7,11 +7,11 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
 from django.db import models
+from rest_framework.permissions import SAFE_METHODS
 
 from finta_keys import account_paths
 from finta_keys.key_headers import carries_key
 from finta_keys.models import ApiKey
-from finta_keys.read_only import may_use
 from finta_keys.request_state import state_of
 
 
@@ -32,8 +32,8 @@ def scoped(request: Any, queryset: Any, account_path: str = "") -> models.QueryS
 
 
 def limited(request: Any, queryset: Any, account_path: str = "", view: Any = None) -> models.QuerySet[Any]:
-    """Like ``scoped()``, but does not count as scoping the response: for choices, filters and
-    checks."""
+    """Like ``scoped()``, but leaves ``scoped_count`` alone. The caller raises it if the rows are
+    those of the response. ``view`` is the view whose ``unlimited_for()`` is asked."""
     key = _authenticated_key(request)
     if key is not None:
         return account_paths.limit_to_key(key, queryset, account_path)
@@ -66,7 +66,17 @@ def _authenticated_key(request: Any) -> ApiKey | None:
     is_assigned = "_user" in attributes and "_auth" not in attributes and not carries_key(request)
     auth = None if is_assigned else getattr(request, "auth", None)
     key = state_of(request).key or (auth if isinstance(auth, ApiKey) else None)
-    return key if may_use(key, request) else None
+    return key if may_use_method(key, request) else None
+
+
+def may_use_method(key: ApiKey | None, request: Any, *, only_reads: bool = False) -> bool:
+    """Return True if a key may use the method of a request. ``only_reads`` marks a POST that reads.
+
+    A view behind a gate has checked it, or will after its throttles.
+    """
+    if key is None or not key.read_only or request.method in SAFE_METHODS:
+        return key is not None
+    return state_of(request).open_view is not None or (only_reads and request.method == "POST")
 
 
 def key_of(request: Any) -> ApiKey | None:

@@ -15,7 +15,7 @@ from django_filters.rest_framework import DjangoFilterBackend
 
 from finta_keys.database import INVALID_VALUE_ERRORS
 from finta_keys.relations import limited_choices
-from finta_keys.request_state import may_read_hidden
+from finta_keys.request_state import watch_is_silent
 from finta_keys.scope_queries import pks_by_model
 
 # codes of errors about values that name no row or choice; some of their messages quote it
@@ -85,7 +85,7 @@ def _check_rows(field: Any, request: Any) -> None:
     clean = field.clean
 
     def clean_and_check(value: Any) -> Any:
-        token = may_read_hidden.set(True)
+        token = watch_is_silent.set(True)
         try:
             result = clean(value)
             is_hidden = _has_hidden_rows(result, request)
@@ -95,7 +95,7 @@ def _check_rows(field: Any, request: Any) -> None:
             is_hidden = True
             limited_choices(request, field.queryset.model._base_manager.all()).exists()
         finally:
-            may_read_hidden.reset(token)
+            watch_is_silent.reset(token)
         if is_hidden:
             raise ValidationError("", code="invalid_choice")
         return result

@@ -1,8 +1,8 @@
 """The gate of a view: it lets API keys in, and puts the guard around the handler.
 
 ``install()`` wraps methods of a view class. Django REST framework authenticates in ``initial()``,
-and the authentication class accepts a key only while the wrapped ``initial()`` of the view runs. So
-a view without a gate never opens to keys.
+and the authentication class accepts a key only once the wrapped ``initial()`` of the view has
+begun. So a view without a gate never opens to keys.
 
 The guard rejects the response of a handler that has limited nothing to the scope: ``scoped()``
 increments ``state.scoped_count``. Permissions, throttles and filters limit rows too, but not those
@@ -21,6 +21,7 @@ from rest_framework.views import APIView
 
 from finta_keys import conf, expiry, url_rows, view_objects, view_querysets
 from finta_keys.authentication import ApiKeyAuthentication
+from finta_keys.callers import key_of
 from finta_keys.guard import Guard, guard_handler, require_guarded
 from finta_keys.key_headers import presented_secrets
 from finta_keys.marks import declares_scope
@@ -61,8 +62,10 @@ def _is_wrapped(method: Any) -> bool:
 
 
 def _wrap_initial(initial: Callable[..., None]) -> Callable[..., None]:
-    """Let keys in while ``initial()`` runs, and put the guard in the place of the handler
-    afterwards."""
+    """Open the view to keys, and run ``initial()`` inside a guard of its own.
+
+    Then reject read-only keys, and put a guard in the place of the handler.
+    """
 
     def initial_with_gate(view: Any, request: Any, *args: Any, **kwargs: Any) -> None:
         # A subclass that overrides initial() has a gate of its own, inside which its super() call
@@ -113,7 +116,7 @@ def _wrap_handle_exception(handle_exception: Callable[..., Any]) -> Callable[...
     malformed id."""
 
     def handle_with_plain_404(view: Any, exception: Exception) -> Any:
-        is_plain = isinstance(exception, Http404) and state_of(view.request).key is not None
+        is_plain = isinstance(exception, Http404) and key_of(view.request) is not None
         return handle_exception(view, Http404() if is_plain else exception)
 
     return handle_with_plain_404
@@ -127,8 +130,8 @@ def _wrap_finalize_response(finalize_response: Callable[..., Any]) -> Callable[.
     """
 
     def finalize_with_checks(view: Any, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
-        state = state_of(request)
-        if state.key is None or state.open_view is not view:
+        state, key = state_of(request), key_of(request)
+        if key is None or state.open_view is not view:
             return finalize_response(view, request, response, *args, **kwargs)
         require_guarded(view, state, response)
         try:
@@ -137,8 +140,8 @@ def _wrap_finalize_response(finalize_response: Callable[..., Any]) -> Callable[.
         except RowOutsideScope as error:
             response = APIView.finalize_response(view, request, view.handle_exception(error), *args, **kwargs)
         response.headers.setdefault("Cache-Control", "private, no-store")
-        if state.key.expires_at is not None:
-            response.headers["X-Key-Expires"] = expiry.to_json(state.key.expires_at)
+        if key.expires_at is not None:
+            response.headers["X-Key-Expires"] = expiry.to_json(key.expires_at)
         return response
 
     return finalize_with_checks
@@ -179,7 +182,7 @@ def _wrap_check_permissions(check_permissions: Callable[..., Any]) -> Callable[.
             return check_without_counting(view, request, *args, **kwargs)
         except Exception:
             # Forms of the browsable API ask again later, and expect the denial.
-            if view.__dict__.get("_in_initial") and state_of(request).key is not None:
+            if view.__dict__.get("_in_initial") and key_of(request) is not None:
                 with suppress(AttributeError):  # The view's initial() may yet have to set what get_queryset() reads.
                     url_rows.require_before_denial(view, request)
             raise

@@ -102,8 +102,8 @@ class Guard:
         return self.state.scoped_count > self.scoped_before or bool(self.save_checks.saved)
 
     def __enter__(self) -> None:
-        """Make the request available to ``scoped()``, and the guard to the signals of saved
-        rows."""
+        """Make this the current request, for ``key.scoped()``, and this the guard that the signals
+        of saved rows ask."""
         self._token = current_request.set(self.request)
         self._outer_guard, self.state.guard = self.state.guard, self
 

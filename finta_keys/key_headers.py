@@ -35,7 +35,7 @@ def _credentials(header: str) -> Secret:
 def hide_headers(request: Any) -> None:
     """Remove the headers that present a key, so that nothing later in the request reads them."""
     django_request = http_request(request)
-    state_of(django_request).is_hidden = True
+    state_of(django_request).headers_removed = True
     names = list(_secrets_by_header(django_request))
     for name in names:
         del django_request.META[name]
@@ -46,7 +46,9 @@ def hide_headers(request: Any) -> None:
 
 
 def carries_key(request: Any) -> bool:
-    """Return True if a request presents an API key, valid or not. Such a request is never a
-    signed-in person."""
+    """Return True if a request presents an API key, valid or not, or did before it was removed.
+
+    Outside Django REST framework, such a request is no signed-in person, whatever its ``user`` is.
+    """
     state = state_of(request)
-    return state.key is not None or state.is_hidden or bool(_secrets_by_header(request))
+    return state.key is not None or state.headers_removed or bool(_secrets_by_header(request))

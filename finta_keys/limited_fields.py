@@ -19,7 +19,7 @@ from rest_framework.utils.serializer_helpers import BindingDict
 
 from finta_keys.database import INVALID_VALUE_ERRORS
 from finta_keys.relations import hidden_rows, limited_choices
-from finta_keys.request_state import may_read_hidden
+from finta_keys.request_state import watch_is_silent
 from finta_keys.scope_queries import pks_by_model
 
 # raised by related fields for values that name no row; some of them only by a project's own fields
@@ -163,7 +163,7 @@ def _call_own(relation: Any, to_internal_value: Callable[[Any], Any], data: Any)
     """
     queryset = relation.queryset
     relation.queryset = limit_rows(relation, queryset)
-    token = may_read_hidden.set(True)  # The rows that it returns are checked.
+    token = watch_is_silent.set(True)  # The rows that it returns are checked.
     try:
         result = to_internal_value(data)
     except NO_ROW_ERRORS:
@@ -171,7 +171,7 @@ def _call_own(relation: Any, to_internal_value: Callable[[Any], Any], data: Any)
             limit_rows(relation, rows.model._base_manager.all()).exists()
         raise
     finally:
-        may_read_hidden.reset(token)
+        watch_is_silent.reset(token)
         relation.queryset = queryset
     rows = result if isinstance(result, Iterable) else [result]
     rows = [row for row in rows if isinstance(row, models.Model) and row.pk is not None]

@@ -4,15 +4,12 @@ K8)."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.permissions import SAFE_METHODS
 
-from finta_keys.request_state import state_of
-
-if TYPE_CHECKING:
-    from finta_keys.models import ApiKey
+from finta_keys.callers import key_of
 
 Marked = TypeVar("Marked", bound=Callable[..., Any])
 
@@ -49,16 +46,8 @@ def reject_read_only(view: Any, request: Any) -> None:
 def is_rejected(view: Any, request: Any) -> bool:
     """Return True if the key of a request is read-only, and the method is neither safe nor a
     POST that only reads."""
-    key = state_of(request).key
+    key = key_of(request)  # also that of an authentication class of the project
     if key is None or not key.read_only or request.method in SAFE_METHODS:
         return False
     handler = getattr(view, "post", None)
     return request.method != "POST" or not (hasattr(handler, "only_reads") or "only_reads" in vars(type(view)))
-
-
-def may_use(key: ApiKey | None, request: Any, *, only_reads: bool = False) -> bool:
-    """Return True if a key may use the method of a request. Views behind a gate have rejected
-    the request before."""
-    if key is None or not key.read_only or request.method in SAFE_METHODS or state_of(request).open_view is not None:
-        return key is not None
-    return only_reads and request.method == "POST"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class RequestState:
     key: ApiKey | None = None  # found by the authentication class or by get_key()
     was_looked_up: bool = False  # whether ``key`` is final
-    is_hidden: bool = False  # whether our headers were removed, because the view does not open to keys
+    headers_removed: bool = False  # because the view does not open to keys
     open_view: Any = None  # the view that opens to keys, once its gate was entered
     secrets: set[Secret] | None = field(default=None, repr=False)  # in the headers when the gate was entered
     guard: Guard | None = None  # the guard around the code of the view that is running
@@ -38,9 +38,9 @@ class RequestState:
 current_request: ContextVar[Any] = ContextVar("finta_keys_request", default=None)
 
 
-# True while code may read rows outside the scope: inside ``unscoped_rows()``, and if the rows are
-# checked afterwards.
-may_read_hidden: ContextVar[bool] = ContextVar("finta_keys_may_read_hidden", default=False)
+# True while ``watch_scope()`` reports nothing: inside ``unscoped_rows()``, and in code whose rows
+# are checked afterwards. It opens nothing.
+watch_is_silent: ContextVar[bool] = ContextVar("finta_keys_watch_is_silent", default=False)
 
 
 def http_request(request: Any) -> Any:
@@ -79,17 +79,20 @@ def active_guard() -> Guard | None:
 
 @contextmanager
 def unscoped_rows(reason: str) -> Iterator[None]:
-    """Save or read rows outside the scope of the calling key, such as counters or an audit log.
-    ``reason`` says why."""
+    """Switch off the check of saved rows, and ``watch_scope()``, for code that needs other rows.
+
+    Such as counters or an audit log. ``scoped()`` and ``get_queryset()`` stay limited: start from
+    the model's manager. ``reason`` says why.
+    """
     require_reason("unscoped_rows", reason)
-    guard, could_read_hidden = active_guard(), may_read_hidden.get()
-    may_read_hidden.set(True)  # not reset by a token: a generator may end in another context
+    guard, was_silent = active_guard(), watch_is_silent.get()
+    watch_is_silent.set(True)  # not reset by a token: a generator may end in another context
     if guard is not None:
         guard.state.guard = None
     try:
         yield
     finally:
-        may_read_hidden.set(could_read_hidden)
+        watch_is_silent.set(was_silent)
         if guard is not None:
             guard.state.guard = guard
 

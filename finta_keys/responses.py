@@ -11,10 +11,11 @@ from django.db import models
 from django.http import Http404
 from rest_framework import exceptions
 
+from finta_keys.transactions import is_serialization_failure
+
 RESPONSE_ERRORS = (exceptions.APIException, Http404, PermissionDenied)  # Django REST framework makes responses of them.
 EXEMPT_ERRORS = (exceptions.ParseError, exceptions.UnsupportedMediaType, PermissionDenied)
 EXEMPT_STATUSES = frozenset({401, 403, 405, 429})
-RETRYABLE = frozenset({"40001", "40P01"})  # PostgreSQL: serialization failure, deadlock
 
 
 class RowOutsideScope(Http404):
@@ -79,4 +80,4 @@ def _is_validation_by_library(error: Exception) -> bool:
 
 def is_conflict(error: Exception) -> bool:
     """Return True for a database error if the same request may succeed when it is sent again."""
-    return getattr(error.__cause__, "sqlstate", None) in RETRYABLE or "database is locked" in str(error)
+    return is_serialization_failure(error) or "database is locked" in str(error)

@@ -27,8 +27,9 @@ class AccountScopeMixin:
 
     The result of ``get_queryset()`` is limited, even if you override it. A row in the URL is looked
     up before the handler runs: a hidden row is missing. Other rows are limited by
-    ``self.scoped(queryset)``. A handler that responds to a key without either raises
-    ``ImproperlyConfigured``, unless it is marked ``@unscoped("reason")``.
+    ``self.scoped(queryset)``. A response to a key raises ``ImproperlyConfigured`` if none of these
+    limited any rows, nor a save nor ``check_rows()`` checked some, unless the handler is marked
+    ``@unscoped("reason")``.
     """
 
     account_path: str = ""  # foreign keys from the view's model to the account, such as "order__shop"
@@ -56,8 +57,11 @@ class AccountScopeMixin:
         return False
 
     def check_rows(self, rows: Iterable[models.Model]) -> None:
-        """Raise ``Http404`` if one of these rows is outside the scope. For rows that were
-        written in bulk."""
+        """Raise ``Http404`` if one of these rows, such as of a bulk write, is outside the scope.
+
+        It counts as limiting the response. In a write by a key, the rows are checked again before
+        the transaction ends.
+        """
         save_checks.check_rows(self, rows)
 
     def scope_cache_key(self, *parts: Any) -> str:

@@ -64,14 +64,16 @@ def retry_conflicts(change: Callable[P, R]) -> Callable[P, R]:
             try:
                 return change(*args, **kwargs)
             except (OperationalError, IntegrityError) as error:
-                if connections[key_database()].in_atomic_block or not _is_conflict(error):
+                is_repeatable = isinstance(error, IntegrityError) or is_serialization_failure(error)
+                if connections[key_database()].in_atomic_block or not is_repeatable:
                     raise
         return change(*args, **kwargs)
 
     return wrapper
 
 
-def _is_conflict(error: Exception) -> bool:
+def is_serialization_failure(error: Exception) -> bool:
+    """Return True if PostgreSQL ended a transaction because of a concurrent one."""
     cause = error.__cause__
     sqlstate = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)  # psycopg, psycopg2
-    return isinstance(error, IntegrityError) or sqlstate in CONFLICTS
+    return sqlstate in CONFLICTS

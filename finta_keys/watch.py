@@ -18,7 +18,7 @@ from django.db.models.constants import OnConflict
 from finta_keys import account_paths
 from finta_keys.database import key_database
 from finta_keys.marks import is_unscoped
-from finta_keys.request_state import may_read_hidden, state_of
+from finta_keys.request_state import state_of, watch_is_silent
 from finta_keys.watch_origin import Origin, find_origin
 from finta_keys.watch_rows import VENDORS, CannotCheck, Model, ScopedTables
 from finta_keys.watch_sql import affected_rows, fetch, read_by_update, text_of
@@ -59,7 +59,7 @@ class Watch:
 
     def _is_on(self) -> bool:
         """Return True if a statement that is sent now has to keep to the scope of a key."""
-        return self.state.key is not None and not may_read_hidden.get() and not self._is_unscoped()
+        return self.state.key is not None and not watch_is_silent.get() and not self._is_unscoped()
 
     def _is_unscoped(self) -> bool:
         view: Any = self.state.open_view

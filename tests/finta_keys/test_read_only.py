@@ -8,7 +8,7 @@ from django.test import Client, RequestFactory
 from django.urls import include, path
 from django.utils import timezone
 from rest_framework import permissions, routers, throttling, viewsets
-from rest_framework.authentication import SessionAuthentication
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.decorators import action, api_view, authentication_classes
 from rest_framework.response import Response
 from rest_framework.serializers import ModelSerializer
@@ -20,6 +20,7 @@ from finta_keys.models import ApiKey
 from finta_keys.read_only import reads
 from finta_keys.scoping import AccountScopeMixin, scoped, scoped_view, unscoped
 from finta_keys.testing import comparable_parts, make_key
+from tests.finta_keys.calls import call
 
 pytestmark = [pytest.mark.urls(__name__), pytest.mark.rule("K8")]
 
@@ -244,3 +245,34 @@ def test_other_actions_keep_permission(alice, accounts):
     key.share_all()
     key.restrict_to([accounts.cash])
     assert ApiKey.objects.get(pk=key.pk).read_only
+
+
+class OwnAuthentication(BaseAuthentication):
+    """A project's own class that finds the key in another way."""
+
+    def authenticate(self, request):
+        key = ApiKey.objects.select_related("owner").get()
+        return key.owner, key
+
+
+@pytest.mark.parametrize("view", [Accounts, Ping, Search])
+def test_key_of_own_authentication_class_is_limited(alice, accounts, view):
+    make_key(alice, "Reader", read_only=True)
+    actions = {"actions": {"delete": "destroy"}} if view is Accounts else {}
+    own = type("Own", (view,), {"authentication_classes": [OwnAuthentication]})
+    own = unscoped("shows no accounts")(own) if view is Ping else own
+    response = call(own, None, "delete", kwargs={"pk": accounts.cash.pk} if actions else {}, **actions)
+    assert (response.status_code, response.data) == (403, DENIED)
+    assert Account.objects.filter(pk=accounts.cash.pk).exists()
+
+
+@pytest.mark.rule("S4")
+def test_denied_key_of_own_class_reveals_no_row(alice, accounts, bobs_account):
+    make_key(alice, "Writer", [accounts.cash])
+
+    class Own(Accounts):
+        authentication_classes = [OwnAuthentication]
+        permission_classes = [permissions.IsAdminUser]
+
+    for pk, status in ((accounts.cash.pk, 403), (accounts.savings.pk, 404), (uuid.uuid4(), 404)):
+        assert call(Own, None, "get", kwargs={"pk": pk}, actions={"get": "retrieve"}).status_code == status
