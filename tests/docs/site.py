@@ -77,7 +77,7 @@ def _begin(home: Path) -> list[str]:
     environment = " ".join(quote(f"{sys.prefix}/{name}") for name in ("bin", "lib", "pyvenv.cfg"))
     return [
         f"[ -e manage.py ] || cd {quote(str(home))}",
-        f"make() {{ mkdir -p .venv && ln -sfn {environment} .venv && touch .venv/site .venv/installed",
+        f"make() {{ mkdir -p .venv && ln -sfn {environment} .venv && touch .venv/site .venv/installed; "
         'command make "$@"; }',
         'pip() { python3 -m pip "$@" --no-index --no-deps --target ../packages; }',
     ]
