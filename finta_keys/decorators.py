@@ -43,7 +43,8 @@ def scoped_function(mixin: type, unlimited_for: Callable[[Any], bool] | None) ->
         if base is None:
             raise TypeError("@scoped_view stands above @api_view.")
         attributes: dict[str, Any] = {"__module__": base.__module__, "__doc__": base.__doc__}
-        attributes |= {name: vars(base)[name] for name in ("only_reads",) if name in vars(base)}
+        if "only_reads" in vars(base):  # @reads below @scoped_view
+            attributes["only_reads"] = True
         if unlimited_for is not None:
             attributes["unlimited_for"] = lambda self, request: unlimited_for(request)
         cls: Any = type(base.__name__, (mixin, base), attributes)

@@ -48,7 +48,7 @@ def hide_headers(request: Any) -> None:
 def carries_key(request: Any) -> bool:
     """Return True if a request presents an API key, valid or not, or did before it was removed.
 
-    Outside Django REST framework, such a request is no signed-in person, whatever its ``user`` is.
+    Outside Django REST framework, such a request is no signed-in person, even if it has a ``user``.
     """
     state = state_of(request)
     return state.key is not None or state.headers_removed or bool(_secrets_by_header(request))

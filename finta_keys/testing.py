@@ -82,7 +82,7 @@ def assert_indistinguishable(
     are URLs, or pairs of a URL and the JSON data that names the row. Each method is sent to all of
     them, in ``watch_scope()``. ``request`` is passed to ``client.generic()``. For malformed ids,
     pass ``same_queries=False``. ``ignore_headers`` are headers that differ between any two
-    responses, besides ``Date`` and ``X-Request-Id``.
+    responses, next to ``Date`` and ``X-Request-Id``.
 
     Raise ``AssertionError`` if the responses differ in status, body or headers, or in the numbers
     of queries and changed rows; or if nothing was compared, because ``hidden`` leads to no view or

@@ -59,6 +59,13 @@ def test_hook_response_replaces_secret_page(pages_of, hook, key, action, method)
     assert is_hook_response(getattr(browser, method)(url(action)))
 
 
+@pytest.mark.parametrize("action", ["create", "rotate"])
+def test_put_is_not_allowed(pages_of, key, action):
+    browser, url = pages_of
+    assert browser.put(url(action)).status_code == 405
+    assert ApiKey.objects.get().rotation == 0
+
+
 @pytest.mark.parametrize(("action", "data"), [("create", {**NEW, "name": "Another"}), ("rotate", {})])
 def test_hook_is_called_again_on_submit(pages_of, hook, key, action, data):
     browser, url = pages_of
