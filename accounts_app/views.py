@@ -227,7 +227,7 @@ class SwitchOnView(OwnerMixin, View):
     def post(self, request: HttpRequest) -> HttpResponse:
         storage_mode.switch_on(self.owner)
         messages.success(request, "Storage Mode is on. Your keys can read account data.")
-        return redirect("data_settings")
+        return redirect("finta_keys:list" if request.POST.get("next") == "keys" else "data_settings")
 
 
 class SwitchOffView(DataSettingsView):

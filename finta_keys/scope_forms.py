@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from finta_keys import conf, display, expiry, nonces, owners, transactions
+from finta_keys import conf, display, expiry, names, nonces, owners, transactions
 from finta_keys.account_pages import in_order
 from finta_keys.forms import name_field
 from finta_keys.models import ApiKey, CreateNonce
@@ -63,6 +63,30 @@ class CreateKeyForm(PermissionFields, ScopeFields):
             # Show the form again with the user's input and a new nonce.
             self.set_value("nonce", self.initial["nonce"])
             self.add_error(None, _("This form expired after an hour. Check it and press Create Key again."))
+        if self.errors:
+            self._add_other_errors()
+
+    def add_model_errors(self, error: ValidationError) -> None:
+        super().add_model_errors(error)
+        self._add_other_errors()
+
+    def _add_other_errors(self) -> None:
+        """Add the errors that the model would raise next: users see all at once."""
+        try:
+            name_key = names.normalize(names.clean(self.cleaned_data.get("name", "")))
+            ApiKey.objects.refuse_taken_name(self.owner.pk, name_key)
+        except ValidationError as error:
+            self._add_errors_of_fields_without(error)
+        selected = self.cleaned_data.get("accounts") or self.cleaned_data.get("elsewhere")
+        if not self.cleaned_data.get("share_all_accounts") and not selected:
+            try:
+                owners.refuse_empty_scope()
+            except ValidationError as error:
+                self._add_errors_of_fields_without(error)
+
+    def _add_errors_of_fields_without(self, error: ValidationError) -> None:
+        if not self.errors.keys() & error.error_dict.keys():
+            super().add_model_errors(error)
 
     def _read_nonce(self, signed: str) -> str:
         try:

@@ -49,7 +49,8 @@ def record(key: ApiKey) -> None:
         if key.first_digest != key.found_digest:
             _move_to_first_pepper(key)
         now = timezone.now()
-        if key.last_used_at is None or not now - conf.last_used_interval() <= key.last_used_at <= now + CLOCK_TOLERANCE:
+        used_at = key.secret_last_used_at
+        if used_at is None or not now - conf.last_used_interval() <= used_at <= now + CLOCK_TOLERANCE:
             _update_last_used(key)
     except AnyDatabaseError as error:
         failures += 1
@@ -65,7 +66,10 @@ def _move_to_first_pepper(key: ApiKey) -> None:
 def _update_last_used(key: ApiKey) -> None:
     now = timezone.now()
     recent = models.Q(last_used_at__range=(now - conf.last_used_interval(), now + CLOCK_TOLERANCE))
-    _update_unlocked(ApiKey.objects.filter(~recent | models.Q(last_used_at=None), pk=key.pk), last_used_at=now)
+    old_secret = models.Q(last_used_at__lt=models.F("rotated_at"))
+    # The rotation: a key that was rotated since was not used with its new secret.
+    keys = ApiKey.objects.filter(pk=key.pk, rotation=key.rotation)
+    _update_unlocked(keys.filter(~recent | old_secret | models.Q(last_used_at=None)), last_used_at=now)
 
 
 def _update_unlocked(keys: models.QuerySet[ApiKey], **columns: Any) -> None:

@@ -19,6 +19,7 @@ from django.contrib.auth.signals import user_logged_in
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.urls import ResolverMatch
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 
@@ -28,6 +29,13 @@ from accounts_app.sign_in.limits import limit_attempts
 MAX_AGE = timedelta(minutes=30)
 SESSION_KEY = "accounts_app.password_given_at"  # a timestamp in seconds
 PASSWORD_FIELD = "confirm_password"  # noqa: S105  # No form whose fields are carried has this field.
+ACTIONS = {  # by the end of the URL's name
+    "create": "create a key",
+    "add": "create a key",
+    "duplicate": "duplicate a key",
+    "edit_scope": "edit the scope of a key",
+    "rotate": "rotate a key",
+}
 NOT_CARRIED = ("csrfmiddlewaretoken", "username", PASSWORD_FIELD)
 
 
@@ -123,5 +131,11 @@ def _carried_fields(request: HttpRequest) -> list[tuple[str, Any]]:
 def _render_page(request: HttpRequest, **context: Any) -> HttpResponse:
     match = request.resolver_match
     cancel = "admin:index" if match and match.app_name == "admin" else "finta_keys:list"
-    minutes = MAX_AGE // timedelta(minutes=1)
-    return render(request, "sign_in/confirm_password.html", {"cancel": cancel, "minutes": minutes, **context})
+    context |= {"cancel": cancel, "minutes": MAX_AGE // timedelta(minutes=1), "action": _action(match)}
+    return render(request, "sign_in/confirm_password.html", context)
+
+
+def _action(match: ResolverMatch | None) -> str:
+    """Describe what the user is about to do. The names of the admin's URLs end like ours."""
+    name = (match and match.url_name) or ""
+    return next((text for ending, text in ACTIONS.items() if name.endswith(ending)), "continue")

@@ -14,12 +14,10 @@ from types import EllipsisType
 from typing import Any, ClassVar
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models
 from django.db.models.functions import Length
 from django.db.models.lookups import Exact, IntegerLessThanOrEqual
 from django.utils import timezone
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.debug import sensitive_variables
 
@@ -119,6 +117,13 @@ class ApiKey(DeprecatedMethods, models.Model):
     def secret_made_at(self) -> datetime:
         """When the current secret was generated."""
         return self.rotated_at or self.created_at
+
+    @property
+    def secret_last_used_at(self) -> datetime | None:
+        """When the current secret was last used, or None if only an earlier secret was."""
+        if self.last_used_at and self.rotated_at and self.last_used_at < self.rotated_at:
+            return None
+        return self.last_used_at
 
     @contextmanager
     def locked(self) -> Iterator[ApiKey]:
@@ -270,11 +275,8 @@ class ApiKey(DeprecatedMethods, models.Model):
             with transactions.atomic():
                 yield
         except IntegrityError:
-            others = ApiKey.objects.filter(owner_id=self.owner_id).exclude(pk=self.pk)
-            if not others.filter(name_key=name_key).exists():
-                raise
-            message = _("You already have a key with this name. Choose another name.")
-            raise ValidationError({"name": ValidationError(message, code="taken")}) from None
+            ApiKey.objects.refuse_taken_name(self.owner_id, name_key, key_pk=self.pk)
+            raise
 
     def _write(self, *, where: dict[str, Any] | None = None, **columns: Any) -> bool:
         """Save these columns and set them on the instance. Return False if no row matches."""

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
 from finta_keys import conf, expiry, names, owners, secret, signals, transactions
@@ -68,6 +70,13 @@ class ApiKeyManager(KeyDatabaseManager["ApiKey"]):
                 key._replace_scope(accounts)
             signals.key_created.send(sender=key_model(), key=key)
         return key, new_secret
+
+    def refuse_taken_name(self, owner_pk: Any, name_key: str, *, key_pk: Any = None) -> None:
+        """Raise ``ValidationError`` for ``name`` if another key of the owner has it."""
+        others = self.using(key_database()).filter(owner_id=owner_pk, name_key=name_key).exclude(pk=key_pk)
+        if others.exists():
+            message = _("You already have a key with this name. Choose another name.")
+            raise ValidationError({"name": ValidationError(message, code="taken")}) from None
 
     @transactions.retry_conflicts
     def delete_all(self, *, owner: AbstractBaseUser) -> int:

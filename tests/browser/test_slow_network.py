@@ -134,7 +134,7 @@ def test_escape_while_sending_keeps_copy_question(api_settings, three, held):
     api_settings.page.wait_for_timeout(2 * SETTLE_MS)
     api_settings.page.keyboard.press("Escape")
     settle(api_settings.page)
-    expect(api_settings.dialog.get_by_role("alert")).to_contain_text("You haven’t copied")
+    expect(api_settings.dialog.get_by_role("alert")).to_contain_text("You have not copied")
 
 
 def test_escape_does_not_close_while_sending(api_settings, three, held):
@@ -177,7 +177,7 @@ def test_copy_hides_copy_question(api_settings, accounts):
     api_settings.done_button.click()
     expect(api_settings.dialog.get_by_role("alert")).to_be_visible()
     api_settings.copy()
-    expect(api_settings.dialog.get_by_text("You haven’t copied")).to_be_hidden()
+    expect(api_settings.dialog.get_by_text("You have not copied")).to_be_hidden()
 
 
 def test_expired_session_returns_to_data_settings(any_settings, alice):

@@ -72,7 +72,7 @@ def test_pages_load_assets_outside_replaced_part(responses):
         assert "<script" not in ours
 
 
-LOADED_LATER = ["draft.js", "scope.js"]  # by page.js
+LOADED_LATER = ["dialog.js", "draft.js", "scope.js", "secret.js"]  # by page.js
 
 
 def test_every_script_is_loaded_once(responses):

@@ -64,6 +64,25 @@ def test_invalid_name_shows_error_and_keeps_input(alice, alices_browser, account
     assert ApiKey.objects.count() == 1
 
 
+@pytest.mark.parametrize("data", [{}, {"expires_at": "date"}], ids=["errors of the model", "error of the form"])
+def test_all_errors_are_shown_at_once(alice, alices_browser, accounts, data):
+    make_key(alice, "Production")
+    page = create(alices_browser, "Production", accounts=[], **data).content.decode()
+    assert page.count("You already have a key with this name") == 1
+    assert page.count("Select at least one account") == 1
+    assert page.count("Choose a date.") == len(data)
+
+
+def test_switch_help_describes_both_states(alices_browser, accounts):
+    page = alices_browser.get(url("create")).content.decode()
+    assert '<span class="finta-if-all">Includes accounts you add later.' in page
+    assert '<span class="finta-if-chosen">Off: the key can access only the accounts you select.' in page
+
+
+def test_form_without_accounts_links_to_add_account(alices_browser):
+    assert '<a href="/accounts/new">Add an account</a>' in alices_browser.get(url("create")).content.decode()
+
+
 def test_signal_receiver_can_reject_key(alices_browser, accounts):
     def refuse(**kwargs):
         raise ValidationError("Five keys are enough.")

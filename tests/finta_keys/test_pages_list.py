@@ -55,6 +55,25 @@ def test_row_shows_hint_scope_and_actions(alices_browser, restricted, unrestrict
     assert restricted.secret not in source
 
 
+def test_rows_show_permission(alice, alices_browser):
+    make_key(alice, "Reader", read_only=True)
+    make_key(alice, "Writer")
+    text = read(alices_browser.get(url("list")))
+    assert re.search("Writer.*Read and write.*Reader.*Read only", text)
+
+
+def test_new_secret_is_not_used_yet(alices_browser, restricted):
+    ApiKey.objects.update(last_used_at=timezone.now() - dt.timedelta(minutes=21))
+    restricted.key.rotate()
+    text = read(alices_browser.get(url("list")))
+    assert f"Not used yet New secret from {tags.day(timezone.now())}" in text
+    assert "21 minutes ago" not in text
+    assert "which has not been used yet" in read(alices_browser.get(url("rotate", restricted.key)))
+    assert restricted.key.rotated_at
+    ApiKey.objects.update(last_used_at=timezone.now())
+    assert "Not used yet" not in page(alices_browser)
+
+
 def test_long_scope_is_collapsed(alice, alices_browser):
     make_key(alice, "Many", AccountFactory.create_batch(4, owner=alice))
     assert re.search(r"<summary>\s*4 of 4 accounts\s*</summary>", page(alices_browser))

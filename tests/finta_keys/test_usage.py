@@ -87,6 +87,23 @@ def test_use_is_recorded_once_a_minute(restricted, clock, django_assert_num_quer
 
 
 @pytest.mark.rule("T3")
+def test_first_use_of_new_secret_is_recorded_at_once(restricted, clock):
+    assert get("/v2/me", restricted.secret).status_code == 200
+    clock.shift(MINUTE / 6)
+    new_secret = restricted.key.rotate()
+    clock.shift(MINUTE / 6)
+    assert get("/v2/me", new_secret).status_code == 200
+    assert last_used(restricted.key) == NOON + MINUTE / 3
+
+
+def test_late_use_of_old_secret_is_not_recorded(restricted, clock):
+    key = ApiKey.objects.authenticate(restricted.secret)
+    restricted.key.rotate()
+    clock.shift(MINUTE)
+    usage.record(key)
+    assert last_used(restricted.key) is None
+
+
 def test_one_of_two_processes_writes(restricted, clock):
     one, other = (ApiKey.objects.authenticate(restricted.secret) for _ in range(2))
     usage.record(one)

@@ -12,7 +12,6 @@
   // Open the page of a link. `draft` are fields that the user left in its form.
   async function openDialog(href, openerHref = href, draft = undefined) {
     const action = ++actionCount;
-    keys.loadDraftScript();
     const url = new URL(href, location.href).href;
     const response = await requestWithDraft(url, draft);
     if (action !== actionCount) return;
@@ -141,6 +140,7 @@
     if (!mayClose()) event.preventDefault();
   });
   dialog.addEventListener("close", async () => {
+    if (keys.hasUncopiedSecret()) return dialog.showModal(); // such as the Back gesture of a phone
     actionCount++;
     content.replaceChildren();
     keys.forgetSecret();

@@ -1,4 +1,4 @@
-// Keep the fields of an open dialog while the user signs in again. Loaded with the first dialog, or if there is a draft.
+// Keep the fields of an open dialog while the user signs in again.
 "use strict";
 ((keys) => {
   const { currentAddress, userOf, enhance } = keys;

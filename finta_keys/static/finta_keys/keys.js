@@ -7,21 +7,34 @@
   document.addEventListener("click", (event) => {
     const target = event.target.closest("a, button");
     if (!isOurs(target) || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
-    if ("copy" in target.dataset) keys.copy(target);
+    if ("copy" in target.dataset) copy(target);
     else if (target.dataset.check) keys.checkGroup?.(target);
     else if ("close" in target.dataset) close(event, dialog.contains(target));
     else if ("dialog" in target.dataset && (dialog.contains(target) || !main.querySelector(".finta-panel"))) {
       event.preventDefault();
-      keys.openLink(target);
+      keys.loadDialogScripts().then(() => keys.openLink(target), () => location.assign(target.href));
     }
   });
 
+  async function copy(button) {
+    await keys.loadDialogScripts();
+    const isCopied = await keys.copy(button);
+    if (isCopied && button.dataset.copy === "close") button.closest(".finta-panel").querySelector("a[data-close]").click();
+  }
+
   function close(event, isInDialog) {
+    if (event.target.closest("[data-uncopied]")) keys.forgetSecret();
     if (isInDialog) {
       event.preventDefault();
       keys.closeDialog();
-    } else if (keys.confirmClose(main)) keys.forgetSecret(); // the link leads to the list
+    } else if (!keys.confirmClose || keys.confirmClose(main)) keys.forgetSecret?.(); // the link leads to the list
     else event.preventDefault();
+  }
+
+  for (const type of ["pointerover", "focusin"]) {
+    document.addEventListener(type, (event) => {
+      if (event.target.closest("a[data-dialog]") && isOurs(event.target)) keys.loadDialogScripts();
+    });
   }
 
   document.addEventListener("submit", (event) => {
@@ -40,11 +53,20 @@
   });
 
   document.addEventListener("input", (event) => {
+    if (isOurs(event.target)) removeError(event.target.closest(".finta-invalid"));
     const scope = event.target.closest("[data-scope]");
     if (!scope || !isOurs(scope)) return;
     if ("find" in event.target.dataset) keys.filterAccounts?.(event.target);
     else keys.updateScope?.(scope);
   });
+
+  // The server checks the field again. Until then, an error beside a mended field misleads.
+  function removeError(field) {
+    if (!field) return;
+    field.classList.remove("finta-invalid");
+    for (const errors of field.querySelectorAll(".errorlist")) errors.remove();
+    for (const input of field.querySelectorAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
+  }
 
   // Without this, Enter presses the first button of the form: the search for accounts, or Save.
   document.addEventListener("keydown", (event) => {
@@ -62,9 +84,19 @@
     if (event.persisted) for (const button of findAll("button:disabled")) button.disabled = false;
   });
 
+  // The sign-in page after a session expired in a dialog.
+  function explainSignIn(note, draft) {
+    note.hidden = false;
+    note.querySelector("[data-draft-kept]").hidden = !draft.fields;
+  }
+
   keys.enhance(main);
-  keys.watchSecret(main);
+  const draft = JSON.parse(sessionStorage.getItem("finta_keys.draft"));
+  const signInNote = main.querySelector("[data-session-expired]");
+  if (signInNote && draft) explainSignIn(signInNote, draft);
+  if (main.querySelector(".finta-panel") || draft) {
+    keys.loadDialogScripts().then(() => keys.watchSecret(main));
+  }
   // The browser may have looked for `autofocus` before Copy became visible.
   if (main.querySelector("[aria-invalid=true], .finta-invalid input, .finta-secret")) keys.focusIn(main);
-  if (sessionStorage.getItem("finta_keys.draft")) keys.loadDraftScript();
 })(window.fintaKeys);

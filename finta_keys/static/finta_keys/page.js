@@ -71,15 +71,21 @@ window.fintaKeys = {};
   }
 
   function loadScript(src) {
-    const script = make("script", { src });
-    script.nonce = nonce; // for a Content-Security-Policy with nonces
-    document.head.append(script);
+    return new Promise((resolve, reject) => {
+      const script = make("script", { src });
+      script.nonce = nonce; // for a Content-Security-Policy with nonces
+      script.async = false; // in this order
+      script.addEventListener("load", resolve);
+      script.addEventListener("error", reject);
+      document.head.append(script);
+    });
   }
 
-  // draft.js is needed only if a dialog is opened, or was open before the user signed in again.
-  function loadDraftScript() {
-    if (dataset.draft) loadScript(dataset.draft);
-    delete dataset.draft;
+  // Load the scripts of dialogs once. The list does not need them until the user points at a link.
+  let dialogScripts;
+  function loadDialogScripts() {
+    dialogScripts ??= Promise.all(dataset.later.split(" ").map(loadScript));
+    return dialogScripts;
   }
 
   // Return undefined if there is no response, or an error page that is not ours, such as a proxy's.
@@ -113,6 +119,6 @@ window.fintaKeys = {};
   Object.assign(keys, {
     MAIN, main, dialog, content, closeButton,
     isOurs, findAll, make, warning, announce, interpolate, focusIn, enhance, gettext, ngettext,
-    request, userOf, isForAnotherUser, currentAddress, loadDraftScript,
+    request, userOf, isForAnotherUser, currentAddress, loadDialogScripts,
   });
 })(window.fintaKeys);

@@ -17,17 +17,19 @@
     return !isCopied;
   }
 
-  // Return true if the secret may be closed. The first attempt without a copy shows a question instead.
+  // Return true if the secret may be closed. Without a copy, show a question instead, however often the user tries.
   function confirmClose(root) {
     const question = root.querySelector("[data-ask]");
-    if (isCopied || !question?.hidden) return true;
+    if (isCopied || !question) return true;
     question.hidden = false;
-    root.querySelector("[data-copy=secret]").focus();
+    question.querySelector("[data-copy=close]").focus();
     return false;
   }
 
+  // Return true if the text is in the clipboard now.
   async function copy(button) {
-    const code = button.closest(".finta-copy").querySelector("code");
+    const root = button.closest(".finta-panel");
+    const code = (button.closest(".finta-copy") ?? root.querySelector(".finta-copy")).querySelector("code");
     getSelection().selectAllChildren(code);
     let succeeded = true;
     try {
@@ -39,13 +41,15 @@
     else button.replaceWith(
       warning(gettext("Your browser does not allow copying here. The text is selected: copy it with the keyboard.")),
     );
+    return succeeded;
   }
 
   function confirmCopy(button) {
     isCopied = true;
     for (const question of findAll("[data-ask]")) question.hidden = true;
-    button.firstChild.textContent = gettext("Copied");
     announce(gettext("Copied"));
+    if (button.dataset.copy === "close") return;
+    button.firstChild.textContent = gettext("Copied");
     setTimeout(() => {
       button.firstChild.textContent = gettext("Copy");
       announce("");

@@ -26,6 +26,7 @@ def test_asks_after_30_minutes(browser, clock, key, verb):
     clock.shift(1)
     response = browser.get(address)
     assert asks_for_password(response)
+    assert f"Enter it to {verb} a key." in read(response)
     assert carried_fields(response) == {}
     assert "no-store" in response["Cache-Control"]
 
