@@ -145,6 +145,7 @@ FINTA_KEYS_ACCOUNT_MODEL = "accounts_app.Account"
 FINTA_KEYS_ACCOUNT_GROUP = "institution_name"
 FINTA_KEYS_ACCOUNT_LABEL = "label"
 FINTA_KEYS_BASE_TEMPLATE = "base.html"
+FINTA_KEYS_CLIENT_ADDRESS = "accounts_app.sign_in.client_address.client_address"
 FINTA_KEYS_FRESH_SIGN_IN = "accounts_app.sign_in.confirm_password.require_recent_password"
 
 API_RATE_LIMIT = environment.rates("API_RATE_LIMIT", default="200/minute")

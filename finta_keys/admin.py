@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_safe
 
-from finta_keys import admin_views, conf, display, owners, transactions
+from finta_keys import admin_views, conf, display, history, owners, transactions
 from finta_keys.key_headers import carries_key
 from finta_keys.key_list import count_scopes
 from finta_keys.models import ApiKey
@@ -100,7 +100,7 @@ class ApiKeyAdmin(SignedInPeopleOnly, admin.ModelAdmin):
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
         """Delete selected keys in one transaction, with their owners locked first."""
-        with transactions.atomic():
+        with history.acting(request=request), transactions.atomic():
             for owner_pk in sorted(set(queryset.order_by().values_list("owner_id", flat=True)), key=str):
                 owners.lock_owner(owner_pk)
             super().delete_queryset(request, queryset)

@@ -12,10 +12,11 @@ class FintaKeysConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from finta_keys import checks, conf, save_signals  # noqa: F401  # importing registers the checks
+        from finta_keys import account_events, checks, conf, save_signals  # noqa: F401  # importing registers the checks
 
         with suppress(ImproperlyConfigured):  # A check reports it.
             save_signals.receive_m2m_changes(apps.get_models())
+            account_events.receive_changes(apps.get_models())
 
         # Import the hook's module now: it may connect receivers that must not miss the first
         # sign-ins. A check reports a module that does not exist.

@@ -32,6 +32,7 @@ SETTINGS = (
     "FINTA_KEYS_LAST_USED_INTERVAL",
     "FINTA_KEYS_MAX_AGE",
     "FINTA_KEYS_FRESH_SIGN_IN",
+    "FINTA_KEYS_CLIENT_ADDRESS",
 )
 PEPPER_LENGTH = 32  # bytes, which are 64 hex digits
 
@@ -198,3 +199,18 @@ def fresh_sign_in() -> Callable[[HttpRequest], HttpResponse | None] | None:
     """
     path = str(getattr(settings, "FINTA_KEYS_FRESH_SIGN_IN", None) or "")
     return cast(Callable[[HttpRequest], HttpResponse | None], import_string(path)) if path else None
+
+
+def client_address() -> Callable[[HttpRequest], str]:
+    """Return the function at the dotted path ``FINTA_KEYS_CLIENT_ADDRESS``, which returns the
+    address of the client that sent a request.
+
+    The default returns that of the connection, because this app does not know the proxies of a
+    project. Raise ``ImportError`` if the path does not exist.
+    """
+    path = str(getattr(settings, "FINTA_KEYS_CLIENT_ADDRESS", None) or "")
+    return cast(Callable[[HttpRequest], str], import_string(path)) if path else _connection_address
+
+
+def _connection_address(request: HttpRequest) -> str:
+    return str(request.META.get("REMOTE_ADDR", ""))

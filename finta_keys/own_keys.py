@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.generic.base import ContextMixin
 
-from finta_keys import conf, display, redaction
+from finta_keys import conf, display, history, redaction
 from finta_keys.forms import ListForm
 from finta_keys.key_headers import carries_key
 from finta_keys.models import ApiKey
@@ -102,7 +102,8 @@ class OwnKeysMixin(LoginRequiredMixin, ContextMixin):
         if carries_key(request) and request.user.is_authenticated:  # by a session, or by a middleware
             raise PermissionDenied(_("API keys cannot manage keys. Sign in, and send no API key."))
         try:
-            return super().dispatch(request, *args, **kwargs)
+            with history.acting(request=request):
+                return super().dispatch(request, *args, **kwargs)
         except (Http404, ApiKey.DoesNotExist):
             return self.render_page("key_not_found", status=404)
         except OperationalError as error:

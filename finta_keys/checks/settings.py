@@ -143,6 +143,22 @@ def _fresh_sign_in() -> Problems:
     )
 
 
+def _client_address() -> Problems:
+    try:
+        function = conf.client_address()
+    except ImportError as error:
+        problem = str(error)
+    else:
+        if callable(function):
+            return
+        problem = "it is not callable"
+    yield (
+        f"FINTA_KEYS_CLIENT_ADDRESS is {settings.FINTA_KEYS_CLIENT_ADDRESS!r}, which cannot be used: {problem}",
+        "Set it to the dotted path of a function that takes a request and returns an address, such as "
+        '"shops.proxies.client_address", or remove it.',
+    )
+
+
 def account_model() -> Problems:
     """Yield the problems of the account model and its foreign key to the owner."""
     try:
@@ -193,6 +209,7 @@ _VALUES: tuple[Callable[[], Problems], ...] = (
     _account_words,
     _base_template,
     _fresh_sign_in,
+    _client_address,
     account_model,
     _account_attributes,
 )

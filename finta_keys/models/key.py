@@ -21,9 +21,10 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy
 from django.views.decorators.debug import sensitive_variables
 
-from finta_keys import account_paths, conf, expiry, names, owners, secret, signals, transactions
-from finta_keys.database import batches, key_database
+from finta_keys import account_paths, conf, expiry, history, names, owners, secret, signals, transactions
+from finta_keys.database import key_database
 from finta_keys.exceptions import AlreadyDone
+from finta_keys.models import scope_rows
 from finta_keys.models.deprecated import DeprecatedMethods
 from finta_keys.models.manager import ApiKeyManager
 from finta_keys.models.scope import KeyAccountScope
@@ -148,6 +149,7 @@ class ApiKey(DeprecatedMethods, models.Model):
         with self.locked() as current:
             with self._refuse_taken_name(names.normalize(name)):
                 self._write(name=name, name_key=names.normalize(name))
+            history.record(history.Action.RENAMED, current, {"name": [current.name, name]}, key_name=name)
             signals.key_renamed.send(sender=ApiKey, key=self, old_name=current.name)
 
     def share_all(self, *, expected: int | None = None) -> None:
@@ -196,11 +198,13 @@ class ApiKey(DeprecatedMethods, models.Model):
         with self.locked() as current:
             if expected is not None and expected != current.scope_edits:
                 raise AlreadyDone(key=current, at=current.scope_edited_at or current.created_at)
+            added, removed = set[Any](), set[Any]()
             if accounts is not None:
-                self._replace_scope(accounts, None if current.share_all_accounts else shown)
+                added, removed = scope_rows.replace(self, accounts, None if current.share_all_accounts else shown)
             elif "share_all_accounts" in columns:
-                KeyAccountScope.objects.filter(key=self).delete()
+                removed = scope_rows.clear(self)
             self._write(**columns, scope_edits=current.scope_edits + 1, scope_edited_at=timezone.now())
+            history.record_scope_edit(current, columns, added, removed)
             signals.key_scope_edited.send(sender=ApiKey, key=self)
 
     def add_to_scope(self, account: models.Model) -> None:
@@ -212,6 +216,7 @@ class ApiKey(DeprecatedMethods, models.Model):
         """
         if not self.share_all_accounts:
             KeyAccountScope.objects.create(key=self, account_id=account.pk)
+            history.record(history.Action.ACCOUNT_JOINED, self, {"added": history.labels_of([account.pk])})
             signals.key_scope_edited.send(sender=ApiKey, key=self)
 
     @transactions.retry_conflicts
@@ -230,6 +235,7 @@ class ApiKey(DeprecatedMethods, models.Model):
             # The condition in the UPDATE is for databases without row locks.
             if current.rotation != rotation or not self._write(where={"rotation": rotation}, **columns):
                 raise AlreadyDone(key=current, at=current.secret_made_at)
+            history.record(history.Action.ROTATED, current, {"hint": [current.hint, self.hint]}, key_hint=self.hint)
             signals.key_rotated.send(sender=ApiKey, key=self, old_hint=current.hint)
         return new_secret
 
@@ -242,6 +248,10 @@ class ApiKey(DeprecatedMethods, models.Model):
         with self.locked() as current:
             if expected is not None and expected != current.rotation:
                 raise AlreadyDone(key=current, at=current.secret_made_at)
+            # Receivers, and the history, need the key as it is now.
+            self.__dict__.update(
+                {field.attname: getattr(current, field.attname) for field in self._meta.concrete_fields}
+            )
             return super().delete(using=using or key_database(), keep_parents=keep_parents)
 
     def scoped(self, queryset: models.QuerySet[Any], account_path: str = "") -> models.QuerySet[Any]:
@@ -283,16 +293,3 @@ class ApiKey(DeprecatedMethods, models.Model):
         rows = ApiKey.objects.filter(pk=self.pk, **(where or {})).update(**columns)
         self.__dict__.update(columns if rows else {})
         return bool(rows)
-
-    def _replace_scope(self, accounts: list[Any], shown: list[Any] | None = None) -> None:
-        """Save these accounts as the scope. If ``shown`` is given, keep the accounts that are in
-        neither list."""
-        selected = set(owners.lock_accounts(self.owner_id, accounts, may_be_empty=shown is not None))
-        rows = KeyAccountScope.objects.filter(key=self)
-        existing = set(rows.values_list("account_id", flat=True))
-        removable = existing if shown is None else existing.intersection(owners.valid_pks(shown))
-        for batch in batches(removable - selected):
-            rows.filter(account_id__in=batch).delete()
-        rows.bulk_create(KeyAccountScope(key=self, account_id=pk) for pk in selected - existing)
-        if not selected and not owners.accounts_of(self.owner_id).filter(finta_key_scopes__key=self).exists():
-            owners.refuse_empty_scope()

@@ -13,10 +13,11 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
-from finta_keys import conf, expiry, names, owners, secret, signals, transactions
+from finta_keys import conf, expiry, history, names, owners, secret, signals, transactions
 from finta_keys.compiled import CompiledQuery
 from finta_keys.database import KeyDatabaseManager, key_database, key_model
 from finta_keys.deprecation import warn_renamed
+from finta_keys.models import scope_rows
 from finta_keys.nonces import CreateNonce
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ class ApiKeyManager(KeyDatabaseManager["ApiKey"]):
             with key._refuse_taken_name(key.name_key):
                 key.save(force_insert=True, using=key_database())
             if accounts is not None:
-                key._replace_scope(accounts)
+                scope_rows.replace(key, accounts)
+            history.record(history.Action.CREATED, key, history.state_of_key(key))
             signals.key_created.send(sender=key_model(), key=key)
         return key, new_secret
 

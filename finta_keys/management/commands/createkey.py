@@ -19,7 +19,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import OperationalError, ProgrammingError
 from django.views.decorators.debug import sensitive_variables
 
-from finta_keys import conf, expiry, names, owners
+from finta_keys import conf, expiry, history, names, owners
 from finta_keys.management.errors import explain_database_errors
 from finta_keys.models import ApiKey
 
@@ -90,6 +90,7 @@ class Command(BaseCommand):
             with (
                 explain_database_errors(CONSEQUENCE, errors=UNAVAILABLE, returncode=1),
                 redirect_stdout(sys.stderr),
+                history.acting(command="createkey"),
             ):
                 key, secret = ApiKey.objects.create_key(
                     owner=owner,
@@ -124,7 +125,8 @@ class Command(BaseCommand):
             failure = type(error).__name__
         # After the except block, so that no report of a later error shows the text that could not
         # be written.
-        key.delete()
+        with history.acting(command="createkey"):
+            key.delete()
         raise CommandError(
             f"The secret could not be printed ({failure}), so the key was deleted again. "
             "Check where the output goes, then repeat the command."

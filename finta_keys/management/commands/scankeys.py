@@ -20,7 +20,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.template.defaultfilters import pluralize
 from django.views.decorators.debug import sensitive_variables
 
-from finta_keys import conf, leaks, redaction
+from finta_keys import conf, history, leaks, redaction
 from finta_keys.management.errors import FAILED, explain_database_errors, explain_output_errors
 from finta_keys.models import AlreadyDone, ApiKey
 from finta_keys.secret import Secret, hint, is_wellformed
@@ -178,7 +178,8 @@ be read and no key has any of the secrets found elsewhere.
             return
         pk = key.pk  # Deleting clears it, and the report shows it.
         try:
-            key.delete(expected=key.rotation)
+            with history.acting(command="scankeys"):
+                key.delete(expected=key.rotation)
             leak.deleted, leak.note = True, "deleted"
         except AlreadyDone:
             leak.note = "rotated since, so this secret is not valid and the key was kept"

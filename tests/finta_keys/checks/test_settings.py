@@ -164,6 +164,14 @@ def test_project_without_templates_passes(settings):
     assert checks.check_settings(None) == []
 
 
+@pytest.mark.parametrize("path", ["no_module_of_this_name.ask", "builtins.__name__", 5])
+def test_unusable_client_address_is_reported(settings, path):
+    settings.FINTA_KEYS_CLIENT_ADDRESS = path
+    message = only(checks.check_settings(None), "finta_keys.E001")
+    assert message.msg.startswith(f"FINTA_KEYS_CLIENT_ADDRESS is {path!r}, which cannot be used: ")
+    assert "returns an address" in message.hint
+
+
 def test_misspelled_setting_is_reported(settings):
     assert checks.check_names_of_settings(None) == []
     settings.FINTA_KEYS_FRESH_SIGNIN = "shops.ask"

@@ -1,0 +1,161 @@
+"""Record what happens to keys, and who did it (rule H1).
+
+The methods of a key call this inside their transaction, so a change and its event are saved
+together or not at all.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
+from typing import Any
+
+from django.db import models
+from django.http import HttpRequest
+
+from finta_keys import conf, display, expiry, redaction
+from finta_keys.database import batches, key_database
+from finta_keys.key_headers import carries_key
+from finta_keys.models.event import KeyEvent
+from finta_keys.request_state import current_request, http_request, state_of
+
+MAX_LABEL = 200  # characters of an account's label
+
+Pairs = list[list[str]]  # of primary keys and labels of accounts
+Action, Actor = KeyEvent.Action, KeyEvent.Actor
+
+logger = logging.getLogger("finta_keys.history")
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where the changes of a block come from."""
+
+    request: Any = None
+    user: Any = None
+    command: str = ""
+
+
+_source: ContextVar[_Source | None] = ContextVar("finta_keys_source", default=None)
+
+
+@contextmanager
+def acting(*, request: HttpRequest | None = None, user: Any = None, command: str = "") -> Iterator[None]:
+    """Record changes inside the block as made by a user, or by a command.
+
+    The user is that of ``request``, whose address is recorded too, or ``user``, such as in a job
+    that a user has started. Without this block, changes in a request by a key are recorded as made
+    by the key, and all others as made by code.
+    """
+    token = _source.set(_Source(request, user, command))
+    try:
+        yield
+    finally:
+        _source.reset(token)
+
+
+def record(action: str, key: Any, changes: dict[str, Any], **columns: Any) -> None:
+    """Save an event of a key. Call it inside the transaction of the change.
+
+    ``columns`` replace ``key_name`` and ``key_hint``, if ``key`` has those from before the change.
+    """
+    _save(action, key.owner_id, changes, **{"key_id": key.pk, "key_name": key.name, "key_hint": key.hint, **columns})
+
+
+def record_account(action: str, account: Any, owner_pk: Any, reason: str) -> None:
+    """Save that an owner got or lost an account."""
+    _save(action, owner_pk, {"account": _pair(account), "reason": reason})
+
+
+def state_of_key(key: Any) -> dict[str, Any]:
+    """Return the name, scope, permission and expiry date of a key, for its first and last event."""
+    accounts: Iterable[Any] = ()
+    if not key.share_all_accounts:
+        accounts = _all_accounts().filter(finta_key_scopes__key=key.pk)
+    return {
+        "name": key.name,
+        "share_all_accounts": key.share_all_accounts,
+        "accounts": _pairs(accounts),
+        "read_only": key.read_only,
+        "expires_at": _time(key.expires_at),
+    }
+
+
+def record_scope_edit(key: Any, columns: dict[str, Any], added: set[Any], removed: set[Any]) -> None:
+    """Save an event with the accounts that were added and removed, and the columns that differ.
+
+    ``key`` is the key before the change.
+    """
+    changes: dict[str, Any] = {"added": labels_of(added), "removed": labels_of(removed)}
+    for name, new in columns.items():
+        old = getattr(key, name)
+        if old != new:
+            changes[name] = [_time(old), _time(new)] if name == "expires_at" else [old, new]
+    record(Action.SCOPE_EDITED, key, changes)
+
+
+def labels_of(account_pks: Iterable[Any]) -> Pairs:
+    """Return the primary keys and labels of these accounts."""
+    return _pairs(account for batch in batches(account_pks) for account in _all_accounts().filter(pk__in=batch))
+
+
+def _all_accounts() -> models.QuerySet[Any]:
+    """Return all accounts. The base manager of a project may leave rows out, or add joins."""
+    return models.QuerySet(conf.account_model(), using=key_database()).order_by()
+
+
+def _pairs(accounts: Iterable[Any]) -> Pairs:
+    return sorted(map(_pair, accounts), key=lambda pair: (pair[1], pair[0]))
+
+
+def _pair(account: Any) -> list[str]:
+    label = f"{display.group_of(account)} {display.label(account)}".strip()
+    return [str(account.pk), redaction.without_secrets(label[:MAX_LABEL])]
+
+
+def _time(at: Any) -> str | None:
+    return None if at is None else expiry.to_json(at)
+
+
+def _save(action: str, owner_pk: Any, changes: dict[str, Any], **key: Any) -> None:
+    event = KeyEvent(action=action, owner_pk=str(owner_pk), changes=changes, **key, **_actor(owner_pk))
+    # Not save(): receivers for all models, such as those of audit tools, must not get it.
+    KeyEvent.objects.bulk_create([event])
+
+
+def _actor(owner_pk: Any) -> dict[str, str]:
+    """Return the columns of an event that say who made the change."""
+    source = _source.get() or _Source(request=current_request.get())
+    if source.command:
+        return {"actor": Actor.COMMAND, "actor_name": source.command}
+    request, user, address = source.request, source.user, ""
+    if request is not None:
+        request = http_request(request)
+        address = address_of(request)
+        if (key := state_of(request).key) is not None:
+            return {"actor": Actor.KEY, "actor_pk": str(key.pk), "actor_name": key.name, "address": address}
+        # A request that carries a key is no signed-in person (rule K6).
+        user = None if carries_key(request) else user or getattr(request, "user", None)
+    if user is None or not user.is_authenticated:
+        return {"actor": Actor.CODE, "address": address}
+    actor = Actor.PERSON if str(user.pk) == str(owner_pk) else Actor.OPERATOR
+    return {"actor": actor, "actor_pk": str(user.pk), "actor_name": user.get_username()[:255], "address": address}
+
+
+def address_of(request: Any) -> str:
+    """Return the address of the client in its canonical form, or "" if it is not known."""
+    try:
+        text = conf.client_address()(request)
+    except Exception:  # The change is more important, such as the rotation of a leaked key.
+        logger.exception("FINTA_KEYS_CLIENT_ADDRESS raised an error, so an event has no address.")
+        return ""
+    try:
+        address = ip_address(str(text).partition("%")[0])
+    except ValueError:  # a Unix socket
+        return ""
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(mapped or address)
