@@ -20,6 +20,7 @@ import nox
 DJANGOS = {"3.11": ["5.2"], "3.12": ["5.2", "6.0", "6.1"], "3.13": ["5.2", "6.0", "6.1"]}
 COMBINATIONS = [(python, version) for python, versions in DJANGOS.items() for version in versions]
 OWN = (f"3.{sys.version_info.minor}", f"{django.VERSION[0]}.{django.VERSION[1]}")
+THOROUGH = "not slow and not browser and not live and not host"
 # Requirements that a session chooses itself or that the tests of the app do not need.
 EXCLUDED = (
     r"django==|ruff|mypy|django-stubs|djangorestframework-stubs|djlint|import-linter|schemathesis|nox|uv|build|hatch"
@@ -54,7 +55,7 @@ def tests(session: nox.Session, version: str) -> None:
     requirements = [line for line in lines if re.match(rf"(?!{EXCLUDED})\w", line)]
     session.install("--quiet", *requirements, f"django~={version}.0")
     release = str(session.run("python", "-m", "django", "--version", silent=True)).strip()
-    count = pytest(session, "--numprocesses", "2", "tests/finta_keys")
+    count = pytest(session, "--numprocesses", "2", "-m", THOROUGH, "tests/finta_keys")
     session.chdir("tests/hosts/project")
     count += pytest(session, env={"PYTHONPATH": str(Path(__file__).parent)})
     results[combination] = f"{count} tests passed with Django {release} in {time.monotonic() - start:.0f} seconds"

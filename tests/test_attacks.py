@@ -35,6 +35,8 @@ from tests.finta_keys.pages import create, shown_secret, submit, url
 from tests.test_secret_is_nowhere import dump_of_all_tables
 from tests.test_settings import GOOD, start
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).parent.parent
 SUBMIT = background.submit  # before conftest.py replaces it
 SURROGATE = r"\ud800"  # half of a surrogate pair in unicode_escape

@@ -12,6 +12,8 @@ from tests.accounts_app.api_assertions import account_url, assert_error, manual_
 from tests.factories import AccountFactory
 from tests.finta_keys.admin_pages import operator
 
+pytestmark = pytest.mark.thorough
+
 REASON = "The limit of 1,003 accounts is reached. Close manual accounts and delete them on the Accounts page."
 
 

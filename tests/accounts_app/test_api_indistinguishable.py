@@ -13,6 +13,8 @@ from tests.accounts_app.api_assertions import account_url, assert_error, count_q
 from tests.conftest import ApiClient
 from tests.factories import AccountFactory, TransactionFactory
 
+pytestmark = pytest.mark.thorough
+
 MALFORMED = (
     "x",
     "0",

@@ -12,7 +12,7 @@ from tests.accounts_app.api_assertions import assert_error, manual_account
 from tests.factories import TransactionFactory
 from tests.finta_keys.admin_pages import everything_stored, operator
 
-pytestmark = pytest.mark.rule("K2")
+pytestmark = [pytest.mark.thorough, pytest.mark.rule("K2")]
 REASON = "contains the secret of a key"
 
 

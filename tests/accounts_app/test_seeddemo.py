@@ -284,6 +284,7 @@ class TestData(TestCase):
 
 
 class TestTransactions:
+    @pytest.mark.thorough
     @pytest.mark.parametrize("day", DAYS, ids=str)
     def test_transactions_are_consistent_on_any_day(self, day):
         rows = rows_on(day)

@@ -56,7 +56,7 @@ class SiteReader(Reader):
         super().__init__(home / "finta-keys", links, _begin(home), activities)
         # The tests set the site's settings in the environment; a reader does not.
         self.environment = {name: value for name, value in self.environment.items() if name not in SETTINGS}
-        # `make test` runs one file: all tests take minutes, and CI has run them before these.
+        # `make test` runs one file: all tests take a minute, and CI has run them before these.
         self.environment |= {"HOME": str(home), "PORT": self.port, "ARGS": "tests/test_docs.py"}
         self.stack = ExitStack()  # of servers to stop at the end
 

@@ -61,7 +61,7 @@ class Tab:
         self.fields.pop("share_all_accounts", None)
 
 
-@pytest.fixture(params=["owner", "operator"])
+@pytest.fixture(params=["owner", pytest.param("operator", marks=pytest.mark.thorough)])
 def browser(request, alices_browser, db):
     return alices_browser if request.param == "owner" else admin_pages.operator()
 
@@ -144,6 +144,7 @@ def test_returning_to_a_page_shows_its_changes(alice, browser, addresses, many):
     assert scope(key) == pks(many[:150])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("turn", ["", "all", "none", "2", "-1", "x", "9" * 5_000, "\0"])
 def test_turning_saves_nothing(alice, browser, addresses, many, turn):
     key, _ = make_key(alice, "Narrow", many[:2])

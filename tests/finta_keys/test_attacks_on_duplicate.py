@@ -17,6 +17,8 @@ from tests.factories import AccountFactory
 from tests.finta_keys.admin_pages import logged, operator
 from tests.finta_keys.pages import create, fields, read, url
 
+pytestmark = pytest.mark.thorough
+
 
 def form(browser, key):
     return {**fields(browser.get(url("duplicate", key))), "name": "Successor", "expires_at": "keep"}

@@ -29,7 +29,7 @@ from finta_keys.read_only import reads
 from finta_keys.scoping import AccountScopeMixin, scoped, scoped_view, unscoped
 from finta_keys.testing import make_key
 
-pytestmark = [pytest.mark.urls(__name__), pytest.mark.rule("K8")]
+pytestmark = [pytest.mark.thorough, pytest.mark.urls(__name__), pytest.mark.rule("K8")]
 
 NEW_YORK = ZoneInfo("America/New_York")
 DENIED = {"detail": "This API key is read only."}

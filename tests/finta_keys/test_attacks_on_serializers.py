@@ -28,7 +28,7 @@ from tests.factories import TransactionFactory
 from tests.finta_keys.calls import call
 from tests.finta_keys.tables import tables_of
 
-pytestmark = [pytest.mark.django_db, pytest.mark.rule("S4"), pytest.mark.rule("S7.7")]
+pytestmark = [pytest.mark.thorough, pytest.mark.django_db, pytest.mark.rule("S4"), pytest.mark.rule("S7.7")]
 
 WORD = "Zanzibar"
 

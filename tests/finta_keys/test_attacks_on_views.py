@@ -628,7 +628,7 @@ urlpatterns = [
     path("<str:version>/", include(versioned.urls)),
     path("", include(router.urls)),
 ]
-pytestmark = [pytest.mark.urls(__name__), pytest.mark.django_db, pytest.mark.rule("S4")]
+pytestmark = [pytest.mark.thorough, pytest.mark.urls(__name__), pytest.mark.django_db, pytest.mark.rule("S4")]
 
 
 @pytest.fixture(autouse=True)

@@ -14,6 +14,8 @@ from finta_keys.models import ApiKey
 from tests.finta_keys import admin_pages
 from tests.finta_keys.pages import create, read, shown_secret, submit, url
 
+pytestmark = pytest.mark.thorough
+
 BASE = """<!doctype html><title>{% block title %}{% endblock %} at Corner Shop</title>
 <body class="shop"><header id="header"><h1 id="title">Corner Shop</h1></header>
 {% for message in messages %}<p class="theirs">{{ message }}</p>{% endfor %}

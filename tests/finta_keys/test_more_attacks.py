@@ -25,6 +25,8 @@ from finta_keys.testing import comparable_parts
 from tests.factories import TransactionFactory
 from tests.finta_keys.calls import call
 
+pytestmark = pytest.mark.thorough
+
 WORD = "Zanzibar"  # in every name and text that the key must not see
 MISSING = uuid.UUID(int=7)
 OUTSIDE = ("hidden", "foreign", "missing")

@@ -27,6 +27,7 @@ def rejection(name):
     return message
 
 
+@pytest.mark.thorough
 @given(st.text())
 @example("\u0345\u0300ſ\ufb03")
 @example("\u3164Production")

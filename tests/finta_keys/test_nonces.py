@@ -71,6 +71,7 @@ def test_nonce_signed_with_another_key_is_rejected():
         nonces.read(signing.dumps([str(ALICE), "x" * 43], key="other", salt=nonces.SALT), ALICE)
 
 
+@pytest.mark.thorough
 @given(st.text())
 def test_any_other_text_is_rejected(text):
     with pytest.raises(signing.BadSignature):

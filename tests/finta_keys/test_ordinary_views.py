@@ -253,7 +253,7 @@ urlpatterns = [
     *format_suffix_patterns([path("accounts", account_list)]),
     path("", include(router.urls)),
 ]
-pytestmark = [pytest.mark.urls(__name__), pytest.mark.django_db]
+pytestmark = [pytest.mark.thorough, pytest.mark.urls(__name__), pytest.mark.django_db]
 
 
 @pytest.fixture(autouse=True)

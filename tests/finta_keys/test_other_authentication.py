@@ -21,7 +21,7 @@ from tests.factories import PASSWORD, TransactionFactory
 from tests.finta_keys.calls import call
 from tests.finta_keys.urls_other_authentication import in_order
 
-pytestmark = pytest.mark.urls("tests.finta_keys.urls_other_authentication")
+pytestmark = [pytest.mark.thorough, pytest.mark.urls("tests.finta_keys.urls_other_authentication")]
 
 HTML = {"HTTP_ACCEPT": "text/html"}
 HEADERS = {"json": {}, "browsable": HTML}

@@ -33,6 +33,7 @@ from tests.finta_keys.calls import call
 from tests.finta_keys.extra_models import Label, Note, extra_tables  # noqa: F401  # a fixture
 
 pytestmark = [
+    pytest.mark.thorough,
     pytest.mark.rule("S7.7"),
     pytest.mark.filterwarnings("ignore:The list-based error format"),  # also for visible duplicates
 ]

@@ -146,9 +146,10 @@ def test_page_shows_50_keys(alices_browser, big_scopes):
     assert f'rel="next" href="{url("list")}?sort=name&amp;page=3"' in source
 
 
-@pytest.mark.parametrize("number", ["0", "-1", "x", "1.5", "9" * 30, "٣"])
-def test_invalid_page_number_shows_first_page(alices_browser, big_scopes, number):
-    assert names(alices_browser, f"?page={number}") == names(alices_browser)
+def test_invalid_page_number_shows_first_page(alices_browser, big_scopes):
+    numbers = ["0", "-1", "x", "1.5", "9" * 30, "٣"]
+    first = names(alices_browser)
+    assert {number: names(alices_browser, f"?page={number}") for number in numbers} == dict.fromkeys(numbers, first)
 
 
 def test_page_number_after_the_last_shows_last_page(alices_browser, big_scopes):

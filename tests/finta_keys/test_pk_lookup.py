@@ -302,6 +302,7 @@ def look_up_before(method, limit, pk, get):
     return get(limit(result if isinstance(result, QuerySet) else rows), pk)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", [name for name in METHODS if name != "fetch_mode" or hasattr(QuerySet, name)])
 def test_queryset_methods_take_effect(restricted, unrestricted, accounts, bobs_account, name):
     method = METHODS[name]

@@ -10,7 +10,7 @@ import pytest
 
 from tests.docs.blocks import ROOT
 
-pytestmark = pytest.mark.rule("K2")
+pytestmark = [pytest.mark.thorough, pytest.mark.rule("K2")]
 
 
 FAILURES = ["outage in a view", "outage in get_key()", "second header", "host view", "template", "model", "receiver"]

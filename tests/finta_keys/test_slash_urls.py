@@ -14,6 +14,8 @@ from finta_keys.models import ApiKey
 from tests.finta_keys import admin_pages
 from tests.finta_keys.pages import create, read, shown_secret, submit, url
 
+pytestmark = pytest.mark.thorough
+
 ACTIONS = ("rename", "edit_scope", "rotate", "delete")
 
 

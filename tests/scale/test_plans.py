@@ -14,7 +14,7 @@ from finta_keys.testing import make_key
 from tests.conftest import ApiClient
 from tests.scale import plans
 
-pytestmark = pytest.mark.usefixtures("statistics")
+pytestmark = [pytest.mark.thorough, pytest.mark.usefixtures("statistics")]
 
 READS = {
     "me": "/v2/me",

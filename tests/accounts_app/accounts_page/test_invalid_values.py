@@ -9,6 +9,8 @@ from accounts_app.forms import AccountForm
 from accounts_app.models import Account
 from tests.accounts_app.accounts_page.helpers import TYPED, add, edit_url, form_values, rows, text
 
+pytestmark = pytest.mark.thorough
+
 TEXTS = ("name", "mask", "type", "subtype", "institution_name")
 REFUSED = [
     *[(field, "") for field in ("name", "type", "currency", "current_balance")],

@@ -10,6 +10,8 @@ from finta_keys.testing import make_key
 from tests.accounts_app.accounts_page.helpers import main_text, text
 from tests.factories import AccountFactory
 
+pytestmark = pytest.mark.thorough
+
 ROW = re.compile(r'<th scope="row"><bdi>(.*?)</bdi></th>')
 
 

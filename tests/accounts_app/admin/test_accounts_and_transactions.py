@@ -11,6 +11,8 @@ from accounts_app.admin import AccountAdmin
 from accounts_app.models import Account, Transaction, User
 from tests.accounts_app.admin.helpers import edit, errors, url
 
+pytestmark = pytest.mark.thorough
+
 # Accounts
 
 

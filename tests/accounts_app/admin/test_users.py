@@ -18,6 +18,8 @@ from finta_keys.testing import make_key
 from tests.accounts_app.admin.helpers import NEW_PASSWORD, edit, errors, form_data, url
 from tests.factories import PASSWORD, AccountFactory, TransactionFactory, UserFactory
 
+pytestmark = pytest.mark.thorough
+
 # All pages
 
 

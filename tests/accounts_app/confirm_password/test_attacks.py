@@ -17,6 +17,8 @@ from tests.factories import PASSWORD, UserFactory
 from tests.finta_keys import admin_pages
 from tests.finta_keys.pages import read, shown_secret, url
 
+pytestmark = pytest.mark.thorough
+
 # Attacks
 
 

@@ -2,12 +2,15 @@
 
 from datetime import UTC, datetime
 
+import pytest
 import time_machine
 from django.contrib.auth import authenticate
 
 from accounts_app import limiter
 from tests.accounts_app.sign_in.helpers import ALICE, WRONG, attempt, guess, spray
 from tests.factories import PASSWORD, UserFactory
+
+pytestmark = pytest.mark.thorough
 
 # Default limits
 

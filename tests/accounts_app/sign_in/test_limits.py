@@ -14,6 +14,8 @@ from tests.accounts_app.sign_in.helpers import ALICE, SIGN_IN_PAGES, WRONG, atte
 from tests.conftest import ApiClient
 from tests.factories import PASSWORD, UserFactory
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.mark.parametrize("path", SIGN_IN_PAGES)
 def test_limit_returns_429_with_retry_after(alice, path):
