@@ -91,8 +91,12 @@ def get_key(request: Any, *, only_reads: bool = False) -> ApiKey | None:
     A read-only key is None for methods that are not safe. ``only_reads=True`` says that a POST only
     reads.
     """
-    key = _find_key(request)
-    return key if callers.may_use_method(key, request, only_reads=only_reads) else None
+    key, state = _find_key(request), state_of(request)
+    if not callers.may_use_method(key, request, only_reads=only_reads):
+        state.status = 403  # refused, if there is a key
+        return None
+    state.only_reads = only_reads
+    return key
 
 
 def _find_key(request: Any) -> ApiKey | None:

@@ -96,10 +96,11 @@ def owner_paths() -> dict[str, str]:
 @receiver(setting_changed)
 def _clear_caches(**kwargs: object) -> None:
     """Clear the caches when a test changes settings."""
-    prefix.cache_clear()
-    extra_header.cache_clear()
+    for function in (prefix, extra_header, last_used_interval, client_address):
+        function.cache_clear()
 
 
+@cache
 def last_used_interval() -> timedelta:
     """Return the minimum interval between updates of ``last_used_at``:
     ``FINTA_KEYS_LAST_USED_INTERVAL``."""
@@ -201,6 +202,7 @@ def fresh_sign_in() -> Callable[[HttpRequest], HttpResponse | None] | None:
     return cast(Callable[[HttpRequest], HttpResponse | None], import_string(path)) if path else None
 
 
+@cache
 def client_address() -> Callable[[HttpRequest], str]:
     """Return the function at the dotted path ``FINTA_KEYS_CLIENT_ADDRESS``, which returns the
     address of the client that sent a request.

@@ -25,7 +25,7 @@ from finta_keys.callers import key_of
 from finta_keys.guard import Guard, guard_handler, require_guarded
 from finta_keys.key_headers import presented_secrets
 from finta_keys.marks import declares_scope
-from finta_keys.read_only import ReadOnlyKey, is_rejected, reject_read_only
+from finta_keys.read_only import ReadOnlyKey, is_rejected, only_reads, reject_read_only
 from finta_keys.request_state import current_state, http_request, state_of
 from finta_keys.responses import RowOutsideScope
 
@@ -77,6 +77,7 @@ def _wrap_initial(initial: Callable[..., None]) -> Callable[..., None]:
         _wrap_replaced_methods(view.__class__)
         state.open_view, state.secrets = view, presented_secrets(request)
         state.scoped_before = state.scoped_count
+        state.status = 500  # unless finalize_response() gets a response
         if state.secrets:
             _prefer_keys(request)
         _add_vary(view)
@@ -142,6 +143,7 @@ def _wrap_finalize_response(finalize_response: Callable[..., Any]) -> Callable[.
         response.headers.setdefault("Cache-Control", "private, no-store")
         if key.expires_at is not None:
             response.headers["X-Key-Expires"] = expiry.to_json(key.expires_at)
+        state.status, state.only_reads = response.status_code, only_reads(view, request)
         return response
 
     return finalize_with_checks

@@ -17,7 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import IntegrityError, OperationalError, connections
 from rest_framework.permissions import SAFE_METHODS
 
-from finta_keys import scope_queries, url_rows
+from finta_keys import scope_queries, shown, url_rows
 from finta_keys.callers import is_unlimited, key_of
 from finta_keys.database import key_database
 from finta_keys.marks import is_unscoped
@@ -121,6 +121,8 @@ class Guard:
                     try:
                         response = self.handler(self.request, *args, **kwargs)
                         self._check_response(response)
+                        if self.url_row is not None and self.key is not None:
+                            shown.record_url_row(self.view, self.request, self.url_row)
                     except RESPONSE_ERRORS as error:
                         self._check_error(error)
                         raise

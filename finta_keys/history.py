@@ -6,12 +6,10 @@ together or not at all.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 from django.db import models
@@ -22,13 +20,12 @@ from finta_keys.database import batches, key_database
 from finta_keys.key_headers import carries_key
 from finta_keys.models.event import KeyEvent
 from finta_keys.request_state import current_request, http_request, state_of
+from finta_keys.sources import address_of
 
 MAX_LABEL = 200  # characters of an account's label
 
 Pairs = list[list[str]]  # of primary keys and labels of accounts
 Action, Actor = KeyEvent.Action, KeyEvent.Actor
-
-logger = logging.getLogger("finta_keys.history")
 
 
 @dataclass(frozen=True)
@@ -144,18 +141,3 @@ def _actor(owner_pk: Any) -> dict[str, str]:
         return {"actor": Actor.CODE, "address": address}
     actor = Actor.PERSON if str(user.pk) == str(owner_pk) else Actor.OPERATOR
     return {"actor": actor, "actor_pk": str(user.pk), "actor_name": user.get_username()[:255], "address": address}
-
-
-def address_of(request: Any) -> str:
-    """Return the address of the client in its canonical form, or "" if it is not known."""
-    try:
-        text = conf.client_address()(request)
-    except Exception:  # The change is more important, such as the rotation of a leaked key.
-        logger.exception("FINTA_KEYS_CLIENT_ADDRESS raised an error, so an event has no address.")
-        return ""
-    try:
-        address = ip_address(str(text).partition("%")[0])
-    except ValueError:  # a Unix socket
-        return ""
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return str(mapped or address)

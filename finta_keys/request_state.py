@@ -31,6 +31,9 @@ class RequestState:
     scoped_count: int = 0  # how often rows were limited to the caller for the response
     scoped_before: int = 0  # the same when the gate was entered
     watch: Any = None  # of tests and of DEBUG: finds statements outside the scope
+    status: int = 200  # of the response. It stays 200 outside Django REST framework.
+    only_reads: bool = False  # whether the method only reads, although it is not safe
+    shown: set[Any] = field(default_factory=set)  # the primary keys of the accounts that the response shows
 
 
 # The DRF request whose initial(), handler or finalize_response() is running in a view that opens to

@@ -16,8 +16,9 @@ from finta_keys.callers import limited, scoped
 from finta_keys.decorators import unscoped
 from finta_keys.deprecation import warn_renamed
 from finta_keys.request_state import state_of, unscoped_rows
+from finta_keys.shown import record_shown
 
-__all__ = ["AccountScopeMixin", "scoped", "scoped_view", "unscoped", "unscoped_rows", "visible"]
+__all__ = ["AccountScopeMixin", "record_shown", "scoped", "scoped_view", "unscoped", "unscoped_rows", "visible"]
 
 View = TypeVar("View", bound=Callable[..., Any])
 

@@ -22,6 +22,7 @@ from django.db import connections
 from django.test import Client
 from django.urls import Resolver404, get_resolver, resolve
 
+from finta_keys import usage_counts
 from finta_keys.checks.routes import routed_views
 from finta_keys.checks.views import closed_views
 from finta_keys.models import ApiKey
@@ -34,6 +35,7 @@ __all__ = [
     "assert_indistinguishable",
     "assert_scope_covers",
     "comparable_parts",
+    "count_usage",
     "key_client",
     "make_key",
     "watch_scope",
@@ -64,6 +66,21 @@ def key_client(secret: str, **options: Any) -> Client:
     """Return a test client that presents ``secret`` with every request. ``options`` are those of
     ``Client``."""
     return Client(headers={"authorization": f"Bearer {secret}"}, **options)
+
+
+@contextmanager
+def count_usage() -> Iterator[None]:
+    """Count the use of keys while the block runs, and save the counts when it ends.
+
+    In tests, nothing is counted otherwise.
+    """
+    usage_counts.is_counting_in_tests = True
+    try:
+        yield
+        usage_counts.save()
+    finally:
+        usage_counts.is_counting_in_tests = False
+        usage_counts.discard()
 
 
 def assert_indistinguishable(

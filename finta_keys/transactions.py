@@ -32,6 +32,15 @@ def atomic() -> Iterator[None]:
         yield
 
 
+def commit_locally() -> None:
+    """Do not wait for a synchronous standby of PostgreSQL, which may be away, when this transaction
+    commits. For data that may be lost."""
+    connection = connections[key_database()]
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL synchronous_commit TO 'local'")
+
+
 @contextmanager
 def _begin_immediate(alias: str) -> Iterator[None]:
     connection: Any = connections[alias]

@@ -1,4 +1,5 @@
-"""Updates of a key after it was used: the time of last use, and the digest under the first pepper.
+"""Updates after a key was used: the time of last use, the digest under the first pepper, and the
+counts of its use.
 
 They run after the response, wait for no lock, and never fail a request (rules X3 and T3).
 """
@@ -16,7 +17,7 @@ from django.db import connections, models
 from django.http import HttpRequest
 from django.utils import timezone
 
-from finta_keys import conf, secret, transactions
+from finta_keys import conf, secret, transactions, usage_counts
 from finta_keys.database import key_database
 from finta_keys.models import ApiKey
 
@@ -27,7 +28,8 @@ failures = 0  # the number of failed updates in this process
 
 
 def record_after_response(key: ApiKey, request: HttpRequest) -> None:
-    """Call ``record(key)`` when the server closes the request, after the response.
+    """Count the request, and call ``record(key)``, when the server closes the request, after the
+    response.
 
     Hooks ``request.close()``, because ``request_finished`` is sent in another context under ASGI,
     so a context variable would be lost.
@@ -36,6 +38,7 @@ def record_after_response(key: ApiKey, request: HttpRequest) -> None:
     def close_and_record() -> None:
         del request.close  # Uncover the method of the class, and break the reference cycle.
         request.close()
+        usage_counts.count(key, request)
         record(key)
 
     request.close = close_and_record  # type: ignore[method-assign]
@@ -75,9 +78,7 @@ def _update_last_used(key: ApiKey) -> None:
 def _update_unlocked(keys: models.QuerySet[ApiKey], **columns: Any) -> None:
     """Update the keys that no other transaction has locked."""
     with _no_waiting(key_database()), transactions.atomic():
-        if (connection := connections[key_database()]).vendor == "postgresql":
-            # Do not wait for a synchronous standby, which may be away. This update may be lost.
-            connection.cursor().execute("SET LOCAL synchronous_commit TO 'local'")
+        transactions.commit_locally()
         unlocked = keys.select_for_update(skip_locked=True, no_key=True)
         ApiKey.objects.filter(pk__in=list(unlocked.values_list("pk", flat=True))).update(**columns)
 

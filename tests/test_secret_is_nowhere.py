@@ -11,6 +11,7 @@ from django.test import Client
 from django.views.debug import ExceptionReporter
 
 from finta_keys.models import ApiKey
+from finta_keys.testing import count_usage
 from tests.conftest import ApiClient
 from tests.factories import UserFactory
 from tests.finta_keys.pages import create, hidden_fields, shown_secret, submit, url
@@ -54,11 +55,12 @@ def assert_nowhere(secret, log, *browsers):
 
 
 def use(secret):
-    """Make valid and invalid requests with a secret."""
+    """Make valid and invalid requests with a secret, which is also in the headers that are counted."""
     client = ApiClient(secret)
-    for path in ("me", "accounts", "accounts/x", "transactions?cursor=x", "nothing"):
-        client.get(f"/v2/{path}")
-    client.post("/v2/accounts", "{", content_type="application/json")
+    with count_usage():
+        for path in ("me", "accounts", "accounts/x", "transactions?cursor=x", "nothing"):
+            client.get(f"/v2/{path}", HTTP_USER_AGENT=f"{secret}/1.0", REMOTE_ADDR=secret)
+        client.post("/v2/accounts", "{", content_type="application/json", HTTP_X_FORWARDED_FOR=secret)
 
 
 @pytest.mark.rule("K2")

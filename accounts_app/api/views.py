@@ -21,7 +21,7 @@ from accounts_app.models import Account, Transaction
 from finta_keys.current_key import describe
 from finta_keys.database import key_database
 from finta_keys.models import ApiKey
-from finta_keys.scoping import AccountScopeMixin, unscoped
+from finta_keys.scoping import AccountScopeMixin, record_shown, unscoped
 
 
 class HealthView(JsonView):
@@ -91,6 +91,7 @@ class AccountsView(AccountScopeMixin, KeyView):
             accounts = accounts.filter(type=query["type"])
         if "bankConnectionId" in query:
             accounts = accounts.filter(bank_connection_id=query["bankConnectionId"])
+        record_shown(request, accounts)
         return Response({"accounts": [serializers.AccountSerializer.to_json(account) for account in accounts]})
 
     @extend_schema(
@@ -110,6 +111,7 @@ class AccountsView(AccountScopeMixin, KeyView):
                 key.add_to_scope(account)
         except ApiKey.DoesNotExist:
             raise AuthenticationFailed from None
+        record_shown(request, [account])
         return Response({"account": serializers.AccountSerializer.to_json(account)}, status=201)
 
 
@@ -179,6 +181,7 @@ class TransactionsView(AccountScopeMixin, KeyView):
             rows = rows.filter(account__bank_connection_id=query["bankConnectionId"])
             accounts = None if accounts is None else accounts.filter(bank_connection_id=query["bankConnectionId"])
         transactions, cursor = pagination.paginate(rows, _conditions(query), accounts, query)
+        record_shown(request, [self.account] if self.account else {row.account_id for row in transactions})
         return Response(
             {
                 "transactions": [serializers.TransactionSerializer.to_json(row) for row in transactions],

@@ -128,34 +128,28 @@ def _base_template() -> Problems:
 
 
 def _fresh_sign_in() -> Problems:
-    try:
-        hook = conf.fresh_sign_in()
-    except ImportError as error:
-        problem = str(error)
-    else:
-        if hook is None or callable(hook):
-            return
-        problem = "it is not callable"
-    yield (
-        f"FINTA_KEYS_FRESH_SIGN_IN is {settings.FINTA_KEYS_FRESH_SIGN_IN!r}, which cannot be used: {problem}",
-        'Set it to the dotted path of a function that takes a request, such as "shops.sign_in.ask_for_password", '
-        "or remove it.",
+    return _function(
+        "FINTA_KEYS_FRESH_SIGN_IN", conf.fresh_sign_in, "takes a request", "shops.sign_in.ask_for_password"
     )
 
 
 def _client_address() -> Problems:
+    takes = "takes a request and returns an address"
+    return _function("FINTA_KEYS_CLIENT_ADDRESS", conf.client_address, takes, "shops.proxies.client_address")
+
+
+def _function(name: str, load: Callable[[], Any], takes: str, example: str) -> Problems:
     try:
-        function = conf.client_address()
+        function = load()
     except ImportError as error:
         problem = str(error)
     else:
-        if callable(function):
+        if function is None or callable(function):
             return
         problem = "it is not callable"
     yield (
-        f"FINTA_KEYS_CLIENT_ADDRESS is {settings.FINTA_KEYS_CLIENT_ADDRESS!r}, which cannot be used: {problem}",
-        "Set it to the dotted path of a function that takes a request and returns an address, such as "
-        '"shops.proxies.client_address", or remove it.',
+        f"{name} is {getattr(settings, name)!r}, which cannot be used: {problem}",
+        f'Set it to the dotted path of a function that {takes}, such as "{example}", or remove it.',
     )
 
 

@@ -1,0 +1,149 @@
+"""Add counts of usage to those that are stored (rule H2)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from django.core.exceptions import ValidationError
+from django.db import connections, models
+
+from finta_keys import conf, transactions
+from finta_keys.database import batches, key_database
+from finta_keys.models import AccountUsage, KeyUsage
+from finta_keys.sources import OTHER
+
+# Per key and day. Requests beyond them are counted under "other".
+MAX_SOURCES = 100
+MAX_AGENTS = 10  # per source
+
+# (key, day, source, agent) and (key, account, day); each with its numbers, and the times of the
+# first and the last request.
+KeyCounts = dict[tuple[UUID, date, str, str], list[Any]]
+AccountCounts = dict[tuple[UUID, Any, date], list[Any]]
+
+_KEY_COLUMNS = ("key_id", "day", "source", "agent")
+_ACCOUNT_COLUMNS = ("key_id", "account_id", "day")
+BATCH = 80  # rows of one statement: SQLite allowed 999 parameters in old versions
+
+
+def add_counts(counts: list[Any], times: Sequence[int], first_at: datetime, last_at: datetime) -> None:
+    """Add numbers, and the times of the first and the last request, to others."""
+    for place, number in enumerate(times):
+        counts[place] += number
+    counts[-2], counts[-1] = min(counts[-2], first_at), max(counts[-1], last_at)
+
+
+def merge(target: dict[Any, list[Any]], row: Any, counts: Sequence[Any]) -> None:
+    """Add the counts of a row to those in ``target``."""
+    if row in target:
+        add_counts(target[row], counts[:-2], *counts[-2:])
+    else:
+        target[row] = list(counts)
+
+
+def save(keys: KeyCounts, accounts: AccountCounts) -> None:
+    """Add these counts to the stored ones, and remove saved rows from the dicts.
+
+    Each statement is a transaction of its own. All processes save the rows in the same order, so
+    that they wait for each other instead of a deadlock. If the database fails, the rest stays in
+    the dicts.
+    """
+    _fold(keys)
+    _text_account_ids(accounts)
+    for model, columns, counts in ((KeyUsage, _KEY_COLUMNS, keys), (AccountUsage, _ACCOUNT_COLUMNS, accounts)):
+        rows = sorted(counts, key=lambda row: tuple(map(str, row)))
+        for start in range(0, len(rows), BATCH):
+            batch = rows[start : start + BATCH]
+            _add(model, columns, [(*row, *counts[row]) for row in batch])  # type: ignore[index]
+            for row in batch:
+                del counts[row]  # type: ignore[arg-type]
+
+
+def _fold(keys: KeyCounts) -> None:
+    """Count sources and agents beyond the caps under "other".
+
+    Several processes that add new sources at the same moment can exceed the caps by as many.
+    """
+    stored: defaultdict[tuple[UUID, date], dict[str, set[str]]] = defaultdict(dict)
+    days = {row[1] for row in keys}
+    for pks in batches({row[0] for row in keys}):
+        rows = KeyUsage.objects.filter(key_id__in=pks, day__in=days)
+        for key_id, day, source, agent in rows.values_list(*_KEY_COLUMNS):
+            fold(stored[key_id, day], source, agent)
+    # The busiest first.
+    for row in sorted(keys, key=lambda row: -keys[row][0]):
+        key_id, day, source, agent = row
+        folded = (key_id, day, *fold(stored[key_id, day], source, agent))
+        if folded != row:
+            merge(keys, folded, keys.pop(row))
+
+
+def fold(known: dict[str, set[str]], source: str, agent: str) -> tuple[str, str]:
+    """Return the source and agent to count a request under, and add them to the known ones."""
+    if source == OTHER or (source not in known and len(known) >= MAX_SOURCES):
+        return OTHER, OTHER
+    agents = known.setdefault(source, set())
+    if agent == OTHER or (agent not in agents and len(agents) >= MAX_AGENTS):
+        return source, OTHER
+    agents.add(agent)
+    return source, agent
+
+
+def _text_account_ids(accounts: AccountCounts) -> None:
+    """Replace the primary keys by their text. ``5`` and ``"5"`` are the same account."""
+    pk: Any = conf.account_model()._meta.pk
+    for row in list(accounts):
+        key_id, account_id, day = row
+        text = account_id_text(account_id, pk)
+        if text != account_id:
+            merge(accounts, (key_id, text, day), accounts.pop(row))
+
+
+def account_id_text(account_id: Any, pk: Any = None) -> str:
+    """Return the primary key of an account as it is stored in ``AccountUsage``."""
+    field: Any = pk or conf.account_model()._meta.pk
+    with suppress(ValidationError):  # The project may record anything.
+        account_id = field.to_python(account_id)
+    return str(account_id)[:255]
+
+
+@transactions.retry_conflicts
+def _add(model: type[models.Model], unique: Iterable[str], rows: list[tuple[Any, ...]]) -> None:
+    """Insert rows, or add them to those with the same values of the unique columns."""
+    connection = connections[key_database()]
+    fields = [field for field in model._meta.concrete_fields if not field.primary_key]
+    # The primary key is first, so the other fields are in the order of the rows.
+    quote = connection.ops.quote_name
+    table, names = quote(model._meta.db_table), [quote(str(field.column)) for field in fields]
+    values = [
+        field.get_db_prep_save(value, connection=connection)
+        for row in rows
+        for field, value in zip(fields, row, strict=True)
+    ]
+    placeholders = ", ".join([f"({', '.join(['%s'] * len(fields))})"] * len(rows))
+    conflict = ", ".join(quote(column) for column in unique)
+    changes = ", ".join(_change(field, table, quote(str(field.column))) for field in fields[len(tuple(unique)) :])
+    sql = (
+        f"INSERT INTO {table} ({', '.join(names)}) VALUES {placeholders} "  # noqa: S608  # our own names
+        f"ON CONFLICT ({conflict}) DO UPDATE SET {changes}"
+    )
+    with transactions.atomic():
+        transactions.commit_locally()
+        with connection.cursor() as cursor:
+            cursor.execute(sql, values)
+
+
+def _change(field: models.Field[Any, Any], table: str, column: str) -> str:
+    """Return the assignment that adds a number, or keeps the first or last time."""
+    if not isinstance(field, models.DateTimeField):
+        return f"{column} = {table}.{column} + excluded.{column}"
+    operator = "<" if field.name == "first_at" else ">"
+    return (
+        f"{column} = CASE WHEN excluded.{column} {operator} {table}.{column} "
+        f"THEN excluded.{column} ELSE {table}.{column} END"
+    )
