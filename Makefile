@@ -7,7 +7,7 @@ FIND_PYTHON = for python in python3.13 python3.12 python3.11 python3; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; python=; done; \
 	test -n "$$python" || { echo "Python 3.11 or newer is required but was not found on the PATH." >&2; exit 1; }
 
-README_SCREENSHOTS = list-3-light.png edit-scope-light.png secret-phone-dark.png
+DOCUMENTED_SCREENSHOTS = list-3-light.png edit-scope-light.png secret-phone-dark.png
 
 .PHONY: help install setup run test postgresql live soak fuzz browser screenshots hosts matrix bench lint
 help: ## List these commands
@@ -41,9 +41,9 @@ fuzz: setup ## Send random texts to every form, endpoint and command for 15 minu
 browser: setup .venv/browser ## Run tests in a real browser (set CHROMIUM if it is not on the PATH)
 	$(PYTHON) -m pytest tests/browser -m browser --numprocesses 2 $(ARGS)
 
-screenshots: setup .venv/browser ## Take screenshots of the pages, and update those of the README
+screenshots: setup .venv/browser ## Take screenshots of the pages, and update those of the documents
 	$(PYTHON) -m pytest tests/browser/screenshots.py -m browser -p no:randomly $(ARGS)
-	cp $(addprefix screenshots/,$(README_SCREENSHOTS)) docs/images/
+	cp $(addprefix screenshots/,$(DOCUMENTED_SCREENSHOTS)) docs/images/
 
 hosts: setup ## Build the wheel, test it in other projects, and follow the documents
 	$(PYTHON) -m pytest -m host --numprocesses 2 -rA $(ARGS)

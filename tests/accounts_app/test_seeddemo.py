@@ -91,7 +91,9 @@ class TestFirstRun:
     def test_prints_port_of_environment(self, db, short_history, monkeypatch, port, shown):
         monkeypatch.setenv("PORT", port)
 
-        assert f"http://127.0.0.1:{shown}/login" in seeddemo()
+        printed = seeddemo()
+        assert f"http://127.0.0.1:{shown}/login" in printed
+        assert f"http://127.0.0.1:{shown}/v2 " in printed
 
     def test_password_depends_on_secret_key(self, settings):
         passwords = set()

@@ -26,7 +26,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 # Documents about the site of this repository.
-SITE = [ROOT / "README.md", ROOT / "docs/operations.md", ROOT / "docs/how-to-change-something.md"]
+SITE = [
+    ROOT / f"{name}.md"
+    for name in (
+        "README",
+        "docs/operations",
+        "docs/how-to-change-something",
+        "docs/start/operators",
+        "docs/start/integrators",
+    )
+]
 OPTIONS = {"console": {"status", "terminal", "paste"}, "pycon": set(), "mermaid": set(), "text": set()}
 FILE_OPTIONS = ({"file"}, {"append"})
 
@@ -57,6 +66,7 @@ def documents() -> list[Path]:
     names = ["tutorial", "reference", "rules", "scope", "index", "security-model", "how-a-request-flows"]
     paths = [ROOT / f"docs/{name}.md" for name in names]
     paths += [ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"]
+    paths += [ROOT / "docs/start/owners.md", ROOT / "docs/start/developers.md"]
     return [*paths, *SITE, *sorted((ROOT / "docs/how-to").glob("*.md"))]
 
 

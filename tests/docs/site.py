@@ -52,7 +52,7 @@ class SiteReader(Reader):
     ) -> None:
         home = parent / "my sites"
         (home / "finta-keys").mkdir(parents=True)
-        (home / ".gitconfig").write_text(f'[url "file://{origin}"]\n\tinsteadOf = {ADDRESS}\n')
+        (home / ".gitconfig").write_text(git_config(origin))
         super().__init__(home / "finta-keys", links, _begin(home), activities)
         # The tests set the site's settings in the environment; a reader does not.
         self.environment = {name: value for name, value in self.environment.items() if name not in SETTINGS}
@@ -70,6 +70,11 @@ class SiteReader(Reader):
         printed, status = self.run(command)
         assert status == 0, f"$ {command}\n{printed}"
         return printed.strip()
+
+
+def git_config(origin: Path) -> str:
+    """Return a configuration for git that maps the documented address to this repository."""
+    return f'[url "file://{origin}"]\n\tinsteadOf = {ADDRESS}\n'
 
 
 def _begin(home: Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from tests.docs.blocks import ROOT, read
 from tests.docs.conftest import create_once
 from tests.docs.operations import ACTIVITIES
-from tests.docs.site import ADDRESS, SiteReader, make_origin
+from tests.docs.runner import Reader
+from tests.docs.site import ADDRESS, SiteReader, git_config, make_origin
 from tests.live.servers import program
 
 pytestmark = pytest.mark.host
@@ -30,15 +32,24 @@ def clone(origin: Path, wheel: Path, folder: Path) -> SiteReader:
 
 
 def test_readme(origin: Path, wheel: Path, tmp_path: Path) -> None:
+    """The first part installs the app in an empty folder, the second runs the site in a clone."""
     program("curl")
-    reader = clone(origin, wheel, tmp_path)
-    reader.follow(read(ROOT / "README.md"))
-    installed = reader.folder.parent / "packages/finta_keys/scoping.py"
+    blocks = read(ROOT / "README.md")
+    start = [block.text for block in blocks].index("clone")
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / ".gitconfig").write_text(git_config(origin))
+    Reader(folder, wheel, activities={"stop": Reader.stop}).follow(blocks[:start])
+    (installed,) = folder.glob(".venv/lib/*/site-packages/finta_keys/scoping.py")
     assert installed.read_text() == (ROOT / "finta_keys/scoping.py").read_text()  # not another package of that name
+    (metadata,) = folder.glob(".venv/lib/*/site-packages/finta_keys-*.dist-info")
+    assert json.loads((metadata / "direct_url.json").read_text())["url"] == ADDRESS
+    clone(origin, wheel, tmp_path).follow(blocks[start + 1 :])
 
 
-def test_how_to_change_something(origin: Path, wheel: Path, tmp_path: Path) -> None:
-    clone(origin, wheel, tmp_path).follow(read(ROOT / "docs/how-to-change-something.md"))
+@pytest.mark.parametrize("name", ["how-to-change-something", "start/operators", "start/integrators"])
+def test_documents_of_a_clone(origin: Path, wheel: Path, tmp_path: Path, name: str) -> None:
+    clone(origin, wheel, tmp_path).follow(read(ROOT / f"docs/{name}.md"))
 
 
 def test_operations(origin: Path, wheel: Path, tmp_path: Path) -> None:

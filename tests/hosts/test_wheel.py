@@ -1,5 +1,6 @@
 """Files, version and requirements of the published distributions."""
 
+import re
 import subprocess
 import tarfile
 import tomllib
@@ -67,6 +68,19 @@ def test_sdist_contains_only_the_app(published):
         top_level = {name.split("/")[1] for name in archive.getnames() if "/" in name}
     needed = {"finta_keys", "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "PKG-INFO"}
     assert needed <= top_level <= needed | {"SECURITY.md", ".gitignore"}
+
+
+def test_readme_of_the_wheel_has_absolute_links(metadata):
+    """A package index does not know the files of the repository."""
+    text = metadata.get_payload()
+    targets = re.findall(r"\]\(([^)]+)\)|(?:src|href)=\"([^\"]+)\"", text)
+    addresses = [first or second for first, second in targets]
+    base = f"https://example.com/finta-keys/(?:blob|raw)/v{re.escape(finta_keys.__version__)}/"
+    assert len(addresses) > 10
+    assert [address for address in addresses if not address.startswith("https://")] == []
+    paths = [re.sub(base, "", address) for address in addresses]
+    assert [path for path in paths if not (REPOSITORY / path).is_file()] == []
+    assert "<!--" not in text
 
 
 def test_version_matches_the_package(metadata, wheel):

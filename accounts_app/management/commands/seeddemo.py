@@ -30,10 +30,12 @@ class Command(BaseCommand):
             self._print(seed.seed_demo(today()))
 
     def _print(self, owners: Iterable[User]) -> None:
-        self.stdout.write(f"Sign in at http://127.0.0.1:{os.environ.get('PORT') or 8000}/login as", self.style.SUCCESS)
+        address = f"http://127.0.0.1:{os.environ.get('PORT') or 8000}"
+        self.stdout.write(f"Sign in at {address}/login as", self.style.SUCCESS)
         for owner in owners:
             self.stdout.write(f"  {owner.email}  {_password(owner)}  ({_counts(owner)})")
         self.stdout.write(
+            f"With a key, call the API at {address}/v2 (docs/start/integrators.md).\n"
             "Storage Mode is off until an owner creates the first key.\n"
             "To sign in to /admin, create an operator with `.venv/bin/python manage.py createsuperuser`."
         )
