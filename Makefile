@@ -9,7 +9,7 @@ FIND_PYTHON = for python in python3.13 python3.12 python3.11 python3; do \
 
 DOCUMENTED_SCREENSHOTS = list-3-light.png edit-scope-light.png secret-phone-dark.png
 
-.PHONY: help install setup run test postgresql live soak fuzz browser screenshots hosts matrix bench lint
+.PHONY: help install setup run test postgresql live soak fuzz browser screenshots hosts matrix bench lint lock upgrade audit
 help: ## List these commands
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
 
@@ -63,29 +63,55 @@ lint: setup ## Check style, types, templates, imports between packages, migratio
 	$(PYTHON) manage.py makemigrations --check --dry-run
 	$(PYTHON) manage.py spectacular --validate --fail-on-warn --file /dev/null
 
-# Install a file of requirements into an environment. uv is several times as fast as pip.
-install_into = if command -v uv >/dev/null; then uv pip install --quiet --python $(1)/bin/python --requirement $(2); \
-	else $(1)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $(2); fi
+# Lock a file of requirements for every supported Python, in agreement with the files that follow.
+LOCK = UV_CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/uv pip compile --universal --python-version 3.11 --quiet \
+	--generate-hashes --no-emit-index-url --no-emit-find-links --annotation-style line $(UPGRADE)
+
+lock: setup ## Write the versions and hashes of the packages that requirements*.in name, keeping those already locked
+	$(LOCK) --output-file requirements.txt requirements.in
+	$(LOCK) -c requirements.txt --output-file requirements-dev.txt requirements-dev.in
+	$(LOCK) -c requirements-dev.txt --output-file requirements-browser.txt requirements-browser.in
+	$(LOCK) -c requirements-browser.txt --output-file requirements-docs.txt requirements-docs.in
+	$(LOCK) -c requirements-docs.txt -c requirements-browser.txt --output-file requirements-release.txt requirements-release.in
+
+upgrade: ## Lock the newest versions of all packages
+	$(MAKE) lock UPGRADE=--upgrade
+
+audit: setup .venv/release ## Compare the locked packages with the advisories of the package index
+	set -e; for file in requirements*.txt; do echo "$$file" >&2; \
+		.venv/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off --requirement "$$file"; done
+
+# Install a locked file of requirements into an environment. uv is several times as fast as pip.
+install_into = if command -v uv >/dev/null; then uv pip install --quiet --python $(1)/bin/python --requirement $(2) $(3); \
+	else $(1)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $(2) $(3); fi
 
 $(PYTHON):
 	@$(FIND_PYTHON); echo "Creating .venv with $$python" >&2; "$$python" -m venv .venv
 
 .venv/site: requirements.txt | $(PYTHON)
 	@echo "Installing what the site needs into .venv: about 30 packages, half a minute without a cache" >&2
-	@$(call install_into,.venv,requirements.txt)
+	@$(call install_into,.venv,requirements.txt,--require-hashes)
 	@touch $@
 
 .venv/installed: requirements.txt requirements-dev.txt | $(PYTHON)
 	@echo "Installing the tools for tests and lint into .venv: about 100 packages, a minute or two without a cache" >&2
-	@$(call install_into,.venv,requirements-dev.txt)
+	@$(call install_into,.venv,requirements-dev.txt,--require-hashes)
 	@touch .venv/site $@
 
 .venv/browser: .venv/installed requirements-browser.txt
-	@$(call install_into,.venv,requirements-browser.txt)
+	@$(call install_into,.venv,requirements-browser.txt,--require-hashes)
+	@touch $@
+
+.venv/docs: .venv/installed requirements-docs.txt
+	@$(call install_into,.venv,requirements-docs.txt,--require-hashes)
+	@touch $@
+
+.venv/release: .venv/installed requirements-release.txt
+	@$(call install_into,.venv,requirements-release.txt,--require-hashes)
 	@touch $@
 
 # The other libraries have their own environment.
-.venv-bench/installed: requirements.txt benchmarks/requirements.txt
+.venv-bench/installed: requirements.in benchmarks/requirements.txt
 	@$(FIND_PYTHON); test -x .venv-bench/bin/python || "$$python" -m venv .venv-bench
 	@$(call install_into,.venv-bench,benchmarks/requirements.txt)
 	@touch $@

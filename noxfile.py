@@ -23,7 +23,7 @@ OWN = (f"3.{sys.version_info.minor}", f"{django.VERSION[0]}.{django.VERSION[1]}"
 THOROUGH = "not slow and not browser and not live and not host"
 # Requirements that a session chooses itself or that the tests of the app do not need.
 EXCLUDED = (
-    r"django==|ruff|mypy|django-stubs|djangorestframework-stubs|djlint|import-linter|schemathesis|nox|uv|build|hatch"
+    r"django~=|ruff|mypy|django-stubs|djangorestframework-stubs|djlint|import-linter|schemathesis|nox|uv|build|hatch"
 )
 
 results = dict.fromkeys(COMBINATIONS, "not run: Python is not installed, or not selected")
@@ -51,9 +51,12 @@ def tests(session: nox.Session, version: str) -> None:
     """Run the tests of the app and of the test project."""
     combination, start = (str(session.python), version), time.monotonic()
     results[combination] = "FAILED"
-    lines = f"{Path('requirements.txt').read_text()}\n{Path('requirements-dev.txt').read_text()}".splitlines()
+    lines = f"{Path('requirements.in').read_text()}\n{Path('requirements-dev.in').read_text()}".splitlines()
     requirements = [line for line in lines if re.match(rf"(?!{EXCLUDED})\w", line)]
-    session.install("--quiet", *requirements, f"django~={version}.0")
+    locked = re.findall(r"^(?!django==)\w.*==.*[^\\ \n]", Path("requirements-dev.txt").read_text(), re.MULTILINE)
+    constraints = Path(session.create_tmp(), "constraints.txt")
+    constraints.write_text("\n".join(locked))
+    session.install("--quiet", *requirements, f"django~={version}.0", "--constraint", str(constraints))
     release = str(session.run("python", "-m", "django", "--version", silent=True)).strip()
     count = pytest(session, "--numprocesses", "2", "-m", THOROUGH, "tests/finta_keys")
     session.chdir("tests/hosts/project")
