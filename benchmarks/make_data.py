@@ -70,6 +70,8 @@ def make(connection: Any, size: Size, start: int = 0, report: Report = lambda li
         ("accounts_app_account", size.accounts, _account(sql, size)),
         ("finta_keys_apikey", size.keys, _key(sql, size)),
         ("finta_keys_keyaccountscope", size.scope_rows, _scope_row(sql, size)),
+        ("finta_keys_keyevent", size.keys, _event(sql, size)),
+        ("finta_keys_retiredsecret", size.keys, _retired_secret(sql, size)),
         ("accounts_app_transaction", size.transactions, _transaction(sql, size)),
     ):
         started = time.monotonic()
@@ -86,6 +88,10 @@ class Sql:
     def pk(self, kind: str, index: str) -> str:
         return self._pk(f"({self.start} + {index})", f"4000{KINDS[kind]}000")
 
+    def text(self, pk: str) -> str:
+        """Return a primary key as a text, as ``str()`` writes it."""
+        raise NotImplementedError
+
     def _pk(self, number: str, kind: str) -> str:
         raise NotImplementedError
 
@@ -101,6 +107,10 @@ class SqliteSql(Sql):
     def day(self, days_ago: str) -> str:
         return f"date('2026-01-01', '-' || ({days_ago}) || ' days')"
 
+    def text(self, pk: str) -> str:
+        parts = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
+        return " || '-' || ".join(f"substr({pk}, {start}, {length})" for start, length in parts)
+
     def _pk(self, number: str, kind: str) -> str:
         return f"printf('%012x{kind}%012x', {number} * {SPREAD} % {SPACE}, {number})"
 
@@ -114,6 +124,9 @@ class PostgresSql(Sql):
 
     def day(self, days_ago: str) -> str:
         return f"date '2026-01-01' - ({days_ago})::integer"
+
+    def text(self, pk: str) -> str:
+        return f"({pk})::text"
 
     def _pk(self, number: str, kind: str) -> str:
         spread, tail = f"to_hex({number}::bigint * {SPREAD} % {SPACE})", f"to_hex({number}::bigint)"
@@ -182,6 +195,36 @@ def _scope_row(sql: Any, size: Size) -> dict[str, str]:
     }
 
 
+def _event(sql: Any, size: Size) -> dict[str, str]:
+    """The creation of each key."""
+    return {
+        "key_id": sql.pk("key", "n"),
+        "owner_pk": sql.text(sql.pk("owner", f"n / {size.keys_per_owner}")),
+        "key_name": f"'Key ' || (n % {size.keys_per_owner})",
+        "key_hint": "'finta_0000…0000'",
+        "at": sql.moment,
+        "action": "'created'",
+        "actor": "'code'",
+        "changes": "'{}'",
+        **dict.fromkeys(("actor_pk", "actor_name", "address"), "''"),
+    }
+
+
+def _retired_secret(sql: Any, size: Size) -> dict[str, str]:
+    """One secret that each key had before."""
+    return {
+        "key_id": sql.pk("key", "n"),
+        "owner_pk": sql.text(sql.pk("owner", f"n / {size.keys_per_owner}")),
+        "key_name": f"'Key ' || (n % {size.keys_per_owner})",
+        "digest": sql.digest,
+        "hint": "'finta_0000…0000'",
+        "reason": "'rotated'",
+        "retired_at": sql.moment,
+        "tries": "0",
+        **dict.fromkeys(("last_network", "last_agent"), "''"),
+    }
+
+
 def _transaction(sql: Any, size: Size) -> dict[str, str]:
     """One per day and account, the newest on 2026-01-01."""
     empty = ("merchant_name", "fee_type", "sub_account", "payment_channel", "check_number", "source")
@@ -208,7 +251,10 @@ def _insert(connection: Any, table: str, columns: dict[str, str], numbers: str) 
 
 # Building indexes on a full table is several times faster for ten million rows.
 
-TABLES = ("accounts_app_user", "accounts_app_account", "finta_keys_apikey", "finta_keys_keyaccountscope")
+TABLES = (
+    *("accounts_app_user", "accounts_app_account", "finta_keys_apikey", "finta_keys_keyaccountscope"),
+    *("finta_keys_keyevent", "finta_keys_retiredsecret"),
+)
 FAST_SQLITE = ("cache_size = -1000000", "temp_store = MEMORY", "synchronous = OFF", "foreign_keys = OFF")
 FAST_POSTGRES = ("maintenance_work_mem = '1GB'", "work_mem = '256MB'", "synchronous_commit = off")
 OF_TABLE = f"IN {(*TABLES, 'accounts_app_transaction')}"

@@ -14,7 +14,7 @@ from django.db import models
 
 from finta_keys import conf, history
 from finta_keys.database import key_database
-from finta_keys.models import ApiKey, KeyEvent
+from finta_keys.models import ApiKey, KeyEvent, RetiredSecret
 
 OLD_OWNER = "_finta_keys_old_owner"  # an attribute of an account while it is saved
 
@@ -66,7 +66,8 @@ def _before_deletion(instance: Any, origin: Any = None, **kwargs: Any) -> None:
 
 
 def _after_deletion_of_user(instance: Any, **kwargs: Any) -> None:
-    KeyEvent.objects.forget_user(instance.pk)
+    for model in (KeyEvent, RetiredSecret):
+        model.objects.forget_user(instance.pk)
 
 
 def _owner_field() -> Any:

@@ -7,7 +7,7 @@ never data.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import ABC
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -68,17 +68,23 @@ class CompiledQuery(ABC, Generic[M]):
         Raise ``ValueError`` if the number of values differs from that of the compiled queryset.
         """
         connection = connections[self.alias]
-        if len(values) != len(self.names):
-            raise ValueError(f"This query takes {len(self.names)} values, not {len(values)}.")
-        parameters = dict(zip(self.names, self.prepare(values, connection), strict=True))
-        with connection.cursor() as cursor:
-            cursor.execute(self.sql, parameters)
-            rows = cursor.fetchall()
+        rows = self.fetch(connection, self.prepare(values, connection))
         return [self._make(self._converted(row, connection)) for row in rows]
 
-    @abstractmethod
+    def fetch(self, connection: Any, prepared: Sequence[Any], **extra: Any) -> Sequence[Any]:
+        """Run the query with prepared values, and ``extra`` ones by their names. Return the
+        rows."""
+        if len(prepared) != len(self.names):
+            raise ValueError(f"This query takes {len(self.names)} values, not {len(prepared)}.")
+        parameters = dict(zip(self.names, prepared, strict=True), **extra)
+        with connection.cursor() as cursor:
+            cursor.execute(self.sql, parameters)
+            rows: Sequence[Any] = cursor.fetchall()
+        return rows
+
     def prepare(self, values: Sequence[Any], connection: Any) -> Sequence[Any]:
         """Return the values as parameters for the database."""
+        raise NotImplementedError
 
     def _converted(self, row: Sequence[Any], connection: Any) -> list[Any]:
         values = list(row)

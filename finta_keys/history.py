@@ -19,6 +19,7 @@ from finta_keys import conf, display, expiry, redaction
 from finta_keys.database import batches, key_database
 from finta_keys.key_headers import carries_key
 from finta_keys.models.event import KeyEvent
+from finta_keys.models.scope import KeyAccountScope
 from finta_keys.request_state import current_request, http_request, state_of
 from finta_keys.sources import address_of
 
@@ -60,26 +61,50 @@ def record(action: str, key: Any, changes: dict[str, Any], **columns: Any) -> No
 
     ``columns`` replace ``key_name`` and ``key_hint``, if ``key`` has those from before the change.
     """
-    _save(action, key.owner_id, changes, **{"key_id": key.pk, "key_name": key.name, "key_hint": key.hint, **columns})
+    save([event_of(action, key, changes, **columns)])
 
 
 def record_account(action: str, account: Any, owner_pk: Any, reason: str) -> None:
     """Save that an owner got or lost an account."""
-    _save(action, owner_pk, {"account": _pair(account), "reason": reason})
+    save([_event(action, owner_pk, {"account": _pair(account), "reason": reason})])
 
 
-def state_of_key(key: Any) -> dict[str, Any]:
+def event_of(action: str, key: Any, changes: dict[str, Any], **columns: Any) -> KeyEvent:
+    """Return an event of a key, not saved."""
+    return _event(
+        action, key.owner_id, changes, key_id=key.pk, **{"key_name": key.name, "key_hint": key.hint, **columns}
+    )
+
+
+def save(events: list[KeyEvent]) -> None:
+    # Not save(): receivers for all models, such as those of audit tools, must not get them.
+    KeyEvent.objects.bulk_create(events)
+
+
+def state_of_key(key: Any, accounts: Pairs) -> dict[str, Any]:
     """Return the name, scope, permission and expiry date of a key, for its first and last event."""
-    accounts: Iterable[Any] = ()
-    if not key.share_all_accounts:
-        accounts = _all_accounts().filter(finta_key_scopes__key=key.pk)
     return {
         "name": key.name,
         "share_all_accounts": key.share_all_accounts,
-        "accounts": _pairs(accounts),
+        "accounts": accounts,
         "read_only": key.read_only,
         "expires_at": _time(key.expires_at),
     }
+
+
+def scope_of(key: Any) -> Pairs:
+    """Return the accounts in the scope of a key; empty if it shares all."""
+    return [] if key.share_all_accounts else _pairs(_all_accounts().filter(finta_key_scopes__key=key.pk))
+
+
+def scopes_of_owner(owner_pk: Any) -> dict[Any, Pairs]:
+    """Return the accounts in the scope of each key of an owner."""
+    pairs: dict[Any, Pairs] = {}
+    rows = list(KeyAccountScope.objects.filter(key__owner_id=owner_pk).values_list("key_id", "account_id"))
+    labels: dict[str, str] = dict(labels_of({account for _, account in rows}))
+    for key, account in rows:
+        pairs.setdefault(key, []).append([str(account), labels.get(str(account), "")])
+    return pairs
 
 
 def record_scope_edit(key: Any, columns: dict[str, Any], added: set[Any], removed: set[Any]) -> None:
@@ -118,10 +143,8 @@ def _time(at: Any) -> str | None:
     return None if at is None else expiry.to_json(at)
 
 
-def _save(action: str, owner_pk: Any, changes: dict[str, Any], **key: Any) -> None:
-    event = KeyEvent(action=action, owner_pk=str(owner_pk), changes=changes, **key, **_actor(owner_pk))
-    # Not save(): receivers for all models, such as those of audit tools, must not get it.
-    KeyEvent.objects.bulk_create([event])
+def _event(action: str, owner_pk: Any, changes: dict[str, Any], **key: Any) -> KeyEvent:
+    return KeyEvent(action=action, owner_pk=str(owner_pk), changes=changes, **key, **_actor(owner_pk))
 
 
 def _actor(owner_pk: Any) -> dict[str, str]:

@@ -98,6 +98,7 @@ class KeyEvent(models.Model):
         indexes = [
             models.Index(fields=["key_id", "at"], name="finta_keys_event_of_key"),
             models.Index(fields=["owner_pk", "at"], name="finta_keys_event_of_owner"),
+            models.Index(fields=["actor_pk"], name="finta_keys_event_of_actor"),  # if a user is deleted
         ]
 
     def __str__(self) -> str:

@@ -27,6 +27,7 @@ from finta_keys.exceptions import AlreadyDone
 from finta_keys.models import scope_rows
 from finta_keys.models.deprecated import DeprecatedMethods
 from finta_keys.models.manager import ApiKeyManager
+from finta_keys.models.retired import RetiredSecret
 from finta_keys.models.scope import KeyAccountScope
 from finta_keys.request_state import count_scoping
 
@@ -235,6 +236,7 @@ class ApiKey(DeprecatedMethods, models.Model):
             # The condition in the UPDATE is for databases without row locks.
             if current.rotation != rotation or not self._write(where={"rotation": rotation}, **columns):
                 raise AlreadyDone(key=current, at=current.secret_made_at)
+            RetiredSecret.objects.keep([RetiredSecret.of(current, RetiredSecret.Reason.ROTATED)])
             history.record(history.Action.ROTATED, current, {"hint": [current.hint, self.hint]}, key_hint=self.hint)
             signals.key_rotated.send(sender=ApiKey, key=self, old_hint=current.hint)
         return new_secret

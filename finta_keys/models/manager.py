@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ValidationError
+from django.db import connections
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
@@ -18,10 +20,22 @@ from finta_keys.compiled import CompiledQuery
 from finta_keys.database import KeyDatabaseManager, key_database, key_model
 from finta_keys.deprecation import warn_renamed
 from finta_keys.models import scope_rows
+from finta_keys.models.retired import RetiredSecret
 from finta_keys.nonces import CreateNonce
 
 if TYPE_CHECKING:
     from finta_keys.models.key import ApiKey
+
+
+class Match(NamedTuple):
+    """The result of a look-up: a key, or the digest of a retired secret, or neither."""
+
+    key: ApiKey | None = None
+    retired_digest: bytes | None = None
+
+
+UNKNOWN = Match()
+_DIGEST = RetiredSecret._meta.get_field("digest")
 
 
 class ApiKeyManager(KeyDatabaseManager["ApiKey"]):
@@ -69,7 +83,7 @@ class ApiKeyManager(KeyDatabaseManager["ApiKey"]):
                 key.save(force_insert=True, using=key_database())
             if accounts is not None:
                 scope_rows.replace(key, accounts)
-            history.record(history.Action.CREATED, key, history.state_of_key(key))
+            history.record(history.Action.CREATED, key, history.state_of_key(key, history.scope_of(key)))
             signals.key_created.send(sender=key_model(), key=key)
         return key, new_secret
 
@@ -96,17 +110,23 @@ class ApiKeyManager(KeyDatabaseManager["ApiKey"]):
         independent of the number of peppers. A related manager, such as ``alice.finta_keys``,
         rejects keys of other owners.
         """
+        return self.match(presented).key
+
+    def match(self, presented: str) -> Match:
+        """Return the key that ``authenticate()`` returns, or the digest of a retired secret."""
         presented = secret.Secret(presented)  # Error reports show the repr() of local variables.
         if not secret.is_wellformed(presented, conf.prefix()):
-            return None
+            return UNKNOWN
         digests = [secret.digest(presented, pepper) for pepper in conf.peppers()]
-        keys = _keys_with_digests(key_database(), digests)
+        keys, retired_digest = _match_digests(key_database(), digests)
+        if retired_digest is not None:  # Even if a key has the digest again, such as after a wrong restore.
+            return Match(None, retired_digest)
         # A related manager is an instance of a subclass.
         if not keys or (type(self) is not ApiKeyManager and not self.using(key_database()).contains(keys[0])):
-            return None
+            return UNKNOWN
         key = keys[0]
         key.found_digest, key.first_digest = secret.HiddenBytes(key.digest), digests[0]
-        return key if owners.can_sign_in(key.owner) and not key.is_expired else None
+        return Match(key) if owners.can_sign_in(key.owner) and not key.is_expired else UNKNOWN
 
     @sensitive_variables()
     def issue(self, **kwargs: Any) -> tuple[ApiKey, secret.Secret]:
@@ -121,15 +141,21 @@ class ApiKeyManager(KeyDatabaseManager["ApiKey"]):
         return self.authenticate(presented)
 
 
-def _keys_with_digests(alias: str, digests: list[bytes]) -> list[ApiKey]:
+def _match_digests(alias: str, digests: list[bytes]) -> tuple[list[ApiKey], bytes | None]:
     """Return the key with one of these digests, and its owner, if the default manager of users
-    has the owner."""
+    has the owner; and the digest of a retired secret among them."""
+    connection = connections[alias]
+    prepared = [_DIGEST.get_db_prep_value(digest, connection) for digest in digests]
     if not owners.manager_filters():
-        return _digest_query(alias, len(digests)).execute(digests)
+        return _digest_query(alias, len(digests)).match(connection, prepared)
     # Not the kept query: the manager may filter by values that change, such as the time.
     users = get_user_model()._default_manager.using(alias).order_by()
     keys = key_model()._default_manager.using(alias).select_related("owner").order_by()
-    return list(keys.filter(digest__in=digests, owner__in=users))
+    keys = keys.filter(digest__in=digests, owner__in=users)
+    parameters = {f"digest{place}": digest for place, digest in enumerate(prepared)}
+    return DigestQuery(keys, list(parameters)).match(
+        connection, keys.query.get_compiler(alias).as_sql()[1], **parameters
+    )
 
 
 @cache
@@ -143,6 +169,30 @@ def _digest_query(alias: str, number: int) -> DigestQuery:
 
 
 class DigestQuery(CompiledQuery["ApiKey"]):
-    def prepare(self, values: Sequence[Any], connection: Any) -> list[Any]:
-        field = key_model()._meta.get_field("digest")
-        return [field.get_db_prep_value(value, connection) for value in values]
+    """A query for keys by digests that also finds the digests of retired secrets.
+
+    One statement finds both, so that unknown and retired secrets cost the same (rule H3). The row
+    of a retired secret is empty except for its digest.
+    """
+
+    def __init__(self, queryset: QuerySet[ApiKey], digest_names: list[str] | None = None) -> None:
+        """``digest_names`` are the parameters for the digests, by default all of the queryset."""
+        super().__init__(queryset)
+        key_columns = self._models[0]
+        self.pk, self.digest = (key_columns.columns.start + key_columns.names.index(name) for name in ("id", "digest"))
+        columns = ["NULL"] * self._models[-1].columns.stop
+        quote = connections[self.alias].ops.quote_name
+        columns[self.digest] = quote("digest")
+        placeholders = ", ".join(f"%({name})s" for name in digest_names or self.names)
+        self.sql += (
+            f" UNION ALL SELECT {', '.join(columns)} FROM {quote(RetiredSecret._meta.db_table)} "  # noqa: S608  # our own names
+            f"WHERE {quote('digest')} IN ({placeholders})"
+        )
+
+    def match(self, connection: Any, values: Sequence[Any], **digests: Any) -> tuple[list[ApiKey], bytes | None]:
+        """Return the keys, or the digest of a retired secret."""
+        rows = self.fetch(connection, values, **digests)
+        for row in rows:
+            if row[self.pk] is None:
+                return [], secret.HiddenBytes(row[self.digest])
+        return [self._make(self._converted(row, connection)) for row in rows], None

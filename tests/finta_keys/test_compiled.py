@@ -55,7 +55,7 @@ def test_each_number_of_peppers_has_its_query(restricted, settings):
 
 def test_wrong_number_of_values_is_rejected():
     with pytest.raises(ValueError, match="takes 2 values, not 1"):
-        manager._digest_query("default", 2).execute([b""])
+        manager._digest_query("default", 2).fetch(connection, [b""])
 
 
 def test_execute_wrappers_see_the_query(restricted):

@@ -8,7 +8,7 @@ import pytest
 from django.apps import apps
 from django.contrib.auth.models import AnonymousUser
 from django.core.management import call_command
-from django.db import connection, models
+from django.db import connection, models, transaction
 from django.db.models.deletion import Collector
 from django.test import Client, RequestFactory
 from django.utils import timezone
@@ -120,6 +120,34 @@ class TestActions:
         deleted = KeyEvent.objects.filter(action="deleted")
         assert {event.key_name: event.changes["accounts"] for event in deleted} == names
 
+    def test_failed_deletion_can_be_tried_again(self, alice, restricted, unrestricted):
+        """The second attempt records each key once."""
+        signals.key_deleted.connect(refuse)
+        try:
+            for _ in range(7):
+                with pytest.raises(RuntimeError):
+                    ApiKey.objects.delete_all(owner=alice)
+            keys = ApiKey.objects.all()
+            with pytest.raises(RuntimeError), transaction.atomic():
+                keys.delete()
+        finally:
+            signals.key_deleted.disconnect(refuse)
+        keys.delete()
+        assert actions() == ["created", "created", "deleted", "deleted"]
+
+    def test_nested_deletion_is_recorded(self, restricted, unrestricted):
+        def delete_other(instance, **kwargs):
+            if instance == restricted.key:
+                ApiKey.objects.exclude(pk=instance.pk).delete()
+
+        models.signals.pre_delete.connect(delete_other, sender=ApiKey)
+        try:
+            ApiKey.objects.filter(name="Restricted").delete()
+        finally:
+            models.signals.pre_delete.disconnect(delete_other, sender=ApiKey)
+        assert actions() == ["created", "created", "deleted", "deleted"]
+        assert not ApiKey.objects.exists()
+
     def test_deferred_columns_are_recorded(self, restricted):
         ApiKey.objects.only("pk").get().delete()
         assert last_event().key_hint == restricted.key.hint
@@ -155,7 +183,7 @@ class TestTransactions:
         assert actions() == ["created"]
 
     def test_failed_event_undoes_the_change(self, restricted, monkeypatch):
-        monkeypatch.setattr("finta_keys.history._save", refuse)
+        monkeypatch.setattr("finta_keys.history.save", refuse)
         for change in (restricted.key.rotate, restricted.key.share_all, restricted.key.delete):
             with pytest.raises(RuntimeError):
                 change()

@@ -113,7 +113,7 @@ def test_deleting_an_owner_with_a_thousand_keys(crowd, db):
     assert not ApiKey.objects.filter(pk=pk("key", start + 999)).exists()
     if connection.vendor == "sqlite":  # PostgreSQL scans on purpose: a thousand keys are a fifth of this table.
         assert [scan for statement in statements for scan in plans.full_scans(statement)] == []
-    assert len(statements) < 50
+    assert len(statements) < 60  # the history is saved in batches
 
 
 def test_foreign_keys_to_growing_tables_are_indexed():

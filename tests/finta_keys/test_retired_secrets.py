@@ -1,0 +1,133 @@
+"""Secrets that a key no longer has (H3)."""
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from accounts_app.models import User
+from finta_keys import secret, signals
+from finta_keys.models import ApiKey, RetiredSecret
+from finta_keys.testing import comparable_parts, key_client, make_key
+from tests.finta_keys.test_shut_out_owners import CurrentUsers
+
+PEPPER = b"\x11" * 32
+
+
+@pytest.fixture
+def current_users(monkeypatch):
+    """The default manager of users leaves some out."""
+    manager = CurrentUsers()
+    manager.model = User
+    monkeypatch.setitem(vars(User._meta), "default_manager", manager)
+
+
+@pytest.fixture
+def rotated(restricted):
+    """The old secret of a rotated key."""
+    restricted.key.rotate()
+    return restricted.secret
+
+
+def retired():
+    return RetiredSecret.objects.get()
+
+
+@pytest.mark.rule("H3")
+class TestRetirement:
+    def test_rotation_keeps_the_old_digest(self, restricted, rotated):
+        row = retired()
+        assert bytes(row.digest) == secret.digest(rotated, PEPPER)
+        assert (row.hint, row.key_id, row.key_name) == (secret.hint(rotated), restricted.key.pk, "Restricted")
+        assert (row.owner_pk, row.reason, row.tries) == (str(restricted.key.owner_id), "rotated", 0)
+        assert str(row) == row.hint
+
+    def test_deletion_keeps_the_digest(self, restricted):
+        stale = ApiKey.objects.get(pk=restricted.key.pk)
+        fresh = restricted.key.rotate()
+        stale.delete()
+        digests = {bytes(row.digest): row.reason for row in RetiredSecret.objects.all()}
+        assert digests == {
+            secret.digest(restricted.secret, PEPPER): "rotated",
+            secret.digest(fresh, PEPPER): "deleted",
+        }
+
+    def test_deletion_in_bulk_keeps_all_digests(self, alice, restricted, unrestricted):
+        ApiKey.objects.delete_all(owner=alice)
+        assert set(RetiredSecret.objects.values_list("key_name", flat=True)) == {"Restricted", "All accounts"}
+
+    def test_undone_rotation_keeps_nothing(self, restricted):
+        def refuse(**kwargs):
+            raise RuntimeError
+
+        signals.key_rotated.connect(refuse)
+        try:
+            with pytest.raises(RuntimeError):
+                restricted.key.rotate()
+        finally:
+            signals.key_rotated.disconnect(refuse)
+        assert not RetiredSecret.objects.exists()
+        assert ApiKey.objects.authenticate(restricted.secret) == restricted.key
+
+    def test_deleted_owner_is_not_named(self, alice, restricted, unrestricted, bob):
+        make_key(bob, "Bob's")[0].delete()
+        alice.delete()
+        assert sorted(RetiredSecret.objects.values_list("key_name", flat=True)) == ["", "", "Bob's"]
+        assert ApiKey.objects.match(restricted.secret).retired_digest
+
+
+@pytest.mark.rule("H3")
+class TestLookUp:
+    def test_retired_secret_is_told_from_unknown(self, rotated):
+        assert ApiKey.objects.match(rotated) == (None, secret.digest(rotated, PEPPER))
+        assert ApiKey.objects.match(secret.generate()) == (None, None)
+        assert ApiKey.objects.match("finta_x") == (None, None)
+
+    def test_digest_is_not_shown(self, rotated):
+        assert rotated[10:] not in repr(ApiKey.objects.match(rotated))
+        assert repr(secret.digest(rotated, PEPPER)[:8])[2:-1] not in repr(ApiKey.objects.match(rotated))
+
+    def test_key_with_a_retired_digest_is_refused(self, restricted, rotated):
+        """A stale copy of the row was restored."""
+        ApiKey.objects.filter(pk=restricted.key.pk).update(digest=secret.digest(rotated, PEPPER))
+        assert ApiKey.objects.authenticate(rotated) is None
+        assert key_client(rotated).get("/v2/me").status_code == 401
+
+    @pytest.mark.parametrize("filters", [False, True])
+    @pytest.mark.parametrize("peppers", [["11" * 32], ["22" * 32, "11" * 32], ["22" * 32, "11" * 32, "33" * 32]])
+    def test_all_well_formed_secrets_cost_one_statement(
+        self, request, settings, restricted, unrestricted, peppers, filters
+    ):
+        restricted.key.rotate()
+        settings.FINTA_KEYS_PEPPERS = peppers
+        if filters:
+            request.getfixturevalue("current_users")
+        statements = []
+        for presented in (unrestricted.secret, restricted.secret, secret.generate()):
+            with CaptureQueriesContext(connection) as queries:
+                match = ApiKey.objects.match(presented)
+            assert len(queries) == 1
+            statements.append(len(queries[0]["sql"]))
+            if presented == unrestricted.secret:
+                assert match.key == unrestricted.key
+                assert match.key.owner == unrestricted.key.owner
+            else:
+                assert match.key is None
+                assert (match.retired_digest is not None) == (presented == restricted.secret)
+
+    def test_secret_under_removed_pepper_is_unknown(self, settings, rotated):
+        settings.FINTA_KEYS_PEPPERS = ["22" * 32]
+        assert ApiKey.objects.match(rotated) == (None, None)
+        assert retired().key_name == "Restricted"
+
+    @pytest.mark.rule("X5")
+    @pytest.mark.parametrize("method", ["get", "head", "post", "patch", "delete", "options"])
+    def test_response_equals_that_of_unknown_secret(self, unrestricted, rotated, method):
+        deleted = unrestricted.secret
+        unrestricted.key.delete()
+        responses = []
+        for presented in (secret.generate(), rotated, deleted):
+            with CaptureQueriesContext(connection) as queries:
+                response = getattr(key_client(presented), method)("/v2/accounts")
+            assert response.status_code == 401
+            responses.append((comparable_parts(response), len(queries)))
+        assert responses[0] == responses[1] == responses[2]
