@@ -103,9 +103,11 @@ def _find_key(request: Any) -> ApiKey | None:
     state = state_of(request)
     if not state.was_looked_up:
         secrets = presented_secrets(request) if state.secrets is None else state.secrets
-        key = ApiKey.objects.authenticate(next(iter(secrets))) if len(secrets) == 1 else None
+        key, retired_digest = ApiKey.objects.match(next(iter(secrets))) if len(secrets) == 1 else (None, None)
         if key is not None:
             usage.record_after_response(key, http_request(request))
+        elif retired_digest is not None:
+            usage.count_try_after_response(retired_digest, http_request(request))
         state.key, state.was_looked_up = key, True
         if key is not None and settings.DEBUG:
             from finta_keys.watch_patches import watch_request

@@ -7,7 +7,7 @@ They run after the response, wait for no lock, and never fail a request (rules X
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -28,20 +28,33 @@ failures = 0  # the number of failed updates in this process
 
 
 def record_after_response(key: ApiKey, request: HttpRequest) -> None:
-    """Count the request, and call ``record(key)``, when the server closes the request, after the
-    response.
+    """Count the request, and call ``record(key)``, after the response."""
+
+    def count_and_record() -> None:
+        usage_counts.count(key, request)
+        record(key)
+
+    _call_after_response(request, count_and_record)
+
+
+def count_try_after_response(digest: bytes, request: HttpRequest) -> None:
+    """Count that the retired secret with this digest was sent, after the response."""
+    _call_after_response(request, lambda: usage_counts.count_try(digest, request))
+
+
+def _call_after_response(request: HttpRequest, function: Callable[[], None]) -> None:
+    """Call a function when the server closes the request.
 
     Hooks ``request.close()``, because ``request_finished`` is sent in another context under ASGI,
     so a context variable would be lost.
     """
 
-    def close_and_record() -> None:
+    def close_and_call() -> None:
         del request.close  # Uncover the method of the class, and break the reference cycle.
         request.close()
-        usage_counts.count(key, request)
-        record(key)
+        function()
 
-    request.close = close_and_record  # type: ignore[method-assign]
+    request.close = close_and_call  # type: ignore[method-assign]
 
 
 def record(key: ApiKey) -> None:

@@ -13,6 +13,7 @@ import os
 import sys
 import threading
 from collections import defaultdict
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -27,6 +28,7 @@ from finta_keys.sources import source_of
 
 SAVE_AFTER = 50.0  # seconds after the first count; the rest of the minute is for saving
 MAX_PENDING = 200_000  # counts that are kept while they cannot be saved
+MAX_TRIED = 10_000  # retired secrets whose tries are counted at a time
 EXIT_TIMEOUT = 10.0  # seconds that an exiting process waits for its thread to save
 
 logger = logging.getLogger(__name__)
@@ -38,10 +40,11 @@ class Pending:
     def __init__(self) -> None:
         self.keys: usage_store.KeyCounts = {}
         self.accounts: usage_store.AccountCounts = {}
+        self.tries: usage_store.Tries = {}
         self._known: defaultdict[Any, dict[str, set[str]]] = defaultdict(dict)  # sources and agents by key and day
 
     def __len__(self) -> int:
-        return len(self.keys) + len(self.accounts)
+        return len(self.keys) + len(self.accounts) + len(self.tries)
 
     def add(self, key_id: Any, state: RequestState, method: str, source: tuple[str, str]) -> None:
         now = timezone.now()
@@ -60,11 +63,17 @@ class Pending:
             shown = self.accounts.setdefault((key_id, account, day), [0, now, now])
             usage_store.add_counts(shown, (1,), now, now)
 
+    def add_try(self, digest: bytes, source: tuple[str, str]) -> None:
+        if digest in self.tries or len(self.tries) < MAX_TRIED:
+            usage_store.add_tries(self.tries, digest, (1, timezone.now(), *source))
+
     def merge(self, other: Pending) -> None:
         for row, counts in other.keys.items():
             usage_store.merge(self.keys, row, counts)
         for account_row, counts in other.accounts.items():
             usage_store.merge(self.accounts, account_row, counts)
+        for digest, tries in other.tries.items():
+            usage_store.add_tries(self.tries, digest, tries)
 
 
 _lock = threading.Lock()  # around the names below; held for microseconds
@@ -77,11 +86,20 @@ is_counting_in_tests = False
 
 def count(key: ApiKey, request: Any) -> None:
     """Count a request by a key, when its response has been sent."""
+    _add(lambda source: _pending.add(key.pk, state_of(request), request.method, source), request)
+
+
+def count_try(digest: bytes, request: Any) -> None:
+    """Count that a request sent a retired secret."""
+    _add(lambda source: _pending.add_try(digest, source), request)
+
+
+def _add(add: Callable[[tuple[str, str]], None], request: Any) -> None:
     if is_in_test() and not is_counting_in_tests:
         return
     source = source_of(request)
     with _lock:
-        _pending.add(key.pk, state_of(request), request.method, source)
+        add(source)
         if _thread is None and not is_in_test():
             _start_thread()
 
@@ -94,6 +112,7 @@ def save() -> None:
             saving, _pending = _pending, Pending()
         try:
             usage_store.save(saving.keys, saving.accounts)
+            usage_store.save_tries(saving.tries)
         except Exception as error:
             # Any error: a request must not find out, and a thread must not end.
             logger.warning("Could not save how often keys were used: %s", error)

@@ -11,10 +11,11 @@ from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.db import connections, models
+from django.db.models import F, Q
 
 from finta_keys import conf, transactions
 from finta_keys.database import batches, key_database
-from finta_keys.models import AccountUsage, KeyUsage
+from finta_keys.models import AccountUsage, KeyUsage, RetiredSecret
 from finta_keys.sources import OTHER
 
 # Per key and day. Requests beyond them are counted under "other".
@@ -25,6 +26,8 @@ MAX_AGENTS = 10  # per source
 # first and the last request.
 KeyCounts = dict[tuple[UUID, date, str, str], list[Any]]
 AccountCounts = dict[tuple[UUID, Any, date], list[Any]]
+# By digest: how often a retired secret was sent, and the time, source and agent of the last try.
+Tries = dict[bytes, tuple[int, datetime, str, str]]
 
 _KEY_COLUMNS = ("key_id", "day", "source", "agent")
 _ACCOUNT_COLUMNS = ("key_id", "account_id", "day")
@@ -44,6 +47,29 @@ def merge(target: dict[Any, list[Any]], row: Any, counts: Sequence[Any]) -> None
         add_counts(target[row], counts[:-2], *counts[-2:])
     else:
         target[row] = list(counts)
+
+
+def add_tries(target: Tries, digest: bytes, tries: tuple[int, datetime, str, str]) -> None:
+    """Add the tries of a retired secret to those in ``target``."""
+    known = target.get(digest, tries)
+    number = tries[0] if digest not in target else tries[0] + known[0]
+    target[digest] = (number, *max(known[1:], tries[1:]))
+
+
+def save_tries(tries: Tries) -> None:
+    """Add tries to the stored ones, and remove from the dict what was saved.
+
+    A secret that was pruned in the meantime is not counted.
+    """
+    for digest in sorted(tries):
+        number, at, source, agent = tries[digest]
+        retired = RetiredSecret.objects.filter(digest=digest)
+        with transactions.atomic():
+            transactions.commit_locally()
+            retired.update(tries=F("tries") + number)
+            is_later = Q(last_tried_at=None) | Q(last_tried_at__lt=at)
+            retired.filter(is_later).update(last_tried_at=at, last_network=source, last_agent=agent)
+        del tries[digest]
 
 
 def save(keys: KeyCounts, accounts: AccountCounts) -> None:

@@ -1,16 +1,27 @@
 """Secrets that a key no longer has (H3)."""
 
+import datetime as dt
+
 import pytest
-from django.db import connection
+import time_machine
+from django.db import OperationalError, connection
+from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 
 from accounts_app.models import User
-from finta_keys import secret, signals
-from finta_keys.models import ApiKey, RetiredSecret
-from finta_keys.testing import comparable_parts, key_client, make_key
+from finta_keys import secret, signals, usage_counts, usage_store
+from finta_keys.models import ApiKey, KeyUsage, RetiredSecret
+from finta_keys.testing import comparable_parts, count_usage, key_client, make_key
+from tests.finta_keys.snapshots import columns
 from tests.finta_keys.test_shut_out_owners import CurrentUsers
 
 PEPPER = b"\x11" * 32
+NOON = dt.datetime(2027, 3, 1, 12, tzinfo=dt.UTC)
+
+
+def get(presented, **extra):
+    response = key_client(presented).get("/v2/me", **extra)
+    assert response.status_code == 401
 
 
 @pytest.fixture
@@ -131,3 +142,87 @@ class TestLookUp:
             assert response.status_code == 401
             responses.append((comparable_parts(response), len(queries)))
         assert responses[0] == responses[1] == responses[2]
+
+
+@pytest.mark.rule("H3")
+class TestTries:
+    @pytest.fixture
+    def clock(self):
+        with time_machine.travel(NOON, tick=False) as clock:
+            yield clock
+
+    def test_tries_are_counted_with_their_last_source(self, rotated, clock):
+        with count_usage():
+            for place in range(14):
+                clock.shift(60)
+                get(rotated, REMOTE_ADDR=f"203.0.113.{place}", HTTP_USER_AGENT="python-requests/2.32")
+        row = retired()
+        assert (row.tries, row.last_tried_at) == (14, NOON + 14 * dt.timedelta(minutes=1))
+        assert (row.last_network, row.last_agent) == ("203.0.113.0/24", "python-requests")
+
+    def test_counts_of_processes_add_up(self, rotated, clock):
+        """The last time stays the last, whichever process saves last."""
+        digest = secret.digest(rotated, PEPPER)
+        usage_store.save_tries({digest: (3, NOON, "203.0.113.0/24", "curl")})
+        usage_store.save_tries({digest: (2, NOON - dt.timedelta(minutes=5), "198.51.100.0/24", "wget")})
+        assert (retired().tries, retired().last_tried_at, retired().last_agent) == (5, NOON, "curl")
+
+    def test_try_changes_no_key(self, restricted, rotated):
+        fresh = restricted.key.rotate()
+        before = columns(restricted.key)
+        with count_usage():
+            get(rotated)
+        assert columns(restricted.key) == before
+        assert not KeyUsage.objects.exists()
+        assert ApiKey.objects.authenticate(fresh) == restricted.key
+
+    def test_try_costs_one_query_in_the_request(self, rotated, django_assert_num_queries):
+        with count_usage():
+            with django_assert_num_queries(1):
+                get(rotated)
+            with django_assert_num_queries(1):
+                get(secret.generate())
+
+    def test_many_tries_are_saved_at_once(self, rotated):
+        with count_usage():
+            for _ in range(500):
+                usage_counts.count_try(secret.digest(rotated, PEPPER), RequestFactory().get("/"))
+            with CaptureQueriesContext(connection) as queries:
+                usage_counts.save()
+        assert len([query for query in queries if query["sql"].startswith("UPDATE")]) == 2
+        assert retired().tries == 500
+
+    def test_number_of_secrets_is_capped(self, monkeypatch):
+        monkeypatch.setattr(usage_counts, "MAX_TRIED", 2)
+        pending = usage_counts.Pending()
+        for digest in (b"a", b"b", b"c", b"a"):
+            pending.add_try(digest, ("unknown", "none"))
+        assert {digest: tries[0] for digest, tries in pending.tries.items()} == {b"a": 2, b"b": 1}
+        assert len(pending) == 2
+
+    def test_failed_save_is_repeated(self, rotated):
+        def fail(*args):
+            raise OperationalError
+
+        with count_usage():
+            get(rotated)
+            with connection.execute_wrapper(fail):
+                usage_counts.save()
+            get(rotated)
+        assert retired().tries == 2
+
+    def test_pruned_secret_is_not_counted(self, rotated):
+        with count_usage():
+            get(rotated)
+            RetiredSecret.objects.all().delete()
+        assert not RetiredSecret.objects.exists()
+
+    def test_long_agent_with_control_characters_is_cut(self, rotated):
+        with count_usage():
+            get(rotated, HTTP_USER_AGENT="\x1b[31m" + "x" * 65_536)
+        assert retired().last_agent == "other"
+
+    def test_view_without_keys_counts_nothing(self, rotated, alices_browser):
+        with count_usage():
+            alices_browser.get("/settings/api", headers={"authorization": f"Bearer {rotated}"})
+        assert retired().tries == 0

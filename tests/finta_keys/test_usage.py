@@ -16,7 +16,7 @@ from django.utils.datastructures import MultiValueDict
 
 from accounts_app.models import Account, User
 from finta_keys import secret, usage
-from finta_keys.models import ApiKey, CreateNonce, KeyAccountScope
+from finta_keys.models import ApiKey, CreateNonce, KeyAccountScope, RetiredSecret
 from finta_keys.testing import make_key
 from tests.factories import UserFactory
 from tests.finta_keys.snapshots import changed, columns
@@ -278,7 +278,7 @@ def file_database(django_db_blocker, tmp_path, settings):
 def fill(connection):
     """Create the tables and a key. Return its secret."""
     with connection.schema_editor() as editor:
-        for model in (User, Account, ApiKey, KeyAccountScope, CreateNonce):
+        for model in (User, Account, ApiKey, KeyAccountScope, CreateNonce, RetiredSecret):
             editor.create_model(model)
     owner = User.objects.using("file").create(email="alice@example.com")
     presented = secret.generate()
