@@ -59,10 +59,14 @@ def count_scopes(keys: list[Any]) -> None:
     owned = accounts.filter(**{f"{owner}__in": {key.owner_id for key in keys}})
     totals = dict(owned.values_list(owner).annotate(number=Count("pk")))
     restricted = [key.pk for key in keys if not key.share_all_accounts]
-    scoped = accounts.filter(**{"finta_key_scopes__key__in": restricted, owner: F("finta_key_scopes__key__owner")})
-    counts = dict(scoped.values_list("finta_key_scopes__key").annotate(number=Count("pk")))
+    # Grouped by owner instead of compared with the key's owner: for each scope row, PostgreSQL
+    # would read all accounts of the owner.
+    scoped = accounts.filter(finta_key_scopes__key__in=restricted)
+    numbers = scoped.values_list("finta_key_scopes__key", owner).annotate(number=Count("pk"))
+    counts = {(key_pk, owner_pk): number for key_pk, owner_pk, number in numbers}
     for key in keys:
-        key.account_count, key.scoped_count = totals.get(key.owner_id, 0), counts.get(key.pk, 0)
+        key.account_count = totals.get(key.owner_id, 0)
+        key.scoped_count = counts.get((key.pk, key.owner_id), 0)
 
 
 def filtered(keys: QuerySet[Any], kind: str) -> QuerySet[Any]:

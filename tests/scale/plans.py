@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.apps import apps
 from django.db import connection
@@ -75,9 +75,17 @@ def cost(work: Callable[[], Any]) -> int:
     On SQLite these are virtual machine instructions, a few per row; on PostgreSQL the rows read from
     tables and indexes, including rows that are filtered out.
     """
-    statements = statements_of(work)
-    measure = _sqlite_steps if connection.vendor == "sqlite" else _postgres_rows
-    return sum(measure(statement) for statement in statements if statement.startswith("SELECT"))
+    return sum(cost_of(statement).rows for statement in statements_of(work) if statement.startswith("SELECT"))
+
+
+class Cost(NamedTuple):
+    rows: int  # instructions on SQLite
+    blocks: int = 0  # of PostgreSQL's tables and indexes, 8 kB each
+
+
+def cost_of(statement: str) -> Cost:
+    """Run a statement and return what it has read."""
+    return Cost(_sqlite_steps(statement)) if connection.vendor == "sqlite" else _postgres_cost(statement)
 
 
 def _sqlite_steps(statement: str) -> int:
@@ -96,10 +104,12 @@ def _sqlite_steps(statement: str) -> int:
     return calls * STEP
 
 
-def _postgres_rows(statement: str) -> int:
+def _postgres_cost(statement: str) -> Cost:
     filtered = ("Rows Removed by Filter", "Rows Removed by Index Recheck")
-    nodes = [n for n in _nodes(_explain(statement, "ANALYZE, BUFFERS, ")["Plan"]) if "Relation Name" in n]
-    return round(sum((n["Actual Rows"] + sum(n.get(key, 0) for key in filtered)) * n["Actual Loops"] for n in nodes))
+    plan = _explain(statement, "ANALYZE, BUFFERS, ")["Plan"]
+    nodes = [node for node in _nodes(plan) if "Relation Name" in node]
+    rows = sum((n["Actual Rows"] + sum(n.get(key, 0) for key in filtered)) * n["Actual Loops"] for n in nodes)
+    return Cost(round(rows), plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
 
 
 def hide_indexes(table: str) -> None:
