@@ -36,17 +36,20 @@ def check_rate_limits(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
 
 @checks.register(checks.Tags.security)
 def check_kind_of_storage(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[checks.CheckMessage]:
-    """Check that the storage can be created.
+    """Check that the storage can be created, and that it is no Redis Cluster.
 
     The message omits the URL, which may contain a password.
     """
     try:
+        if "+cluster:" in settings.RATE_LIMIT_STORAGE:
+            raise ConfigurationError("Its client connects at once.")
         storage_from_string(settings.RATE_LIMIT_STORAGE)  # This does not connect yet.
     except (ConfigurationError, ValueError):
         return [
             checks.Error(
                 "RATE_LIMIT_STORAGE is not a valid storage.",
-                hint="Set it to memory:// or to a Redis URL, such as redis://host:6379.",
+                hint="Set it to memory:// or to the URL of a Redis or its sentinels, such as redis://host:6379. "
+                "Redis Cluster is not supported.",
                 id="accounts_app.E004",
             )
         ]

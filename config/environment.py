@@ -31,7 +31,7 @@ _SERVER = rf"(?:{_NAME}|\[[0-9A-Fa-f:.]+\])"
 _URL = re.compile(r"(?P<scheme>[a-z0-9+]+)://(?:(?P<user>[^:/]*)(?::(?P<password>.*))?@)?(?P<rest>[^@]*)")
 _STORAGE = re.compile(
     rf"memory://|rediss?://(?:[^\s:@/?#]*(?::[^\s@/?#]*)?@)?{_SERVER}(?::[0-9]{{1,5}})?/?[0-9]*(?:\?[\w=&.-]*)?"
-    r"|redis\+(?:unix|sentinel|cluster)://[^\s#]+",
+    r"|redis\+(?:unix|sentinel)://[^\s#]+",
     re.ASCII,
 )
 _MAIL_SERVER = re.compile(rf"(?P<host>{_SERVER})(?::(?P<port>[0-9]{{1,5}}))?/?")
@@ -162,7 +162,7 @@ def storage(name: str, default: str) -> str:
     value = text(name, default)
     if not _STORAGE.fullmatch(value):
         raise ImproperlyConfigured(
-            f"{name} must be memory:// or a URL such as redis://:password@host:6379/0. "
+            f"{name} must be memory:// or a URL such as redis://:password@host:6379/0; not a Redis Cluster. "
             "Write #, ?, @ and / in the password as %23, %3F, %40 and %2F."
         )
     return value

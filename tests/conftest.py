@@ -116,4 +116,5 @@ def _rate_limit_starts_anew() -> None:
     from accounts_app import limiter
 
     limiter._build_limiter.cache_clear()
+    limiter._breaker.cache_clear()
     limiter._logged_at.clear()

@@ -13,7 +13,13 @@ def workers(monkeypatch):
 
 
 class TestE004:
-    @pytest.mark.parametrize("storage", ["redys://:s3cret@localhost", "localhost:6379", "redis://h:s3cret", ""])
+    @pytest.mark.parametrize(
+        "storage",
+        [
+            *("redys://:s3cret@localhost", "localhost:6379", "redis://h:s3cret", ""),
+            "redis+cluster://:s3cret@127.0.0.1:1",
+        ],
+    )
     def test_invalid_storage_is_reported_without_value(self, settings, storage):
         settings.RATE_LIMIT_STORAGE = storage
         (message,) = checks.check_kind_of_storage(None)
