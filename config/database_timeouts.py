@@ -1,5 +1,5 @@
-"""Timeouts of PostgreSQL connections, so that a database that does not respond cannot block the
-site."""
+"""Options of PostgreSQL connections: timeouts, so that a database that does not respond cannot
+block the site, and no connections to standbys."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ CONNECTION_OPTIONS = {
     "keepalives_idle": 10,  # seconds
     "keepalives_interval": 5,
     "keepalives_count": 3,
+    # Of several hosts in the URL, the one that accepts writes. A standby does not know the latest
+    # changes: it would accept deleted keys.
+    "target_session_attrs": "primary",
 }
 
 

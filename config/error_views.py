@@ -3,11 +3,11 @@
 import logging
 import sys
 
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 
+from accounts_app import unavailable
 from accounts_app.api.errors import RETRY_AFTER
 
 logger = logging.getLogger(__name__)
@@ -19,7 +19,9 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
     Rendered without the request, because a context processor may be the part that failed.
     """
-    if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
+    error = sys.exc_info()[1]
+    if error is not None and unavailable.is_unavailable(error):
+        unavailable.handle(error)
         page = render_to_string("500.html", {"unavailable": True})
         return HttpResponse(page, status=503, headers={"Retry-After": str(RETRY_AFTER)})
     return HttpResponse(render_to_string("500.html"), status=500)

@@ -179,7 +179,13 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"()": f"config.log_formatters.{'LineFormatter' if DEBUG else 'JsonFormatter'}"}},
-    "filters": {"debug_is_off": {"()": "django.utils.log.RequireDebugFalse"}},
+    "filters": {
+        "debug_is_off": {"()": "django.utils.log.RequireDebugFalse"},
+        "not_unavailable": {
+            "()": "django.utils.log.CallbackFilter",
+            "callback": lambda record: getattr(record, "status_code", None) != 503,
+        },
+    },
     "handlers": {
         "console": {"class": "logging.StreamHandler", "formatter": "line"},
         "mail": {
@@ -197,8 +203,9 @@ LOGGING = {
         "django.server": {"handlers": [], "level": "ERROR", "propagate": True},
         # Its own handlers would log malformed requests without redaction.
         "gunicorn.error": {"handlers": [], "propagate": True},
-        # Its warnings are rejected requests, which the request log already covers.
-        "django.request": {"level": "ERROR"},
+        # Its warnings are rejected requests, which the request log already covers. Its errors with
+        # status 503 are covered by accounts_app.unavailable, once a minute.
+        "django.request": {"level": "ERROR", "filters": ["not_unavailable"]},
         # Its DEBUG lines contain query parameters: digests, password hashes, session keys.
         "django.db.backends": {"level": "INFO"},
     },

@@ -83,6 +83,10 @@ def retry_conflicts(change: Callable[P, R]) -> Callable[P, R]:
 
 def is_serialization_failure(error: Exception) -> bool:
     """Return True if PostgreSQL ended a transaction because of a concurrent one."""
+    return sqlstate(error) in CONFLICTS
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """Return PostgreSQL's code of an error, or None."""
     cause = error.__cause__
-    sqlstate = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)  # psycopg, psycopg2
-    return sqlstate in CONFLICTS
+    return getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)  # psycopg, psycopg2

@@ -11,11 +11,11 @@ from typing import Any
 
 from django.core.exceptions import SuspiciousOperation
 from django.core.exceptions import ValidationError as ModelError
-from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, JsonResponse, UnreadablePostError
 from rest_framework import exceptions, status
 from rest_framework.response import Response
 
+from accounts_app import unavailable
 from finta_keys.read_only import ReadOnlyKey
 
 logger = logging.getLogger(__name__)
@@ -87,7 +87,9 @@ def error_response(status_code: int) -> JsonResponse:
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
     """DRF's exception handler. It returns JSON without details for every exception."""
     status_code = _status(error)
-    if status_code >= 500:
+    if unavailable.is_unavailable(error):
+        unavailable.handle(error)
+    elif status_code >= 500:
         _log(error, context["request"])
     message = _first_message(error) if status_code == 400 else ""
     headers = _headers(error, status_code)
@@ -104,7 +106,7 @@ def _status(error: Exception) -> int:
         return 404
     if isinstance(error, ModelError | SuspiciousOperation | UnreadablePostError):
         return 400
-    return 503 if isinstance(error, OperationalError | InterfaceError) else 500
+    return 503 if unavailable.is_unavailable(error) else 500
 
 
 def _headers(error: Exception, status_code: int) -> dict[str, str]:
