@@ -22,6 +22,7 @@ class Converter(NamedTuple):
     position: int  # of the column in the row
     function: Callable[..., Any]
     is_of_backend: bool  # whether it is a method of the backend's ``ops``, to be called with those of this thread
+    keeps_null: bool  # whether it returns None for None, so that it need not be called
     column: Any
 
 
@@ -53,7 +54,7 @@ class CompiledQuery(ABC, Generic[M]):
         # connection.
         converters = compiler.get_converters([column for column, _, _ in compiler.select])
         self._converters = [
-            Converter(position, *_unbound(function, compiler.connection.ops), column)
+            _converter(position, function, column, compiler.connection)
             for position, (functions, column) in converters.items()
             for function in functions
         ]
@@ -88,9 +89,14 @@ class CompiledQuery(ABC, Generic[M]):
 
     def _converted(self, row: Sequence[Any], connection: Any) -> list[Any]:
         values = list(row)
-        for position, function, is_of_backend, column in self._converters:
-            arguments = (values[position], column, connection)
-            values[position] = function(connection.ops, *arguments) if is_of_backend else function(*arguments)
+        for position, function, is_of_backend, keeps_null, column in self._converters:
+            value = values[position]
+            if value is None and keeps_null:
+                continue
+            if is_of_backend:
+                values[position] = function(connection.ops, value, column, connection)
+            else:
+                values[position] = function(value, column, connection)
         return values
 
     def _make(self, row: list[Any]) -> M:
@@ -108,8 +114,9 @@ def _model_columns(compiler: Any, info: dict[str, Any]) -> ModelColumns:
     return ModelColumns(info["model"], names, slice(positions[0], positions[-1] + 1), info.get("field"))
 
 
-def _unbound(function: Any, ops: Any) -> tuple[Callable[..., Any], bool]:
-    """Return the function without its ``self`` and True, if it is a method of the backend's
-    ``ops``."""
-    is_of_backend = getattr(function, "__self__", None) is ops
-    return (function.__func__ if is_of_backend else function), is_of_backend
+def _converter(position: int, function: Any, column: Any, connection: Any) -> Converter:
+    """Return the converter of a column, without the connection."""
+    is_of_backend = getattr(function, "__self__", None) is connection.ops
+    # Only for Django's backends: a field of the project may count its calls.
+    keeps_null = is_of_backend and function(None, column, connection) is None
+    return Converter(position, function.__func__ if is_of_backend else function, is_of_backend, keeps_null, column)

@@ -33,7 +33,7 @@ from finta_keys.compiled import CompiledQuery
 
 M = TypeVar("M", bound=models.Model)
 
-PK_TYPES = (str, int, UUID)  # the types of values from URLs; for others, the SQL could be different
+PK_TYPES = frozenset((str, int, UUID))  # the types of values from URLs; for others, the SQL could be different
 EXACT_LOOKUPS = (Exact, IntegerFieldExact, RelatedExact)  # have the same SQL for each value of these types
 
 
@@ -63,7 +63,7 @@ def is_sealed(rows: Any) -> bool:
 
 def get(rows: models.QuerySet[M], pk: Any) -> M:
     """Return ``rows.get(pk=pk)``. Raises the same errors."""
-    instances = _execute(rows, pk) if type(pk) in PK_TYPES and is_sealed(rows) else None
+    instances = _execute(rows, pk) if is_sealed(rows) else None
     if instances is None or len(instances) > 1:
         return rows.get(pk=pk)
     if not instances:
@@ -78,6 +78,8 @@ def _execute(rows: Any, pk: Any) -> list[Any] | None:
     scope, alias = rows._deferred_filter, rows.db
     lookups = tuple(lookup for lookup, _ in scope.args)
     values = [*(value for _, value in scope.args), pk]
+    if not PK_TYPES.issuperset(map(type, values)):
+        return None
     try:
         query = _queries.get((rows.model, alias, lookups))
         if query is None:
@@ -105,12 +107,15 @@ class PkQuery(CompiledQuery[Any]):
         self._lookups = [(type(lookup), lookup.lhs) for lookup in where.children] if self.is_usable else []
 
     def prepare(self, values: Sequence[Any], connection: Any) -> list[Any]:
-        """Prepare each value by the look-up of its field, which rejects the values that the ORM
-        rejects."""
-        prepared: list[Any] = []
-        for (lookup, column), value in zip(self._lookups, values, strict=True):
-            prepared += lookup(column, value).process_rhs(None, connection)[1]
-        return prepared
+        """Prepare the primary key by the look-up of its field, which rejects the values that the
+        ORM rejects. The values of the scope come from the database."""
+        *scope, pk = values
+        (pk_lookup, pk_column) = self._lookups[-1]
+        prepared = [
+            column.output_field.get_db_prep_value(value, connection)
+            for (_, column), value in zip(self._lookups, scope, strict=False)
+        ]
+        return prepared + list(pk_lookup(pk_column, pk).process_rhs(None, connection)[1])
 
 
 _queries: dict[tuple[type[models.Model], str, tuple[str, ...]], PkQuery] = {}

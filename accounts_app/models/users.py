@@ -85,9 +85,9 @@ class User(AbstractBaseUser, PermissionsMixin):
         self._saved: dict[str, Any] = {}  # the columns as they were loaded or last saved
 
     @classmethod
-    def from_db(cls, *args: Any, **kwargs: Any) -> User:
-        user = super().from_db(*args, **kwargs)
-        user._saved = user._columns()
+    def from_db(cls, db: Any, field_names: Any, values: Any, **kwargs: Any) -> User:
+        user = super().from_db(db, field_names, values, **kwargs)
+        user._saved = dict(zip(field_names, values, strict=True))
         return user
 
     def save(self, *args: Any, **kwargs: Any) -> None:

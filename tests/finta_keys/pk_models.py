@@ -6,6 +6,14 @@ from django.test.utils import isolate_apps
 
 from accounts_app.models import Account, Transaction
 
+
+class DashForNull(models.CharField):
+    """A field of a project whose converter replaces null."""
+
+    def from_db_value(self, value, expression, connection):
+        return "-" if value is None else value
+
+
 with isolate_apps("accounts_app"):
 
     class Ticket(models.Model):
@@ -30,6 +38,7 @@ with isolate_apps("accounts_app"):
     class Detail(models.Model):
         account = models.OneToOneField(Account, on_delete=models.CASCADE, primary_key=True, related_name="+")
         text = models.CharField(max_length=20)
+        note = DashForNull(max_length=20, null=True)
 
         class Meta:
             app_label = "accounts_app"

@@ -174,6 +174,21 @@ def test_integer_out_of_range_runs_no_query(cases, unrestricted, django_assert_n
             pk_lookup.get(unrestricted.key.scoped(Ticket.objects.all(), "account"), 2**30)
 
 
+def test_converter_of_a_field_is_called_for_null(cases, unrestricted, executed):
+    rows = unrestricted.key.scoped(Detail.objects.all(), "account")
+    assert pk_lookup.get(rows, cases["relation"][2][0].pk).note == "-"
+    assert len(executed) == 1
+
+
+@pytest.mark.parametrize("owner", [F("pk"), Value(1), None, b"1"])
+def test_unusual_value_of_the_scope_uses_the_orm(accounts, unrestricted, executed, owner):
+    key = unrestricted.key
+    pk_lookup.get(key.scoped(Account.objects.all()), accounts.checking.pk)
+    key.owner_id = owner
+    assert_same(key, Account.objects.all(), accounts.checking.pk)
+    assert len(executed) == 1
+
+
 def test_look_up_leaves_the_queryset_sealed(restricted, accounts, executed):
     rows = restricted.key.scoped(Account.objects.all())
     assert pk_lookup.get(rows, accounts.checking.pk) == pk_lookup.get(rows, accounts.checking.pk)
@@ -205,8 +220,8 @@ def test_kept_sql_holds_no_values_and_no_connection(restricted, accounts):
     for pk in (accounts.checking.pk, restricted.key.pk, restricted.key.owner_id):
         assert str(pk) not in attributes
         assert pk.hex not in attributes
-    assert connection.ops not in [getattr(convert, "__self__", None) for _, convert, _, _ in query._converters]
-    assert any(is_of_backend for _, _, is_of_backend, _ in query._converters) == (connection.vendor == "sqlite")
+    assert connection.ops not in [getattr(converter.function, "__self__", None) for converter in query._converters]
+    assert any(converter.is_of_backend for converter in query._converters) == (connection.vendor == "sqlite")
 
 
 # --- querysets -------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from django.db import connection, connections
 
 from accounts_app.models import Account, User
 from finta_keys import pk_lookup, secret
-from finta_keys.models import ApiKey, KeyAccountScope
+from finta_keys.models import ApiKey, KeyAccountScope, RetiredSecret
 
 pytestmark = pytest.mark.rule("K4")
 
@@ -129,7 +129,7 @@ def files(django_db_blocker, tmp_path, settings):
         for alias in aliases:
             settings.DATABASE_ROUTERS = [WritesTo(alias)]
             with connections[alias].schema_editor() as editor:
-                for model in (User, Account, ApiKey, KeyAccountScope):
+                for model in (User, Account, ApiKey, KeyAccountScope, RetiredSecret):
                     editor.create_model(model)
             for row in rows:
                 if isinstance(row, Account):
