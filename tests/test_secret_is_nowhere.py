@@ -74,7 +74,16 @@ def test_pages_leave_no_secret(alice, alices_browser, accounts, everything_logge
     use(secrets[1])
     submit(alices_browser, url("rename", key), name="Laptop")
     submit(alices_browser, url("edit_scope", key), accounts=[accounts.cash.pk])
-    later = [alices_browser.get(item) for item in (url("list"), "/accounts", "/settings/data", url("rename", key))]
+    pages = (
+        url("list"),
+        "/accounts",
+        "/settings/data",
+        url("rename", key),
+        url("report", key),
+        url("report_file", key),
+    )
+    later = [alices_browser.get(item) for item in pages]
+    assert {response.status_code for response in later} == {200}
     for secret in secrets:
         assert not any(secret in response.content.decode() for response in later)
         assert not any(secret in value for response in (created, rotated) for value in response.headers.values())
@@ -109,6 +118,9 @@ def test_command_leaves_no_secret(alice, accounts, everything_logged, capsys):
     secret = printed.out.strip()
     assert secret not in printed.err
     use(secret)
+    for options in ({}, {"csv": True}, {"json": True}):
+        call_command("keyreport", str(ApiKey.objects.get().pk), **options)
+        assert secret[6:] not in "".join(capsys.readouterr())
     assert_nowhere(secret, everything_logged)
 
 
