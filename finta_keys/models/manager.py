@@ -110,11 +110,12 @@ class ApiKeyManager(KeyDatabaseManager["ApiKey"]):
         independent of the number of peppers. A related manager, such as ``alice.finta_keys``,
         rejects keys of other owners.
         """
+        presented = secret.Secret(presented)  # Error reports show the repr() of local variables.
         return self.match(presented).key
 
     def match(self, presented: str) -> Match:
         """Return the key that ``authenticate()`` returns, or the digest of a retired secret."""
-        presented = secret.Secret(presented)  # Error reports show the repr() of local variables.
+        presented = secret.Secret(presented)
         if not secret.is_wellformed(presented, conf.prefix()):
             return UNKNOWN
         digests = [secret.digest(presented, pepper) for pepper in conf.peppers()]

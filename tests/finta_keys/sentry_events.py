@@ -104,7 +104,7 @@ def main():
     owner = User.objects.create_user("a@example.com", "p")
     _, secret = ApiKey.objects.create_key(owner=owner, name="Key")
     secrets.append(secret)
-    outage = mock.patch("finta_keys.compiled.CompiledQuery.execute", side_effect=OperationalError)
+    outage = mock.patch("finta_keys.compiled.CompiledQuery.fetch", side_effect=OperationalError)
     failures = {}
 
     def record(name, action):

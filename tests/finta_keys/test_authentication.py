@@ -331,7 +331,7 @@ def test_error_report_of_a_lookup_hides_the_secret(restricted, monkeypatch):
     def fail(*args):
         raise DatabaseError("for the test")
 
-    monkeypatch.setattr("finta_keys.compiled.CompiledQuery.execute", fail)
+    monkeypatch.setattr("finta_keys.compiled.CompiledQuery.fetch", fail)
     request = make_request(restricted.secret)
     with pytest.raises(DatabaseError) as error:
         urls_example.Accounts.as_view()(request)

@@ -106,6 +106,6 @@ def test_query_survives_a_lost_connection(restricted):
 
 @pytest.mark.rule("X1")
 def test_malformed_secret_runs_no_query(db, django_assert_num_queries, monkeypatch):
-    monkeypatch.setattr("finta_keys.compiled.CompiledQuery.execute", None)
+    monkeypatch.setattr("finta_keys.compiled.CompiledQuery.fetch", None)
     with django_assert_num_queries(0):
         assert ApiKey.objects.authenticate(secret.generate()[:-1] + "!") is None

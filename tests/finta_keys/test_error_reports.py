@@ -31,7 +31,7 @@ def failing_query(monkeypatch):
     def fail(*args):
         raise DatabaseError
 
-    monkeypatch.setattr("finta_keys.compiled.CompiledQuery.execute", fail)
+    monkeypatch.setattr("finta_keys.compiled.CompiledQuery.fetch", fail)
 
 
 def test_report_of_unreadable_header_hides_secret(restricted):

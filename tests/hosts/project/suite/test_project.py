@@ -15,7 +15,7 @@ from finta_keys.models import ApiKey
 from finta_keys.testing import make_key
 from suite.reading import seen
 
-TABLES = {"finta_keys_apikey", "finta_keys_keyaccountscope", "finta_keys_createnonce"}
+TABLES = {f"finta_keys_{name}" for name in ("apikey", "keyaccountscope", "createnonce", "keyevent", "retiredsecret")}
 
 
 @pytest.mark.django_db
