@@ -5,21 +5,21 @@ They read classes and create none: what depends on a request is limited when the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
-from itertools import pairwise
 from typing import Any
 
 from django.apps import AppConfig
 from django.contrib.auth import get_user_model
 from django.core import checks
-from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured
 from django.db import models
 from rest_framework.relations import ManyRelatedField, RelatedField
 from rest_framework.serializers import BaseSerializer
 
 from finta_keys import account_paths
 from finta_keys.checks.findings import ViewError, ViewWarning, hint_once, once_per_view
+from finta_keys.checks.look_ups import fields_on, filterset_names
 from finta_keys.checks.routes import RoutedView, scoped_views
 from finta_keys.checks.settings import Messages
 from finta_keys.fields import AccountRelatedField
@@ -85,41 +85,6 @@ def check_filters(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Mes
         )
         for view, names in once_per_view(names)
     ]
-
-
-@checks.register(checks.Tags.security)
-def check_to_many_look_ups(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
-    """Find searches, filters and orders over to-many relations, which would match hidden rows."""
-    look_ups = ((view, name) for view in scoped_views() for name in _look_ups(view) if _is_to_many(view, name))
-    return [
-        ViewError(
-            view,
-            f"searches, filters or orders by {name!r}, which crosses a to-many relation and cannot be limited.",
-            hint="Remove it, or write a filter that uses scoped().",
-            id="finta_keys.E025",
-        )
-        for view, name in once_per_view(look_ups)
-    ]
-
-
-@checks.register(checks.Tags.security)
-def check_other_paths(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
-    """Find searches, filters and orders by columns of rows that ``account_path`` does not lead
-    through."""
-    look_ups = ((view, name) for view in scoped_views() for name in _look_ups(view) if _leaves_path(view, name))
-    return hint_once(
-        [
-            ViewWarning(
-                view,
-                f"searches, filters or orders by {name!r}, which is not on its account_path. The row may belong to a "
-                "hidden account, and the responses reveal its values.",
-                hint="Remove it, or write a filter that uses scoped(). If get_queryset() limits these rows, silence "
-                "this finding for the view.",
-                id="finta_keys.W027",
-            )
-            for view, name in once_per_view(look_ups)
-        ]
-    )
 
 
 def _writing_views() -> Iterator[RoutedView]:
@@ -235,47 +200,6 @@ def _open_filters(view: RoutedView) -> Iterator[str]:
     for name, filter_ in getattr(view.get("filterset_class"), "base_filters", {}).items():
         if isinstance(filter_, choices):
             yield name
-    for name in view.get("filterset_fields", None) or ():
-        if any(field.is_relation for field in _fields_on(view.row_model, name)[-1:]):
+    for name in filterset_names(view):
+        if any(field.is_relation for field in fields_on(view.row_model, name)[-1:]):
             yield name
-
-
-def _look_ups(view: RoutedView) -> Iterator[str]:
-    """Yield the look-ups that a view uses to search, filter and order."""
-    for attribute in ("search_fields", "ordering_fields", "filterset_fields"):
-        names = view.get(attribute, None) or ()
-        yield from (name.lstrip("^=@$-") for name in names if isinstance(names, Iterable) and names != "__all__")
-    for filter_ in getattr(view.get("filterset_class"), "base_filters", {}).values():
-        yield str(filter_.field_name or "")
-
-
-def _is_to_many(view: RoutedView, name: str) -> bool:
-    return any(field.one_to_many or field.many_to_many for field in _fields_on(view.row_model, name))
-
-
-def _leaves_path(view: RoutedView, look_up: str) -> bool:
-    """Return True if a look-up reads a column of a row of an account that ``account_path`` does
-    not lead through."""
-    fields, path = _fields_on(view.row_model, look_up), f"{view.get('account_path')}__"
-    prefix = ""
-    for field, column in pairwise(fields):
-        prefix += f"{field.name}__"
-        has_account = account_paths.shortest_path(field.related_model) is not None
-        if has_account and not path.startswith(prefix) and not getattr(column, "primary_key", False):
-            return not _is_to_many(view, look_up)
-    return False
-
-
-def _fields_on(model: Any, look_up: str) -> list[Any]:
-    """Return the fields on the path of a look-up, as far as it names fields."""
-    fields: list[Any] = []
-    for name in look_up.split("__"):
-        try:
-            field = model._meta.get_field(name) if model else None
-        except FieldDoesNotExist:
-            break
-        if field is None:
-            break
-        fields.append(field)
-        model = getattr(field, "related_model", None)
-    return fields
