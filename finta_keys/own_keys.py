@@ -9,7 +9,7 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.contrib.auth.views import redirect_to_login
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import OperationalError, connections, transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
@@ -117,3 +117,18 @@ class OwnKeysMixin(LoginRequiredMixin, ContextMixin):
         """Return a response with one of this app's templates."""
         context = {"view": self, **self.page_context(), **context}
         return render(self.request, f"finta_keys/{template}.html", context, status=status)
+
+
+class OneKeyMixin(OwnKeysMixin):
+    """A page about one key."""
+
+    kwargs: dict[str, Any]
+
+    @cached_property
+    def key(self) -> ApiKey:
+        """The key in the URL. Raises ``Http404``."""
+        try:
+            # Load the owner too: another request may delete the user at any moment.
+            return self.get_queryset().select_related("owner").get(pk=self.kwargs["key_pk"])
+        except (ApiKey.DoesNotExist, ValidationError):  # ValidationError: the id is malformed
+            raise Http404 from None

@@ -7,12 +7,13 @@ If your URLs end in a slash, use ``finta_keys.slash_urls``.
 from django.urls import path
 from django.views.i18n import JavaScriptCatalog
 
-from finta_keys import report_views, views
+from finta_keys import key_views, report_views, views
 
 app_name = "finta_keys"
 PAGES = [
     ("keys/new", views.CreateKeyView.as_view(), "create"),
     ("keys/delete-all", views.DeleteAllView.as_view(), "delete_all"),
+    ("keys/<str:key_pk>", key_views.KeyView.as_view(), "key"),
     ("keys/<str:key_pk>/duplicate", views.DuplicateKeyView.as_view(), "duplicate"),
     ("keys/<str:key_pk>/rename", views.RenameKeyView.as_view(), "rename"),
     ("keys/<str:key_pk>/edit-scope", views.EditScopeView.as_view(), "edit_scope"),

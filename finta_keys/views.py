@@ -10,8 +10,7 @@ from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.forms import Form
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.utils.functional import cached_property
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.debug import sensitive_variables
@@ -20,7 +19,7 @@ from django.views.generic import FormView, ListView
 from finta_keys import conf, key_list, owners
 from finta_keys.forms import ConfirmForm, KeyForm, RenameForm
 from finta_keys.models import AlreadyDone, ApiKey
-from finta_keys.own_keys import OwnKeysMixin
+from finta_keys.own_keys import OneKeyMixin, OwnKeysMixin
 from finta_keys.scope_forms import CreateKeyForm, EditScopeForm
 
 KEYS_PER_PAGE = 50
@@ -151,17 +150,8 @@ class CreateKeyView(FreshSignInView, ScopeView):
         return self.show_once(*form.save())
 
 
-class OneKeyView(KeyFormView):
-    """A page about one key."""
-
-    @cached_property
-    def key(self) -> ApiKey:
-        """The key in the URL. Raises ``Http404``."""
-        try:
-            # Load the owner too: another request may delete the user at any moment.
-            return self.get_queryset().select_related("owner").get(pk=self.kwargs["key_pk"])
-        except (ApiKey.DoesNotExist, ValidationError):  # ValidationError: the id is malformed
-            raise Http404 from None
+class OneKeyView(OneKeyMixin, KeyFormView):
+    """A page with a form about one key."""
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(key=self.key, **kwargs)

@@ -22,7 +22,7 @@ def page(browser, query=""):
 
 
 def names(browser, query=""):
-    return re.findall(r'<th scope="row"><bdi>(.*?)</bdi>', page(browser, query))
+    return re.findall(r'<th scope="row"><a[^>]*><bdi>(.*?)</bdi></a>', page(browser, query))
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_name_is_escaped(alice, alices_browser):
 
 def test_query_count_is_constant(alice, alices_browser, restricted, django_assert_num_queries):
     # session, user, number of keys, keys, number of accounts, numbers of their accounts, their accounts
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(8):
         page(alices_browser)
     accounts = AccountFactory.create_batch(5, owner=alice)
     for number in range(5):
@@ -224,7 +224,7 @@ def test_search_replaces_secret_by_hint(alices_browser, restricted, many):
     assert restricted.secret not in response.url
     response = alices_browser.get(response.url)
     assert restricted.secret not in response.content.decode()
-    assert re.findall(r'<th scope="row"><bdi>(.*?)</bdi>', response.content.decode()) == ["Restricted"]
+    assert re.findall(r'<th scope="row"><a[^>]*><bdi>(.*?)</bdi></a>', response.content.decode()) == ["Restricted"]
     form = alices_browser.get(url("rename", restricted.key), {"q": restricted.secret})
     assert restricted.secret not in form.content.decode()
 
