@@ -60,7 +60,9 @@ def test_account_search_appears_from_ten_accounts(alice, alices_browser):
     assert "Find an account" in read(alices_browser.get(url("create")))
 
 
-def test_form_without_accounts_says_so(alices_browser):
+def test_form_without_accounts_says_so(alices_browser, settings):
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": []}]
+    settings.FINTA_KEYS_BASE_TEMPLATE = "finta_keys/base.html"
     assert "You have no accounts to select yet" in read(alices_browser.get(url("create")))
 
 

@@ -63,7 +63,10 @@ def test_limiting_changes_no_queryset_in_place(alice, accounts, limit):
 
 
 @pytest.mark.parametrize("signal", ["pre_init", "post_init", "pre_delete", "post_delete"])
-@pytest.mark.parametrize("model", [Account, Transaction])
-def test_no_receiver_for_rows_that_are_only_read(signal, model):
-    """A receiver of deletions would end Django's fast deletes in the whole project."""
-    assert not getattr(signals, signal).has_listeners(model)
+def test_no_receiver_for_rows_that_are_only_read(signal):
+    """A receiver of deletions would end Django's fast deletes in the whole project.
+
+    Accounts, whose deletions are recorded, are never deleted fast: scope rows refer to them.
+    """
+    assert not getattr(signals, signal).has_listeners(Transaction)
+    assert signal == "pre_delete" or not getattr(signals, signal).has_listeners(Account)

@@ -186,7 +186,7 @@ def test_deleted_owner_adds_nothing(alice, alices_browser, monkeypatch):
 @pytest.mark.rule("T2")
 def test_add_locks_the_owner_first(alices_browser, django_assert_max_num_queries):
     sent = {**form_values(alices_browser.get("/accounts/new")), **TYPED}
-    with django_assert_max_num_queries(10) as queries:
+    with django_assert_max_num_queries(11) as queries:
         alices_browser.post("/accounts/new", sent)
     statements = [query["sql"] for query in queries]
     save = next(number for number, sql in enumerate(statements) if sql.startswith("SAVEPOINT"))
