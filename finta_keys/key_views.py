@@ -11,6 +11,7 @@ from django.views.generic import TemplateView
 from finta_keys import event_texts, key_list, owners
 from finta_keys.models import ApiKey, KeyEvent, RetiredSecret
 from finta_keys.own_keys import OneKeyMixin
+from finta_keys.recent_use import RecentUse
 
 ACCOUNTS_SHOWN = 100
 EVENTS_PER_PAGE = 50
@@ -32,6 +33,7 @@ class KeyView(OneKeyMixin, TemplateView):
             scoped_count=key.scoped_count,
             account_count=key.account_count,
             scoped_accounts=list(key.scoped(owners.accounts_of(key.owner_id))[:ACCOUNTS_SHOWN]),
+            use=RecentUse(key),
             page=page,
             events=[described(event) for event in page],
             tried=[event_texts.tries(secret) for secret in tried],

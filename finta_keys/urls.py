@@ -7,7 +7,7 @@ If your URLs end in a slash, use ``finta_keys.slash_urls``.
 from django.urls import path
 from django.views.i18n import JavaScriptCatalog
 
-from finta_keys import key_views, report_views, views
+from finta_keys import key_views, narrow_views, report_views, views
 
 app_name = "finta_keys"
 PAGES = [
@@ -17,6 +17,7 @@ PAGES = [
     ("keys/<str:key_pk>/duplicate", views.DuplicateKeyView.as_view(), "duplicate"),
     ("keys/<str:key_pk>/rename", views.RenameKeyView.as_view(), "rename"),
     ("keys/<str:key_pk>/edit-scope", views.EditScopeView.as_view(), "edit_scope"),
+    ("keys/<str:key_pk>/narrow", narrow_views.NarrowView.as_view(), "narrow"),
     ("keys/<str:key_pk>/rotate", views.RotateKeyView.as_view(), "rotate"),
     ("keys/<str:key_pk>/delete", views.DeleteKeyView.as_view(), "delete"),
     ("keys/<str:key_pk>/report", report_views.ReportView.as_view(), "report"),

@@ -20,11 +20,11 @@ from finta_keys import conf, key_list, owners
 from finta_keys.forms import ConfirmForm, KeyForm, RenameForm
 from finta_keys.models import AlreadyDone, ApiKey
 from finta_keys.own_keys import OneKeyMixin, OwnKeysMixin
+from finta_keys.recent_use import RecentUse
 from finta_keys.scope_forms import CreateKeyForm, EditScopeForm
 
 KEYS_PER_PAGE = 50
-KEYS_NAMED = 100  # before all are deleted
-ACCOUNTS_SHOWN = 100  # before a key is rotated or deleted
+KEYS_NAMED = ACCOUNTS_SHOWN = 100  # before a deletion or rotation
 
 
 class KeyListView(OwnKeysMixin, ListView):
@@ -40,9 +40,8 @@ class KeyListView(OwnKeysMixin, ListView):
         return self.list_form.apply(super().get_queryset(), self.request.user.pk)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        owner_pk = self.request.user.pk
         page = Paginator(self.object_list, KEYS_PER_PAGE).get_page(self.list_form.page_number)
-        keys = key_list.with_scope(cast(QuerySet[ApiKey], page.object_list), owner_pk)
+        keys = key_list.with_scope(cast(QuerySet[ApiKey], page.object_list), self.request.user.pk)
         is_search = bool(self.list_form.cleaned_data.get("q") or self.list_form.cleaned_data.get("only"))
         return super().get_context_data(
             object_list=self.object_list,
@@ -203,6 +202,9 @@ class EditScopeView(OneKeyView, ScopeView):
             "scope_edits": self.key.scope_edits,
         }
 
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(use=RecentUse(self.key), **kwargs)
+
     def already_done(self, done: AlreadyDone, form: EditScopeForm, **context: Any) -> HttpResponse:
         selected = form.selected_accounts()
         key: Any = done.key
@@ -236,7 +238,8 @@ class ConfirmView(OneKeyView):
         accounts = owners.accounts_of(self.key.owner_id)
         scoped = self.key.scoped(accounts)
         counts = {"scoped_count": scoped.count(), "account_count": accounts.count()}
-        return super().get_context_data(scoped_accounts=list(scoped[:ACCOUNTS_SHOWN]), **counts, **kwargs)
+        use = RecentUse(self.key)
+        return super().get_context_data(scoped_accounts=list(scoped[:ACCOUNTS_SHOWN]), use=use, **counts, **kwargs)
 
     def form_invalid(self, form: ConfirmForm) -> HttpResponse:
         # A new form, so that the user confirms the current state of the key.

@@ -109,7 +109,8 @@ def _one_key(browser: Client, key: ApiKey, accounts: list[Account]) -> Pages:
     actions = ("rename", "edit_scope", "rotate", "delete")
     for action in actions:
         yield f"{action}, of one account", browser.get(url(action, key))
-    yield "report", browser.get(url("report", key))
+    for name in ("report", "narrow"):
+        yield name, browser.get(url(name, key))
     yield "rename, refused", submit(browser, url("rename", key), name="")
     yield "edit scope, refused", submit(browser, url("edit_scope", key))
     for action in ("edit_scope", "rotate", "delete"):
