@@ -33,7 +33,10 @@ SETTINGS = (
     "FINTA_KEYS_MAX_AGE",
     "FINTA_KEYS_FRESH_SIGN_IN",
     "FINTA_KEYS_CLIENT_ADDRESS",
+    "FINTA_KEYS_HISTORY_DAYS",
+    "FINTA_KEYS_RETIRED_SECRET_DAYS",
 )
+TWO_YEARS = 730  # days
 PEPPER_LENGTH = 32  # bytes, which are 64 hex digits
 
 
@@ -117,6 +120,18 @@ def max_age() -> timedelta | None:
     in days."""
     days = getattr(settings, "FINTA_KEYS_MAX_AGE", None)
     return None if days is None else timedelta(days=days)
+
+
+def history_days() -> int | None:
+    """Return how many days events and counts of use are kept, or None for ever:
+    ``FINTA_KEYS_HISTORY_DAYS``."""
+    return getattr(settings, "FINTA_KEYS_HISTORY_DAYS", TWO_YEARS)
+
+
+def retired_secret_days() -> int | None:
+    """Return how many days retired secrets are kept, or None for ever:
+    ``FINTA_KEYS_RETIRED_SECRET_DAYS``."""
+    return getattr(settings, "FINTA_KEYS_RETIRED_SECRET_DAYS", TWO_YEARS)
 
 
 def account_label() -> str:

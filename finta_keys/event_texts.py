@@ -129,7 +129,7 @@ def _account_lost(changes: dict[str, Any]) -> Iterator[Any]:
 
 
 def _known(changes: dict[str, Any]) -> Iterator[Any]:
-    yield _("History begins here. Earlier changes were not recorded.")
+    yield _("History begins here. Earlier changes are not known.")
 
 
 def _read_only(values: list[Any]) -> str:

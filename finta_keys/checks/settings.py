@@ -90,13 +90,14 @@ def _last_used_interval() -> Problems:
         )
 
 
-def _max_age() -> Problems:
-    days = getattr(settings, "FINTA_KEYS_MAX_AGE", None)
-    if days is not None and (not isinstance(days, int) or isinstance(days, bool) or not 1 <= days <= 36_500):
-        yield (
-            f"FINTA_KEYS_MAX_AGE is {days!r}.",
-            "Set it to a whole number of days from 1 to 36500 (100 years), or remove it.",
-        )
+def _days() -> Problems:
+    for name in ("FINTA_KEYS_MAX_AGE", "FINTA_KEYS_HISTORY_DAYS", "FINTA_KEYS_RETIRED_SECRET_DAYS"):
+        days = getattr(settings, name, None)
+        if days is not None and (not isinstance(days, int) or isinstance(days, bool) or not 1 <= days <= 36_500):
+            yield (
+                f"{name} is {days!r}.",
+                "Set it to a whole number of days from 1 to 36500 (100 years), or remove it.",
+            )
 
 
 def _account_words() -> Problems:
@@ -199,7 +200,7 @@ _VALUES: tuple[Callable[[], Problems], ...] = (
     _peppers,
     _prefix,
     _last_used_interval,
-    _max_age,
+    _days,
     _account_words,
     _base_template,
     _fresh_sign_in,

@@ -198,7 +198,7 @@ class TestSentences:
             ("account_joined", {}, "Created One account and added it to its scope."),
             ("account_lost", {}, "One account was transferred to another owner."),
             ("account_gained", {"account": ["5", ""]}, "5 was transferred to the owner."),
-            ("known", {}, "History begins here. Earlier changes were not recorded."),
+            ("known", {}, "History begins here. Earlier changes are not known."),
             ("scope_edited", {"share_all_accounts": [False, True]}, "Scope edited. It shares all accounts now."),
             ("scope_edited", {"share_all_accounts": [True, False]}, "Scope edited. It no longer shares all accounts."),
             ("scope_edited", {"read_only": [True, False]}, "Scope edited. It can read and write."),

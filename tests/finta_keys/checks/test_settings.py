@@ -9,6 +9,8 @@ from finta_keys import conf
 from finta_keys.checks import settings as checks
 from tests.finta_keys.checks.messages import only
 
+NUMBERS_OF_DAYS = ("FINTA_KEYS_MAX_AGE", "FINTA_KEYS_HISTORY_DAYS", "FINTA_KEYS_RETIRED_SECRET_DAYS")
+
 # --- E001: peppers ---------------------------------------------------------------------------------------------------
 
 RANDOM = "5f0d1c9ae47b2386d1f05c7a9be832640c1d9f7e3ab84562e09d7c1b5fa48326"
@@ -101,16 +103,18 @@ def test_valid_interval_passes(settings, seconds):
 
 
 @pytest.mark.rule("K7")
+@pytest.mark.parametrize("name", NUMBERS_OF_DAYS)
 @pytest.mark.parametrize("days", [0, -1, 36_501, 1.5, "90", True])
-def test_max_age_must_be_whole_days(settings, days):
-    settings.FINTA_KEYS_MAX_AGE = days
+def test_number_of_days_must_be_whole(settings, name, days):
+    setattr(settings, name, days)
     message = only(checks.check_settings(None), "finta_keys.E001")
-    assert message.msg == f"FINTA_KEYS_MAX_AGE is {days!r}."
+    assert message.msg == f"{name} is {days!r}."
 
 
+@pytest.mark.parametrize("name", NUMBERS_OF_DAYS)
 @pytest.mark.parametrize("days", [1, 36_500, None])
-def test_valid_max_age_passes(settings, days):
-    settings.FINTA_KEYS_MAX_AGE = days
+def test_valid_number_of_days_passes(settings, name, days):
+    setattr(settings, name, days)
     assert checks.check_settings(None) == []
 
 
