@@ -9,7 +9,7 @@ FIND_PYTHON = for python in python3.13 python3.12 python3.11 python3; do \
 
 DOCUMENTED_SCREENSHOTS = list-3-light.png edit-scope-light.png secret-phone-dark.png
 
-.PHONY: help install setup run test postgresql live soak fuzz browser screenshots hosts matrix bench lint lock upgrade audit
+.PHONY: help install setup run test postgresql live soak fuzz browser screenshots hosts matrix bench lint lock upgrade audit release
 help: ## List these commands
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
 
@@ -29,8 +29,8 @@ test: setup ## Run the fast tests; ARGS=tests/finta_keys/test_rename.py runs one
 postgresql: setup ## Run the same tests on a temporary PostgreSQL
 	$(PYTHON) -m tests.live.servers $(PYTHON) -m pytest --numprocesses 2 $(ARGS)
 
-live: setup ## Run tests with real servers and several processes: concurrency, failures, rate limits
-	$(PYTHON) -m pytest tests/concurrency tests/faults -m live -p no:randomly -rA $(ARGS)
+live: setup ## Run tests with real servers and several processes: concurrency, failures, rate limits, upgrades
+	$(PYTHON) -m pytest tests/concurrency tests/faults tests/upgrades -m live -p no:randomly -rA $(ARGS)
 
 soak: ## Run them for most of an hour: thousands of rounds, 10,000 changes, ten minutes of mixed load
 	SOAK_ROUNDS=100 SOAK_WRITES=1000 SOAK_TRIALS=10000 SOAK_KILLS=60 SOAK_MINUTES=10 $(MAKE) live
@@ -80,6 +80,9 @@ upgrade: ## Lock the newest versions of all packages
 audit: setup .venv/release ## Compare the locked packages with the advisories of the package index
 	set -e; for file in requirements*.txt; do echo "$$file" >&2; \
 		.venv/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off --requirement "$$file"; done
+
+release: setup .venv/release ## Build, check and upload a release (DRY_RUN=1 uploads nothing), see RELEASING.md
+	$(PYTHON) release.py $(if $(DRY_RUN),--dry-run)
 
 # Install a locked file of requirements into an environment. uv is several times as fast as pip.
 install_into = if command -v uv >/dev/null; then uv pip install --quiet --python $(1)/bin/python --requirement $(2) $(3); \

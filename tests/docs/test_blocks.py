@@ -15,8 +15,8 @@ from tests.docs.site import LEFT_OUT
 # Number of ``text`` blocks that a document may have. tests/hosts/test_renamed_account.py runs this one.
 NOT_RUN = {"docs/how-to/own-account-model.md": 1}
 # Reports without instructions
-WITHOUT_BLOCKS = {"CHANGELOG.md"} | {
-    f"docs/{name}.md" for name in ("benchmarks", "comparison", "decisions", "reliability", "security-tests")
+WITHOUT_BLOCKS = {"CHANGELOG.md", "RELEASING.md"} | {
+    f"docs/{name}.md" for name in ("benchmarks", "comparison", "decisions", "reliability", "releases", "security-tests")
 }
 
 IDS = [str(document.relative_to(ROOT)) for document in documents()]

@@ -1,5 +1,6 @@
 """Files, version and requirements of the published distributions."""
 
+import os
 import re
 import subprocess
 import tarfile
@@ -11,7 +12,8 @@ import pytest
 from packaging.requirements import Requirement
 
 import finta_keys
-from tests.hosts.conftest import REPOSITORY
+from tests.docs.site import make_origin
+from tests.hosts.conftest import REPOSITORY, build
 
 pytestmark = pytest.mark.host
 
@@ -61,6 +63,29 @@ def test_wheel_contains_named_files(wheel, name):
 
 def test_wheel_from_sdist_has_the_same_files(wheel, published):
     assert files_of(published.wheel) == files_of(wheel)
+
+
+def test_two_builds_are_identical(published, tmp_path):
+    """Another folder with other times and permissions gives the same files, byte for byte."""
+    source = tmp_path / "elsewhere"
+    source.mkdir()
+    make_origin(source)
+    for number, path in enumerate(sorted(source.rglob("*"))):
+        if path.is_file() and ".git" not in path.parts:
+            path.chmod(0o600)
+            os.utime(path, (number, number))
+    build(source, tmp_path / "dist")
+    built = {path.name: path.read_bytes() for path in (tmp_path / "dist").iterdir()}
+    assert built == {path.name: path.read_bytes() for path in (published.sdist, published.wheel)}
+
+
+def test_metadata_has_addresses_and_classifiers(metadata):
+    labels = {line.split(",")[0] for line in metadata.get_all("Project-URL")}
+    assert labels == {"Homepage", "Documentation", "Changelog", "Source", "Security"}
+    classifiers = metadata.get_all("Classifier")
+    assert {f"Framework :: Django :: {version}" for version in ("5.2", "6.0", "6.1")} <= {*classifiers}
+    assert metadata["License-Expression"] == "BSD-3-Clause"
+    assert metadata.get_all("License-File") == ["LICENSE"]
 
 
 def test_sdist_contains_only_the_app(published):

@@ -42,10 +42,13 @@ def environment(database_url: str, **variables: str) -> dict[str, str]:
     }
 
 
-def manage(env: dict[str, str], *arguments: str) -> str:
-    """Run a command of ``manage.py`` and return its output. Raise ``CalledProcessError`` if it fails."""
+def manage(env: dict[str, str], *arguments: str, root: Path = ROOT) -> str:
+    """Run a command of ``manage.py`` and return its output. Raise ``CalledProcessError`` if it fails.
+
+    ``root`` is the folder of the code.
+    """
     command = [sys.executable, "manage.py", *arguments]
-    process = subprocess.run(command, cwd=ROOT, env=env, check=True, stdout=subprocess.PIPE, text=True)
+    process = subprocess.run(command, cwd=root, env=env, check=True, stdout=subprocess.PIPE, text=True)
     return process.stdout.strip()
 
 
@@ -174,6 +177,7 @@ class Site:
     env: dict[str, str]
     workers: int = 2
     threads: int = 2
+    root: Path = ROOT  # the folder of the code
     port: int = field(default_factory=free_port)
     _process: subprocess.Popen[bytes] | None = None
     _connections: list[Connection] = field(default_factory=list)
@@ -184,7 +188,7 @@ class Site:
             *("--worker-class", "gthread", "--workers", str(self.workers), "--threads", str(self.threads)),
             *("--keep-alive", "30", "--log-level", "warning", "--no-control-socket", "--graceful-timeout", "5"),
         ]
-        self._process = subprocess.Popen(command, cwd=ROOT, env=self.env, start_new_session=True)
+        self._process = subprocess.Popen(command, cwd=self.root, env=self.env, start_new_session=True)
         wait_until(lambda: is_listening(self.port), "the site to start")
 
     def stop(self) -> None:
