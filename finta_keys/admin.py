@@ -20,8 +20,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_safe
 
-from finta_keys import admin_views, conf, display, history, owners, transactions
-from finta_keys.key_headers import carries_key
+from finta_keys import admin_views, conf, display, event_admin, history, owners, transactions
+from finta_keys.admin_permissions import SignedInPeopleOnly
 from finta_keys.key_list import count_scopes
 from finta_keys.models import ApiKey
 
@@ -32,26 +32,6 @@ class SharesAllFilter(admin.BooleanFieldListFilter):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.title = _("share all %(account_words)s") % display.words()
-
-
-class SignedInPeopleOnly:
-    """Deny every permission to a request that carries an API key, even if a middleware set
-    ``request.user``."""
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return not carries_key(request) and super().has_module_permission(request)  # type: ignore[misc]
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return not carries_key(request) and super().has_view_permission(request, obj)  # type: ignore[misc]
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return not carries_key(request) and super().has_add_permission(request)  # type: ignore[misc]
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return not carries_key(request) and super().has_change_permission(request, obj)  # type: ignore[misc]
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return not carries_key(request) and super().has_delete_permission(request, obj)  # type: ignore[misc]
 
 
 class KeyChangeList(ChangeList):
@@ -71,7 +51,7 @@ class ApiKeyAdmin(SignedInPeopleOnly, admin.ModelAdmin):
     list_select_related = ("owner",)
     fields = (
         *("name", "owner", "hint", "scope", "scoped_accounts", "read_only", "expires_at"),
-        *("created_at", "rotated_at", "last_used_at"),
+        *("created_at", "rotated_at", "last_used_at", "events"),
     )
     readonly_fields = fields
     # Needed by autocomplete_fields of other models. get_search_fields() replaces it.
@@ -136,3 +116,7 @@ class ApiKeyAdmin(SignedInPeopleOnly, admin.ModelAdmin):
         lines = [(str(account),) for account in accounts[:ACCOUNTS_SHOWN]]
         lines += [(_("… listed in Edit scope"),)] * (accounts.count() > ACCOUNTS_SHOWN)
         return format_html_join("\n", "<div><bdi>{}</bdi></div>", lines) or _("None at the moment.")
+
+    @admin.display(description=gettext_lazy("history"))
+    def events(self, key: ApiKey) -> str:
+        return event_admin.link_to_events(key, self.admin_site.name)
