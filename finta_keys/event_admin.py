@@ -7,7 +7,6 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
-from django.contrib.auth import get_user_model
 from django.core.exceptions import MultipleObjectsReturned, ObjectDoesNotExist
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -18,7 +17,6 @@ from django.utils.translation import gettext_lazy
 
 from finta_keys import event_texts, owners
 from finta_keys.admin_permissions import SignedInPeopleOnly
-from finta_keys.database import INVALID_VALUE_ERRORS, key_database
 from finta_keys.models import ApiKey, KeyEvent
 
 
@@ -26,7 +24,7 @@ class EventChangeList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         self.result_list = list(self.result_list)
-        names = owner_names({event.owner_pk for event in self.result_list})
+        names = owners.names_of({event.owner_pk for event in self.result_list})
         for event in self.result_list:
             event.owner_name = names.get(event.owner_pk, event.owner_pk)
 
@@ -71,7 +69,7 @@ class KeyEventAdmin(SignedInPeopleOnly, admin.ModelAdmin):
     @admin.display(description=gettext_lazy("owner"))
     def owner(self, event: Any) -> str:
         if not hasattr(event, "owner_name"):  # on the page of one event
-            event.owner_name = owner_names({event.owner_pk}).get(event.owner_pk, event.owner_pk)
+            event.owner_name = owners.names_of({event.owner_pk}).get(event.owner_pk, event.owner_pk)
         return str(event.owner_name)
 
     @admin.display(description=gettext_lazy("made"))
@@ -81,17 +79,6 @@ class KeyEventAdmin(SignedInPeopleOnly, admin.ModelAdmin):
     @admin.display(description=gettext_lazy("what changed"))
     def details(self, event: KeyEvent) -> str:
         return format_html_join(" ", "{}", ((text,) for text in event_texts.sentences(event)))
-
-
-def owner_names(pks: set[str]) -> dict[str, str]:
-    """Return the user names of the users with these primary keys, which are texts."""
-    model: Any = get_user_model()
-    values = []
-    for pk in pks:
-        with suppress(*INVALID_VALUE_ERRORS):
-            values.append(model._meta.pk.to_python(pk))
-    users = model._base_manager.using(key_database()).filter(pk__in=values)
-    return {str(user.pk): user.get_username() for user in users}
 
 
 def link_to_events(key: ApiKey, site: str) -> str:

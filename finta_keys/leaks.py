@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from finta_keys import conf, secret
-from finta_keys.models import ApiKey
+from finta_keys.models import ApiKey, RetiredSecret
 
 CHUNK = 1024 * 1024  # bytes that are searched at a time
 DIGESTS_PER_QUERY = 500
@@ -71,16 +71,25 @@ def files(path: str, failed: Callable[[str, OSError], None]) -> Iterator[str]:
 
 
 def keys_of(secrets: Iterable[secret.Secret]) -> Iterator[tuple[secret.Secret, ApiKey]]:
-    """Yield each secret that a key has now, with the key and its owner, active or not.
+    """Yield each secret that a key has now, with the key and its owner, active or not."""
+    return _rows_of(secrets, ApiKey.objects.select_related("owner").order_by())
+
+
+def retired(secrets: Iterable[secret.Secret]) -> Iterator[tuple[secret.Secret, RetiredSecret]]:
+    """Yield each secret that a key had before, with what is known about it."""
+    return _rows_of(secrets, RetiredSecret.objects.order_by())
+
+
+def _rows_of(secrets: Iterable[secret.Secret], rows: Any) -> Iterator[tuple[secret.Secret, Any]]:
+    """Yield each secret whose digest is in these rows, with its row.
 
     Uses one query for several hundred secrets, under all peppers.
     """
     peppers = conf.peppers()
     secrets = list(secrets)
     size = max(1, DIGESTS_PER_QUERY // len(peppers))
-    keys = ApiKey.objects.select_related("owner").order_by()
     for start in range(0, len(secrets), size):
         batch = secrets[start : start + size]
         digests = {secret.digest(presented, pepper): presented for presented in batch for pepper in peppers}
-        for key in keys.filter(digest__in=list(digests)):
-            yield digests[bytes(key.digest)], key
+        for row in rows.filter(digest__in=list(digests)):
+            yield digests[bytes(row.digest)], row

@@ -53,6 +53,17 @@ def _get_by_unique_field(users: Any, value: str) -> Any:
     return None
 
 
+def names_of(pks: Iterable[str]) -> dict[str, str]:
+    """Return the user names of the users with these primary keys, by their texts."""
+    model: Any = get_user_model()
+    values = []
+    for pk in pks:
+        with suppress(*INVALID_VALUE_ERRORS):
+            values.append(model._meta.pk.to_python(pk))
+    users: Any = models.QuerySet(model, using=key_database())
+    return {str(user.pk): user.get_username() for batch in batches(values) for user in users.filter(pk__in=batch)}
+
+
 def accounts_of(owner_pk: Any) -> models.QuerySet[Any]:
     """Return the accounts of the user with this primary key."""
     return conf.account_model()._default_manager.using(key_database()).filter(**{conf.owner_field(): owner_pk})

@@ -13,16 +13,17 @@ from django.core.management import CommandError, call_command
 from django.core.management.base import SystemCheckError
 from django.db import OperationalError, connection
 from django.db.models.signals import pre_delete
+from django.utils import timezone
 
-from finta_keys import leaks
+from finta_keys import expiry, leaks
 from finta_keys import secret as secrets
 from finta_keys.management.commands.scankeys import PLACES_KEPT, Command
-from finta_keys.models import ApiKey
+from finta_keys.models import ApiKey, RetiredSecret
 from finta_keys.testing import make_key
 from tests.finta_keys.snapshots import columns
 
 LOOKALIKE = "finta_" + "0" * 54  # its checksum is wrong
-UNKNOWN = "no key has this secret: it was rotated or deleted, or belongs to another site"
+UNKNOWN = "no key has this secret, as far as is known: it may belong to another site"
 
 
 def scan(*arguments):
@@ -205,17 +206,39 @@ class TestReport:
             f"    {tmp_path}/a.log:2",
             f"    {tmp_path}/a.log:4",
             f"    {tmp_path}/b.bin:1",
-            "1 live key, 0 of inactive owners, 0 secrets without a key; 0 look-alikes with a wrong checksum; "
+            "1 live key, 0 of inactive owners, 0 retired secrets, 0 secrets without a key; 0 look-alikes with a wrong checksum; "
             "2 files read, 0 unreadable.",
         ]
         assert err == ""
 
-    def test_unknown_secret_is_reported(self, restricted, tmp_path):
-        restricted.key.rotate()
-        status, out, _ = scan(write(tmp_path / "a", restricted.secret, " ", secrets.generate()))
+    def test_unknown_secret_is_reported(self, db, tmp_path):
+        status, out, _ = scan(write(tmp_path / "a", secrets.generate(), " ", secrets.generate()))
         assert status == 0
         assert out.count(UNKNOWN) == 2
-        assert "0 live keys, 0 of inactive owners, 2 secrets without a key" in out
+        assert "0 live keys, 0 of inactive owners, 0 retired secrets, 2 secrets without a key" in out
+
+    @pytest.mark.rule("H3")
+    def test_key_of_retired_secret_is_named(self, restricted, tmp_path):
+        fresh = restricted.key.rotate()
+        restricted.key.delete()
+        path = write(tmp_path / "a", restricted.secret, " ", fresh)
+        status, out, _ = scan(path)
+        day = f"{timezone.now():%Y-%m-%d}"
+        assert status == 0
+        assert f"not valid: the key “Restricted” of alice@example.com was rotated on {day}\n" in out
+        assert f"not valid: the key “Restricted” of alice@example.com was deleted on {day}\n" in out
+        assert "0 live keys, 0 of inactive owners, 2 retired secrets, 0 secrets without a key" in out
+        assert {leak["state"] for leak in scan_json(path)[1]["secrets"]} == {"retired"}
+
+    @pytest.mark.rule("H3")
+    def test_retired_secret_of_deleted_owner_is_reported(self, alice, restricted, tmp_path):
+        key_id = str(restricted.key.pk)
+        alice.delete()
+        path = write(tmp_path / "a", restricted.secret)
+        assert "not valid: a key of a deleted user was deleted on" in scan(path)[1]
+        (leak,) = scan_json(path)[1]["secrets"]
+        assert leak["key"] == {"id": key_id, "name": "", "owner": None}
+        assert leak["retiredAt"] == expiry.to_json(RetiredSecret.objects.get().retired_at)
 
     def test_key_of_inactive_owner_is_reported(self, alice, restricted, tmp_path):
         alice.is_active = False
@@ -299,6 +322,7 @@ class TestReport:
                     "hint": restricted.key.hint,
                     "state": "live",
                     "key": {"id": str(restricted.key.pk), "name": "Restricted", "owner": "alice@example.com"},
+                    "retiredAt": None,
                     "deleted": False,
                     "note": "",
                     "places": [{"path": str(path), "line": 1}, {"path": str(path), "line": 3}],
@@ -308,6 +332,7 @@ class TestReport:
                     "hint": secrets.hint(unknown),
                     "state": "unknown",
                     "key": None,
+                    "retiredAt": None,
                     "deleted": False,
                     "note": "",
                     "places": [{"path": str(path), "line": 2}],
@@ -326,9 +351,9 @@ class TestReport:
         assert [leak["state"] for leak in output["secrets"]] == ["ownerInactive"]
 
     @pytest.mark.parametrize(
-        ("peppers", "number", "queries"), [(1, 0, 0), (1, 1, 1), (1, 500, 1), (1, 501, 2), (2, 250, 1), (2, 251, 2)]
+        ("peppers", "number", "queries"), [(1, 0, 0), (1, 1, 2), (1, 500, 2), (1, 501, 4), (2, 250, 2), (2, 251, 4)]
     )
-    def test_hundreds_of_secrets_cost_one_query(
+    def test_hundreds_of_secrets_cost_two_queries(
         self, settings, stdin, django_assert_num_queries, peppers, number, queries
     ):
         settings.FINTA_KEYS_PEPPERS = ["11" * 32, "22" * 32][:peppers]

@@ -20,9 +20,9 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.template.defaultfilters import pluralize
 from django.views.decorators.debug import sensitive_variables
 
-from finta_keys import conf, history, leaks, redaction
+from finta_keys import conf, expiry, history, leaks, owners, redaction
 from finta_keys.management.errors import FAILED, explain_database_errors, explain_output_errors
-from finta_keys.models import AlreadyDone, ApiKey
+from finta_keys.models import AlreadyDone, ApiKey, RetiredSecret
 from finta_keys.secret import Secret, hint, is_wellformed
 
 PLACES_KEPT = 10  # of one secret, which may be on every line of a log
@@ -39,6 +39,8 @@ class Leak:
     count: int = 0  # of all places, including those that are not kept
     last: tuple[str, int] | None = None
     key: ApiKey | None = None
+    retired: RetiredSecret | None = None
+    owner: str | None = None  # the user name of the owner of the key, if there is one
     deleted: bool = False
     note: str = ""  # the result of --delete, printed after the state
 
@@ -54,7 +56,7 @@ class Leak:
     @property
     def state(self) -> str:
         if self.key is None:
-            return "unknown"
+            return "unknown" if self.retired is None else "retired"
         return "live" if self.key.owner.is_active else "ownerInactive"
 
 
@@ -78,6 +80,9 @@ In folders, links are not followed, and pipes, sockets and devices are skipped.
 --delete --yes deletes the keys that were found, for good. Applications that use them stop
 working at once. The command cannot rotate keys, because a new secret does not belong in
 the log of a build. The owners can rotate their keys in API settings.
+
+Secrets that were rotated or deleted are not valid. Their keys are named as long as they
+are known.
 
 Exit status: 0 if no key has any of the secrets; 1 if a key has one, even if its owner is
 inactive or the key has just been deleted; 2 for wrong arguments, or if something could not
@@ -126,13 +131,23 @@ be read and no key has any of the secrets found elsewhere.
             self._scan(path)
         leaked = list(leaks.keys_of(self.leaks))
         for secret, key in leaked:
-            self.leaks[secret].key = key
+            self.leaks[secret].key, self.leaks[secret].owner = key, key.owner.get_username()
             if options["delete"]:
                 self._delete(self.leaks[secret], key, confirmed=options["yes"])
+        self._find_retired()
         (self._report_json if options["json"] else self._report)()
         if leaked and options["delete"] and not options["yes"]:
             self.stderr.write("Nothing was deleted. To delete these keys for good, repeat the command with --yes.")
         return FOUND if leaked else FAILED if self.problems else 0
+
+    def _find_retired(self) -> None:
+        for secret, retired in leaks.retired(secret for secret, leak in self.leaks.items() if leak.key is None):
+            self.leaks[secret].retired = retired
+        rows = [leak.retired for leak in self.leaks.values() if leak.retired is not None]
+        names = owners.names_of({retired.owner_pk for retired in rows})
+        for leak in self.leaks.values():
+            if leak.retired is not None:
+                leak.owner = names.get(leak.retired.owner_pk)
 
     def _scan(self, path: str) -> None:
         if path == STDIN:
@@ -200,6 +215,7 @@ be read and no key has any of the secrets found elsewhere.
         states = [leak.state for leak in self.leaks.values()]
         self._print(
             f"{_number(states.count('live'), 'live key')}, {states.count('ownerInactive')} of inactive owners, "
+            f"{_number(states.count('retired'), 'retired secret')}, "
             f"{_number(states.count('unknown'), 'secret')} without a key; "
             f"{_number(self.lookalikes, 'look-alike')} with a wrong checksum; {_number(self.files, 'file')} read, "
             f"{len(self.problems)} unreadable."
@@ -224,19 +240,28 @@ be read and no key has any of the secrets found elsewhere.
 
 
 def _verdict(leak: Leak) -> str:
+    if leak.retired is not None:
+        name = f"the key “{leak.retired.key_name}” of {leak.owner}" if leak.owner else "a key of a deleted user"
+        at = expiry.to_json(leak.retired.retired_at)
+        return f"not valid: {name} was {leak.retired.reason} on {at[:10]}"
     if leak.key is None:
-        return "no key has this secret: it was rotated or deleted, or belongs to another site"
+        return "no key has this secret, as far as is known: it may belong to another site"
     state = {"live": "live", "ownerInactive": "the owner is inactive"}[leak.state]
-    text = f"{state}: the key “{leak.key.name}” of {leak.key.owner.get_username()}"
+    text = f"{state}: the key “{leak.key.name}” of {leak.owner}"
     return f"{text}, {leak.note}" if leak.note else text
 
 
 def _as_json(leak: Leak) -> dict[str, Any]:
-    key = leak.key
+    key = None
+    if leak.key is not None:
+        key = {"id": leak.key.pk, "name": leak.key.name, "owner": leak.owner}
+    elif leak.retired is not None:
+        key = {"id": leak.retired.key_id, "name": leak.retired.key_name, "owner": leak.owner}
     return {
         "hint": hint(leak.secret),
         "state": leak.state,
-        "key": key and {"id": key.pk, "name": key.name, "owner": key.owner.get_username()},
+        "key": key,
+        "retiredAt": leak.retired and expiry.to_json(leak.retired.retired_at),
         "deleted": leak.deleted,
         "note": leak.note,
         "places": [{"path": _shown(path), "line": line} for path, line in leak.places],
