@@ -206,8 +206,8 @@ class TestReport:
             f"    {tmp_path}/a.log:2",
             f"    {tmp_path}/a.log:4",
             f"    {tmp_path}/b.bin:1",
-            "1 live key, 0 of inactive owners, 0 retired secrets, 0 secrets without a key; 0 look-alikes with a wrong checksum; "
-            "2 files read, 0 unreadable.",
+            "1 live key, 0 of inactive owners, 0 retired secrets, 0 secrets without a key; "
+            "0 look-alikes with a wrong checksum; 2 files read, 0 unreadable.",
         ]
         assert err == ""
 
