@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_safe
 
-from finta_keys import admin_views, conf, display, event_admin, history, owners, transactions
+from finta_keys import admin_views, attention, conf, display, event_admin, history, owners, transactions
 from finta_keys.admin_permissions import SignedInPeopleOnly
 from finta_keys.key_list import count_scopes
 from finta_keys.models import ApiKey
@@ -34,24 +34,40 @@ class SharesAllFilter(admin.BooleanFieldListFilter):
         self.title = _("share all %(account_words)s") % display.words()
 
 
+class AttentionFilter(admin.SimpleListFilter):
+    """The keys that need attention, for one reason or any."""
+
+    title = gettext_lazy("needs attention")
+    parameter_name = "attention"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("any", _("For any reason")), *((name, text) for name, (text, _select) in attention.REASONS.items())]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> QuerySet[ApiKey]:
+        reason = self.value()
+        return attention.filtered(queryset, reason) if reason else queryset
+
+
 class KeyChangeList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         self.result_list = list(self.result_list)
         count_scopes(self.result_list)
+        attention.add_use(self.result_list)
 
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(SignedInPeopleOnly, admin.ModelAdmin):
     list_display = (
         *("name", "owner", "hint", "scope", "read_only", "expires_at"),
-        *("created_at", "rotated_at", "last_used_at"),
+        *("created_at", "rotated_at", "last_used_at", "recent_requests", "last_source", "needs_attention"),
     )
-    list_filter = (("share_all_accounts", SharesAllFilter), "read_only", "expires_at")
+    list_filter = (AttentionFilter, ("share_all_accounts", SharesAllFilter), "read_only", "expires_at")
     list_select_related = ("owner",)
     fields = (
         *("name", "owner", "hint", "scope", "scoped_accounts", "read_only", "expires_at"),
-        *("created_at", "rotated_at", "last_used_at", "events"),
+        *("created_at", "rotated_at", "last_used_at", "recent_requests", "last_source", "needs_attention"),
+        "events",
     )
     readonly_fields = fields
     # Needed by autocomplete_fields of other models. get_search_fields() replaces it.
@@ -120,3 +136,21 @@ class ApiKeyAdmin(SignedInPeopleOnly, admin.ModelAdmin):
     @admin.display(description=gettext_lazy("history"))
     def events(self, key: ApiKey) -> str:
         return event_admin.link_to_events(key, self.admin_site.name)
+
+    @admin.display(description=gettext_lazy("requests in 90 days"))
+    def recent_requests(self, key: Any) -> int:
+        return _with_use(key).requests  # type: ignore[no-any-return]
+
+    @admin.display(description=gettext_lazy("last source"), empty_value="–")
+    def last_source(self, key: Any) -> str | None:
+        return _with_use(key).last_source or None
+
+    @admin.display(description=gettext_lazy("needs attention"), empty_value="–")
+    def needs_attention(self, key: Any) -> str | None:
+        return ", ".join(_with_use(key).reasons) or None
+
+
+def _with_use(key: Any) -> Any:
+    if not hasattr(key, "requests"):  # a list of the project's own, or the page of one key
+        attention.add_use([key])
+    return key
