@@ -9,6 +9,7 @@ from django.utils.cache import patch_vary_headers
 from django.utils.encoding import iri_to_uri
 
 from accounts_app.api import errors
+from finta_keys import history
 from finta_keys.key_headers import carries_key
 from finta_keys.redaction import without_secrets
 
@@ -101,6 +102,22 @@ class PagesRejectKeysMiddleware:
         framework."""
         if not hasattr(view, "cls") and carries_key(request) and request.user.is_authenticated:
             raise PermissionDenied
+
+
+class RecordActorMiddleware:
+    """Record changes of keys and accounts on any page as made by its user, from their address.
+
+    In the API, the key made them. Must come after ``AuthenticationMiddleware``.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if is_api(request):
+            return self.get_response(request)
+        with history.acting(request=request):
+            return self.get_response(request)
 
 
 class ApiHeadersMiddleware:

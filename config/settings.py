@@ -65,6 +65,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     # After the middleware that the page for errors needs.
     "config.middleware.PagesRejectKeysMiddleware",
+    "config.middleware.RecordActorMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"

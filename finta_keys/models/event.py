@@ -26,12 +26,15 @@ class KeyEventQuerySet(models.QuerySet["KeyEvent"]):
     def forget_user(self, user_pk: Any) -> None:
         """Remove personal data of a deleted user: names, addresses and accounts.
 
-        Of an owner's keys, the time, action, key id and hint stay, so that no one can hide what
-        happened to a key by deleting its owner.
+        Of their keys, the time, action, key id and hint stay, and the operator or command that made
+        a change, so that no one can hide it by deleting the owner.
         """
         pk = str(user_pk)
-        self.filter(owner_pk=pk).update(key_name="", actor_pk="", actor_name="", address="", changes={})
         self.filter(actor_pk=pk).update(actor_name="", address="")
+        events = self.filter(owner_pk=pk)
+        events.update(key_name="", changes={})
+        others = (KeyEvent.Actor.OPERATOR, KeyEvent.Actor.COMMAND)
+        events.exclude(actor__in=others).update(actor_pk="", actor_name="", address="")
 
 
 class KeyEvent(models.Model):

@@ -276,6 +276,13 @@ class TestActors:
             restricted.key.rename("Laptop")
         assert last_event().actor == "code"
 
+    def test_owner_on_other_pages_of_the_site(self, alice, alices_browser, restricted, accounts):
+        accounts.cash.close()
+        submit(alices_browser, f"/accounts/{accounts.cash.pk}/delete")
+        event = last_event()
+        assert (event.action, event.changes["reason"]) == ("account_lost", "deleted")
+        assert (event.actor, event.actor_pk, event.address) == ("person", str(alice.pk), "127.0.0.1")
+
 
 class TestAddresses:
     @pytest.mark.parametrize(
@@ -397,6 +404,13 @@ class TestDeletedOwner:
             assert (event.key_id, event.key_hint) == (pk, restricted.key.hint)
             values = (event.key_name, event.actor_pk, event.actor_name, event.address, event.changes)
             assert values == ("", "", "", "", {})
+
+    def test_operator_of_deleted_owner_stays_known(self, alice, restricted, bob):
+        with history.acting(user=bob):
+            alice.delete()
+        event = last_event()
+        assert (event.action, event.actor, event.actor_pk) == ("deleted", "operator", str(bob.pk))
+        assert (event.actor_name, event.key_name, event.changes) == (str(bob), "", {})
 
     def test_other_owners_keep_their_history(self, alice, bob, restricted):
         make_key(bob, "Laptop")
