@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import Any
 
-from django.db import models
+from django.db import connections, models, transaction
 from django.dispatch import receiver
 
 from finta_keys import history, signals
@@ -18,48 +18,67 @@ from finta_keys.models.event import KeyEvent
 from finta_keys.models.key import ApiKey
 from finta_keys.models.retired import RetiredSecret
 
-MAX_BATCHES = 5  # of deletions inside others; a deletion that failed leaves its batch behind
-
 
 class Batch:
     """The keys of one deletion, which is that of ``origin``: an instance or a queryset."""
 
-    def __init__(self, origin: Any) -> None:
+    def __init__(self, origin: Any, using: str) -> None:
         self.origin = origin
+        self.using = using
+        transaction.on_commit(self.end, using=using)
         self.scopes: dict[Any, Any] = {}  # by owner
-        self.events: dict[Any, KeyEvent] = {}  # by key
+        self.events: list[KeyEvent] = []
         self.retired: list[RetiredSecret] = []
 
     def add(self, key: ApiKey) -> None:
-        if key.share_all_accounts or isinstance(self.origin, ApiKey):
-            accounts = history.scope_of(key)
-        else:
-            if key.owner_id not in self.scopes:
-                self.scopes[key.owner_id] = history.scopes_of_owner(key.owner_id)
-            accounts = self.scopes[key.owner_id].get(key.pk, [])
-        self.events[key.pk] = history.event_of(KeyEvent.Action.DELETED, key, history.state_of_key(key, accounts))
+        if key.owner_id not in self.scopes:
+            self.scopes[key.owner_id] = history.scopes_of_owner(key.owner_id)
+        self.events.append(_event_of(key, self.scopes[key.owner_id].get(key.pk, [])))
         self.retired.append(RetiredSecret.of(key, RetiredSecret.Reason.DELETED))
 
+    @property
+    def is_running(self) -> bool:
+        """Return False if the deletion has failed. Its transaction has forgotten what to call
+        then."""
+        return any(self.end in entry for entry in connections[self.using].run_on_commit)
+
+    def end(self) -> None:
+        """Do nothing, when the transaction commits."""
+
     def save(self) -> None:
-        history.save(list(self.events.values()))
-        RetiredSecret.objects.keep(self.retired)
+        _save(self.events, self.retired)
 
 
+def _event_of(key: ApiKey, accounts: history.Pairs) -> KeyEvent:
+    return history.event_of(KeyEvent.Action.DELETED, key, history.state_of_key(key, accounts))
+
+
+def _save(events: list[KeyEvent], retired: list[RetiredSecret]) -> None:
+    history.save(events)
+    RetiredSecret.objects.keep(retired)
+
+
+# Several, if a receiver deletes keys while others are being deleted.
 _batches: ContextVar[tuple[Batch, ...]] = ContextVar("finta_keys_deletions", default=())
 
 
 @receiver(models.signals.pre_delete, sender=ApiKey)
 def _prepare(instance: ApiKey, using: str, origin: Any = None, **kwargs: Any) -> None:
-    """Note what to record. Load what is deferred first: receivers of ``key_deleted`` read it
-    too."""
+    """Record the deletion of one key, or note what to record for many.
+
+    Load what is deferred first: receivers of ``key_deleted`` read it too.
+    """
     if deferred := instance.get_deferred_fields():
         instance.refresh_from_db(using=using, fields=deferred)
-    batches = _batches.get()
+    if origin is instance:
+        retired = RetiredSecret.of(instance, RetiredSecret.Reason.DELETED)
+        _save([_event_of(instance, history.scope_of(instance))], [retired])
+        return
+    batches = tuple(batch for batch in _batches.get() if batch.is_running)
     batch = next((batch for batch in batches if batch.origin is origin), None)
-    if batch is None or instance.pk in batch.events:  # If it failed before, and is tried again, begin again.
-        others = tuple(other for other in batches if other is not batch)
-        batch = Batch(origin)
-        _batches.set((*others, batch)[-MAX_BATCHES:])
+    if batch is None:
+        batch = Batch(origin, using)
+        _batches.set((*batches, batch))
     batch.add(instance)
 
 

@@ -8,7 +8,7 @@ import pytest
 from django.apps import apps
 from django.contrib.auth.models import AnonymousUser
 from django.core.management import call_command
-from django.db import connection, models, transaction
+from django.db import IntegrityError, connection, models, transaction
 from django.db.models.deletion import Collector
 from django.test import Client, RequestFactory
 from django.utils import timezone
@@ -64,9 +64,10 @@ class TestActions:
     def test_rename_records_both_names(self, restricted):
         stale = ApiKey.objects.get(pk=restricted.key.pk)
         restricted.key.rename("Phone")
+        restricted.key.rotate()
         stale.rename("Laptop")
         assert last_event().changes == {"name": ["Phone", "Laptop"]}
-        assert last_event().key_name == "Laptop"
+        assert (last_event().key_name, last_event().key_hint) == ("Laptop", restricted.key.hint)
 
     def test_edit_scope_records_the_difference(self, restricted, accounts):
         restricted.key.edit_scope(accounts=[accounts.cash], read_only=True, expires_at=TOMORROW)
@@ -121,19 +122,21 @@ class TestActions:
         assert {event.key_name: event.changes["accounts"] for event in deleted} == names
 
     def test_failed_deletion_can_be_tried_again(self, alice, restricted, unrestricted):
-        """The second attempt records each key once."""
-        signals.key_deleted.connect(refuse)
+        """The attempts that failed leave no events to a later one."""
+        keys = ApiKey.objects.all()
+        models.signals.pre_delete.connect(refuse, sender=ApiKey)
         try:
             for _ in range(7):
                 with pytest.raises(RuntimeError):
                     ApiKey.objects.delete_all(owner=alice)
-            keys = ApiKey.objects.all()
             with pytest.raises(RuntimeError), transaction.atomic():
                 keys.delete()
         finally:
-            signals.key_deleted.disconnect(refuse)
+            models.signals.pre_delete.disconnect(refuse, sender=ApiKey)
+        ApiKey.objects.filter(pk=restricted.key.pk).delete()
+        assert actions() == ["created", "created", "deleted"]
         keys.delete()
-        assert actions() == ["created", "created", "deleted", "deleted"]
+        assert [event.key_name for event in KeyEvent.objects.order_by("pk")][3:] == ["All accounts"]
 
     def test_nested_deletion_is_recorded(self, restricted, unrestricted):
         def delete_other(instance, **kwargs):
@@ -363,6 +366,13 @@ class TestAccounts:
     def test_unsaved_owner_is_not_recorded(self, restricted, accounts, bob):
         accounts.checking.owner = bob
         accounts.checking.save(update_fields=["name"])
+        accounts.checking.save(update_fields=["name"])
+        assert actions() == ["created"]
+
+    def test_failed_save_leaves_nothing_to_a_later_one(self, restricted, accounts, bob):
+        accounts.checking.owner, accounts.checking.currency = bob, None
+        with pytest.raises(IntegrityError), transaction.atomic():
+            accounts.checking.save()
         accounts.checking.save(update_fields=["name"])
         assert actions() == ["created"]
 

@@ -1,6 +1,7 @@
 """Secrets that a key no longer has (H3)."""
 
 import datetime as dt
+from unittest import mock
 
 import pytest
 import time_machine
@@ -10,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts_app.models import User
 from finta_keys import secret, signals, usage_counts, usage_store
+from finta_keys.authentication import get_key
 from finta_keys.models import ApiKey, KeyUsage, RetiredSecret
 from finta_keys.testing import comparable_parts, count_usage, key_client, make_key
 from tests.finta_keys.snapshots import columns
@@ -84,6 +86,12 @@ class TestRetirement:
         alice.delete()
         assert sorted(RetiredSecret.objects.values_list("key_name", flat=True)) == ["", "", "Bob's"]
         assert ApiKey.objects.match(restricted.secret).retired_digest
+
+    def test_key_with_a_retired_digest_can_be_rotated(self, restricted, rotated):
+        ApiKey.objects.filter(pk=restricted.key.pk).update(digest=secret.digest(rotated, PEPPER))
+        fresh = restricted.key.rotate()
+        assert ApiKey.objects.authenticate(fresh) == restricted.key
+        assert retired().reason == "rotated"
 
 
 @pytest.mark.rule("H3")
@@ -182,6 +190,14 @@ class TestTries:
                 get(rotated)
             with django_assert_num_queries(1):
                 get(secret.generate())
+
+    def test_try_is_counted_after_the_response(self, rotated):
+        request = RequestFactory().get("/", headers={"authorization": f"Bearer {rotated}"})
+        with mock.patch.object(usage_counts, "count_try") as count:
+            assert get_key(request) is None
+            assert not count.called
+            request.close()
+        assert count.call_count == 1
 
     def test_many_tries_are_saved_at_once(self, rotated):
         with count_usage():
