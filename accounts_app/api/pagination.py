@@ -24,6 +24,9 @@ from accounts_app.models import Account, Transaction
 
 Position = tuple[date, uuid.UUID]
 
+# One column of the account. select_related() would make an instance of all of them for each row.
+WITH_CONNECTION = Transaction.objects.annotate(bank_connection_id=F("account__bank_connection_id"))
+
 
 def paginate(
     rows: QuerySet[Transaction], conditions: Q, accounts: QuerySet[Account] | None, filters: dict[str, Any]
@@ -44,8 +47,7 @@ def paginate(
         day, pk = _decode(cursor, filters)
         conditions &= Q(_is_after(day, pk))
     if accounts is not None and connections[accounts.db].vendor == "postgresql":
-        rows = Transaction.objects.using(accounts.db).select_related("account")
-        rows = rows.filter(pk__in=_newest(accounts, conditions, limit + 1))
+        rows = WITH_CONNECTION.using(accounts.db).filter(pk__in=_newest(accounts, conditions, limit + 1))
     else:
         rows = rows.filter(conditions)
     page_rows = list(rows.order_by("-sort_date", "-id")[: limit + 1])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import date
 from functools import cache
+from operator import attrgetter
 from typing import Any
 
 from rest_framework import serializers
@@ -35,17 +38,32 @@ class OutputSerializer(serializers.ModelSerializer[Any]):
 
     @classmethod
     def to_json(cls, instance: Any) -> dict[str, Any]:
-        """Return the JSON of an object."""
-        return _cached_serializer(cls).to_representation(instance)
+        """Return ``cls(instance).data``, in a small part of the time."""
+        return {
+            name: None if (value := get_value(instance)) is None else represent(value)
+            for name, get_value, represent in _output_fields(cls)
+        }
+
+
+# Functions that do the same as to_representation() of these fields, for the values of our models.
+REPRESENT: dict[type[Any], Callable[[Any], Any]] = {
+    serializers.CharField: str,
+    serializers.UUIDField: str,
+    serializers.DateField: date.isoformat,
+    MoneyOutputField: float,
+}
 
 
 @cache
-def _cached_serializer(serializer: type[OutputSerializer]) -> OutputSerializer:
-    """Build the fields only once.
+def _output_fields(serializer: type[OutputSerializer]) -> list[tuple[str, Callable[[Any], Any], Callable[[Any], Any]]]:
+    """Return the name of each field, and functions that read and represent its value.
 
-    DRF builds them per instance, which takes longer than the whole request.
+    DRF builds the fields per instance, which takes longer than the whole request.
     """
-    return serializer()
+    return [
+        (name, attrgetter(field.source or name), REPRESENT.get(type(field), field.to_representation))
+        for name, field in serializer().fields.items()
+    ]
 
 
 class AccountSerializer(OutputSerializer):
@@ -83,7 +101,7 @@ class AccountSerializer(OutputSerializer):
 
 
 class TransactionSerializer(OutputSerializer):
-    bankConnectionId = serializers.UUIDField(source="account.bank_connection_id", allow_null=True)
+    bankConnectionId = serializers.UUIDField(source="bank_connection_id", allow_null=True)  # annotated
     bankAccountId = serializers.UUIDField(source="account_id")
     providerId = serializers.CharField(source="provider_id")
     amount = MoneyOutputField()

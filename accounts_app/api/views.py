@@ -17,7 +17,7 @@ from rest_framework.response import Response
 from accounts_app.api import pagination, queries, serializers
 from accounts_app.api.base import JsonView, KeyView
 from accounts_app.api.schema import ACCOUNT_ID, WITH_BODY, error_response, responses
-from accounts_app.models import Account, Transaction
+from accounts_app.models import Account
 from finta_keys.current_key import describe
 from finta_keys.database import key_database
 from finta_keys.models import ApiKey
@@ -159,7 +159,7 @@ class AccountView(AccountScopeMixin, KeyView):
 class TransactionsView(AccountScopeMixin, KeyView):
     """The transactions of the accounts in the scope of the key, newest first."""
 
-    queryset = Transaction.objects.select_related("account")
+    queryset = pagination.WITH_CONNECTION
     account_path = "account"
 
     def resolve(self) -> None:
