@@ -141,13 +141,13 @@ class ApiKeyAdmin(SignedInPeopleOnly, admin.ModelAdmin):
     def recent_requests(self, key: Any) -> int:
         return _with_use(key).requests  # type: ignore[no-any-return]
 
-    @admin.display(description=gettext_lazy("last source"), empty_value="–")
-    def last_source(self, key: Any) -> str | None:
-        return _with_use(key).last_source or None
+    @admin.display(description=gettext_lazy("last source"))
+    def last_source(self, key: Any) -> str:
+        return _with_use(key).last_source or "–"
 
-    @admin.display(description=gettext_lazy("needs attention"), empty_value="–")
-    def needs_attention(self, key: Any) -> str | None:
-        return ", ".join(_with_use(key).reasons) or None
+    @admin.display(description=gettext_lazy("needs attention"))
+    def needs_attention(self, key: Any) -> str:
+        return ", ".join(_with_use(key).reasons) or "–"
 
 
 def _with_use(key: Any) -> Any:

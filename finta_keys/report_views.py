@@ -1,4 +1,4 @@
-"""The exposure report of a key, living or deleted: a page, and a CSV file."""
+"""The exposure report of a key, as a page and a CSV file, and the list of deleted keys."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy
-from django.views.generic import TemplateView
+from django.views.generic import ListView, TemplateView
 
 from finta_keys.access_history import AccessHistory
 from finta_keys.exposure import Report, default_days
+from finta_keys.models import KeyEvent
 from finta_keys.own_keys import OwnKeysMixin
 
 LINES_SHOWN = 200  # of accounts and of sources; the file has all
@@ -81,3 +83,15 @@ class ReportFileView(ReportView):
         )
         self.report.write_csv(response)
         return response
+
+
+class DeletedKeysView(OwnKeysMixin, ListView):  # type: ignore[type-arg]  # cannot be subscripted at run time
+    """The deleted keys of the owner, the last one first, with links to their reports."""
+
+    template_name = "finta_keys/deleted_keys.html"
+    context_object_name = "events"
+    paginate_by = 50
+
+    def get_queryset(self) -> QuerySet[Any]:
+        events = KeyEvent.objects.filter(owner_pk=str(self.request.user.pk), action=KeyEvent.Action.DELETED)
+        return events.order_by("-at", "-pk")  # type: ignore[no-any-return]

@@ -12,6 +12,7 @@ from finta_keys import key_views, narrow_views, report_views, views
 app_name = "finta_keys"
 PAGES = [
     ("keys/new", views.CreateKeyView.as_view(), "create"),
+    ("keys/deleted", report_views.DeletedKeysView.as_view(), "deleted_keys"),
     ("keys/delete-all", views.DeleteAllView.as_view(), "delete_all"),
     ("keys/<str:key_pk>", key_views.KeyView.as_view(), "key"),
     ("keys/<str:key_pk>/duplicate", views.DuplicateKeyView.as_view(), "duplicate"),

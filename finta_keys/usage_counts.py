@@ -134,7 +134,7 @@ def is_in_test() -> bool:
     them, into that of the project.
     """
     utils: Any = sys.modules.get("django.test.utils")
-    return utils is not None and hasattr(utils._TestState, "saved_data")
+    return hasattr(getattr(utils, "_TestState", None), "saved_data")
 
 
 def _keep(unsaved: Pending) -> None:

@@ -7,7 +7,8 @@ from asgiref.testing import ApplicationCommunicator
 from django.core.asgi import get_asgi_application
 from django.db import connections
 
-from finta_keys.testing import make_key
+from finta_keys.models import AccountUsage, KeyUsage
+from finta_keys.testing import count_usage, make_key
 from tests.factories import AccountFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -61,6 +62,16 @@ def test_usage_is_recorded(restricted, unrestricted):
     unrestricted.key.refresh_from_db()
     assert restricted.key.last_used_at is not None
     assert unrestricted.key.last_used_at is None
+
+
+@pytest.mark.rule("H2")
+def test_use_is_counted(restricted, accounts):
+    with count_usage():
+        assert request_all(("/v2/accounts", restricted.secret)) == [200]
+        assert request_all(("/v2/accounts/unknown", restricted.secret)) == [404]
+    (row,) = KeyUsage.objects.all()
+    assert (row.requests, row.reads, row.refused) == (2, 1, 1)
+    assert AccountUsage.objects.get().account_id == str(accounts.checking.pk)
 
 
 @pytest.mark.rule("K4")

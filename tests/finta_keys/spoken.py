@@ -111,6 +111,7 @@ def _one_key(browser: Client, key: ApiKey, accounts: list[Account]) -> Pages:
         yield f"{action}, of one account", browser.get(url(action, key))
     for name in ("report", "narrow"):
         yield name, browser.get(url(name, key))
+    yield "deleted keys", browser.get(url("deleted_keys"))
     yield "rename, refused", submit(browser, url("rename", key), name="")
     yield "edit scope, refused", submit(browser, url("edit_scope", key))
     for action in ("edit_scope", "rotate", "delete"):

@@ -112,7 +112,7 @@ def test_list_filters_by_attention(superuser, restricted, unrestricted):
 def test_page_of_key_shows_its_use(superuser, restricted):
     change(restricted.key, last_used_at=NOW - 91 * DAY)
     text = read(superuser.get(url("change", restricted.key.pk)))
-    assert "Requests in 90 days: 0" in text
+    assert "Requests in 90 days: 0 Last source: – Needs attention: Unused" in text
     assert "Unused for 90 days" in text
 
 

@@ -173,6 +173,22 @@ def test_owner_sees_report_of_deleted_key(story, alices_browser):
     assert "Nightly backup" in text
 
 
+def test_deleted_keys_are_listed(story, alices_browser, bob, monkeypatch):
+    assert "No deletion of a key is recorded." in read(alices_browser.get(url("deleted_keys")))
+    address = url("report", story.key)
+    other, _ = make_key(story.owner, "Other")
+    for key in (story.key, other):
+        key.delete()
+    monkeypatch.setattr("finta_keys.report_views.DeletedKeysView.paginate_by", 1)
+    first, second = (alices_browser.get(url("deleted_keys"), {"page": page}) for page in (1, 2))
+    assert "Other" in read(first)
+    assert f'href="{address}"' in second.content.decode()
+    assert alices_browser.get(url("deleted_keys"), {"page": "x"}).status_code == 404
+    browser = Client()
+    browser.force_login(bob)
+    assert "Nightly backup" not in read(browser.get(url("deleted_keys")))
+
+
 @pytest.mark.parametrize("name", ["report", "report_file"])
 def test_keys_of_others_have_no_report(story, bob, name):
     browser = Client()
