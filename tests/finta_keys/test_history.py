@@ -1,6 +1,7 @@
 """Every action on a key leaves an event (H1)."""
 
 import datetime as dt
+from contextlib import suppress
 from importlib import import_module
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ from django.core.management import call_command
 from django.db import IntegrityError, connection, models, transaction
 from django.db.models.deletion import Collector
 from django.test import Client, RequestFactory
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts_app.models import Account, User
@@ -151,6 +153,31 @@ class TestActions:
         assert actions() == ["created", "created", "deleted", "deleted"]
         assert not ApiKey.objects.exists()
 
+    def test_failed_nested_deletion_leaves_no_event(self, restricted, unrestricted):
+        def try_to_delete_other(instance, **kwargs):
+            if instance == unrestricted.key:
+                raise RuntimeError
+            with suppress(RuntimeError), transaction.atomic():
+                ApiKey.objects.filter(pk=unrestricted.key.pk).delete()
+
+        models.signals.pre_delete.connect(try_to_delete_other, sender=ApiKey)
+        try:
+            ApiKey.objects.filter(pk=restricted.key.pk).delete()
+        finally:
+            models.signals.pre_delete.disconnect(try_to_delete_other, sender=ApiKey)
+        assert actions() == ["created", "created", "deleted"]
+        assert last_event().key_name == "Restricted"
+
+    def test_statements_do_not_grow_with_deleted_keys(self, alice, accounts):
+        numbers = []
+        for number in (2, 12):
+            for _ in range(number):
+                make_key(alice, accounts=[accounts.cash])
+            with CaptureQueriesContext(connection) as queries:
+                ApiKey.objects.delete_all(owner=alice)
+            numbers.append(len(queries))
+        assert numbers[0] == numbers[1]
+
     def test_deferred_columns_are_recorded(self, restricted):
         ApiKey.objects.only("pk").get().delete()
         assert last_event().key_hint == restricted.key.hint
@@ -210,8 +237,15 @@ class TestTransactions:
             models.signals.post_save.disconnect(refuse, sender=KeyEvent)
 
 
+@pytest.fixture
+def _without_site_middleware(settings):
+    """Other projects do not have it."""
+    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if not name.endswith("RecordActorMiddleware")]
+
+
 @pytest.mark.rule("H1")
 class TestActors:
+    @pytest.mark.usefixtures("_without_site_middleware")
     def test_owner_on_the_pages(self, alice, alices_browser, accounts):
         create(alices_browser)
         key = ApiKey.objects.get()
@@ -223,6 +257,7 @@ class TestActors:
         rows = KeyEvent.objects.values_list("actor", "actor_pk", "actor_name", "address").distinct().order_by()
         assert list(rows) == [("person", str(alice.pk), "alice@example.com", "127.0.0.1")]
 
+    @pytest.mark.usefixtures("_without_site_middleware")
     def test_operator_in_the_admin(self, restricted, unrestricted):
         operator = UserFactory(email="op@example.com", is_staff=True, is_superuser=True)
         browser = Client()
