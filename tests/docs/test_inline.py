@@ -39,7 +39,7 @@ def test_command_options_exist() -> None:
 
 
 def test_standalone_options_exist() -> None:
-    options = set().union(*(options_of(name) for name in ("createkey", "peppers", "scankeys")))
+    options = set().union(*(options_of(name) for name in ("createkey", "doctor", "peppers", "scankeys")))
     assert {match[0] for match in matches(r"--[\w-]+")} <= options
 
 

@@ -1,0 +1,143 @@
+"""Checks of the settings, the files and the address of the site."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.contrib.staticfiles import finders
+from django.core import checks
+
+from accounts_app.doctor.problems import Problem
+
+TIMEOUT = 10  # seconds
+LOCAL_HOSTS = {"localhost", "127.0.0.1", "[::1]", ".localhost"}
+# Reported by other checks here, without the value of a variable.
+OWN = {"accounts_app.W002", "accounts_app.W003", "mail.E001", "security.W018", "security.W020"}
+STATIC_FILE = "finta_keys/style.css"
+
+
+def check_settings() -> Iterator[Problem]:
+    for message in checks.run_checks(include_deployment_checks=not settings.DEBUG):
+        if message.level >= checks.WARNING and not message.is_silenced() and message.id not in OWN:
+            yield Problem(f"{message.id}: {message.msg}", message.hint or "See the reference of Django's checks.")
+    hosts = {*settings.ALLOWED_HOSTS}
+    if settings.DEBUG and (hosts - LOCAL_HOSTS or settings.TRUSTED_PROXY_COUNT):
+        yield Problem(
+            "DEBUG is on, and the site has a public name or a proxy: error pages show code, and cookies need no TLS.",
+            "Remove DEBUG from the environment and .env, and restart.",
+        )
+    if not settings.DEBUG and not hosts:
+        yield Problem(
+            "ALLOWED_HOSTS is not set, so every page responds with 400.", "Set it to the host name of the site."
+        )
+    if "*" in hosts:
+        yield Problem(
+            "ALLOWED_HOSTS allows any host name, so mails with links can name the host of an attacker.",
+            "Set it to the host names of the site.",
+        )
+    for origin in settings.CSRF_TRUSTED_ORIGINS:
+        if not settings.DEBUG and origin.startswith("http://"):
+            yield Problem(
+                "CSRF_TRUSTED_ORIGINS has an origin without TLS, so a changed page of it could send forms.",
+                "Use https://, or remove it: with TRUSTED_PROXY_COUNT it is not needed.",
+            )
+    for pepper in settings.FINTA_KEYS_PEPPERS:
+        if len(set(bytes.fromhex(pepper))) < 8:
+            yield Problem(
+                "A pepper is a pattern, not random: its digests can be computed by anyone.",
+                "Put a random one in front of it: docs/operations.md, Rotate a pepper.",
+            )
+    if len(set(settings.FINTA_KEYS_PEPPERS)) < len(settings.FINTA_KEYS_PEPPERS):
+        yield Problem("API_KEY_PEPPERS has a pepper twice.", "Remove the second.")
+
+
+def check_proxies() -> Iterator[Problem]:
+    if settings.DEBUG:
+        return
+    if settings.TRUSTED_PROXY_COUNT is None:
+        yield Problem(
+            "TRUSTED_PROXY_COUNT is not set: behind a proxy, all clients count as one and TLS is not recognized.",
+            "Set it to the number of your proxies in front of the site, 0 if clients connect directly.",
+        )
+    if settings.SECURE_SSL_REDIRECT and not settings.TRUSTED_PROXY_COUNT:
+        yield Problem(
+            "SECURE_SSL_REDIRECT is on without a trusted proxy: behind a proxy that ends TLS, pages redirect forever.",
+            "Set TRUSTED_PROXY_COUNT, or remove SECURE_SSL_REDIRECT.",
+        )
+
+
+def check_files() -> Iterator[Problem]:
+    env_file = settings.BASE_DIR / ".env"
+    if env_file.exists() and env_file.stat().st_mode & 0o077:
+        yield Problem("Other users of this machine can read or change .env, which has secrets.", "chmod 600 .env")
+    if settings.DEBUG:
+        return
+    source, collected = finders.find(STATIC_FILE), Path(settings.STATIC_ROOT, STATIC_FILE)
+    remedy = "Run manage.py collectstatic --no-input, and restart."
+    if not collected.exists() or not Path(settings.STATIC_ROOT, "staticfiles.json").exists():
+        yield Problem("The static files are not collected, so pages respond with 500.", remedy)
+    elif source and Path(source).read_bytes() != collected.read_bytes():
+        yield Problem("The collected static files are those of another version.", remedy)
+
+
+def check_address(url: str) -> Iterator[Problem]:
+    """Send requests from outside, through the proxies."""
+    host = urlsplit(url).netloc
+    headers = _head("https", host, "/login")
+    if headers is None:
+        yield Problem(
+            "The address does not respond over HTTPS, or its certificate is not valid.",
+            "Check the proxy, its certificate, and that the site runs.",
+        )
+        return
+    if headers["status"] == "400":
+        yield Problem(
+            "The site rejects the host name with 400.",
+            "Add it to ALLOWED_HOSTS, and let every proxy pass Host on.",
+        )
+    elif headers["status"] not in ("200", "302"):
+        yield Problem(f"The sign-in page responds with {headers['status']}.", "Read the log of the proxy and the site.")
+    elif "strict-transport-security" not in headers:
+        yield Problem(
+            "The site does not know that the request came over TLS, so sign-in fails.",
+            "Set TRUSTED_PROXY_COUNT, and let the outermost proxy set X-Forwarded-Proto.",
+        )
+    plain = _head("http", host, "/login", {"X-Forwarded-Proto": "https"})
+    if plain and "strict-transport-security" in plain:
+        yield Problem(
+            "The proxy passes X-Forwarded-Proto of clients on.", "Let the outermost proxy overwrite that header."
+        )
+    api = _head("http", host, "/v2/health")
+    if api and api["status"].startswith(("2", "3")):
+        yield Problem(
+            "The API responds without TLS, or redirects: a client has sent its secret in clear, and no one notices.",
+            "Let the proxy respond to /v2 on port 80 with 403.",
+        )
+
+
+def _head(scheme: str, host: str, path: str, headers: dict[str, str] | None = None) -> dict[str, str] | None:
+    """Return the headers of a response in lower case, with its status, or None without one."""
+    try:
+        connection = (
+            http.client.HTTPSConnection(host, timeout=TIMEOUT, context=ssl.create_default_context())
+            if scheme == "https"
+            else http.client.HTTPConnection(host.partition(":")[0], timeout=TIMEOUT)
+        )
+        connection.request("GET", path, headers=headers or {})
+        response = connection.getresponse()
+        connection.close()
+    except (OSError, http.client.HTTPException):
+        return None
+    return {name.lower(): value for name, value in response.getheaders()} | {"status": str(response.status)}
+
+
+def workers() -> int:
+    """Return the number of gunicorn's processes if ``WEB_CONCURRENCY`` sets it, otherwise 1."""
+    text = os.environ.get("WEB_CONCURRENCY", "").strip()
+    return int(text) if text.isdecimal() else 1

@@ -1,0 +1,38 @@
+"""``manage.py doctor``: what is wrong with this installation, and what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from accounts_app.doctor import examine
+from finta_keys.management.errors import explain_output_errors
+
+
+class Command(BaseCommand):
+    help = (
+        "Checks a running installation: settings, proxies, files, Redis, mail, the database, migrations, clocks, "
+        "peppers and sessions. Says what to do, and exits with status 1 if it finds a problem. Prints no value of "
+        "the environment."
+    )
+    requires_system_checks = []  # it reports them
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--url", default="", help="Also test the proxies from outside, by the address of the site.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        with explain_output_errors(self.stdout):
+            count = 0
+            for name, problems in examine(options["url"]):
+                if problems is None:
+                    self.stdout.write(f"{name:12} not checked, because of the database")
+                elif not problems:
+                    self.stdout.write(f"{name:12} ok", self.style.SUCCESS)
+                for problem in problems or ():
+                    self.stdout.write(f"{name:12} {problem.text}", self.style.ERROR)
+                    self.stdout.write(f"{'':12} → {problem.remedy}")
+                    count += 1
+            self.stdout.write(f"{count or 'No'} problem{'s' if count != 1 else ''} found.")
+        if count:
+            raise SystemExit(1)

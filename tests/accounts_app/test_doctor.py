@@ -1,0 +1,258 @@
+"""``manage.py doctor`` finds what is wrong with an installation, and prints no value of the environment."""
+
+import datetime
+import io
+import smtplib
+import ssl
+import time
+from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+from django.core.management import call_command
+from django.db import NotSupportedError, OperationalError, connection
+from django.db.migrations.recorder import MigrationRecorder
+from django.utils import timezone
+from redis.exceptions import AuthenticationError, ReadOnlyError
+
+from accounts_app import limiter
+from accounts_app.doctor import data, services, site
+from finta_keys.models import ApiKey
+
+PRIVATE = "private-value"
+DAY = datetime.timedelta(days=1)
+
+
+def doctor(*arguments):
+    """Return what the command prints, and its exit status."""
+    out, status = io.StringIO(), 0
+    try:
+        call_command("doctor", *arguments, stdout=out)
+    except SystemExit as end:
+        status = end.code
+    return out.getvalue(), status
+
+
+@pytest.fixture
+def production(settings, tmp_path, monkeypatch):
+    """Settings of a healthy site behind one proxy."""
+    settings.DEBUG = False
+    settings.SECRET_KEY = "k8&z#" * 12 + "ahm3x"
+    settings.ALLOWED_HOSTS = ["keys.example.com"]
+    settings.TRUSTED_PROXY_COUNT = 1
+    settings.CSRF_TRUSTED_ORIGINS = []
+    settings.SECURE_SSL_REDIRECT = False
+    settings.SECURE_HSTS_SECONDS = 31536000
+    settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = True
+    settings.FINTA_KEYS_PEPPERS = [bytes(range(32)).hex()]
+    settings.DEFAULT_FROM_EMAIL = "Finta <keys@example.com>"
+    settings.RATE_LIMIT_STORAGE = "memory://"
+    settings.BASE_DIR = tmp_path
+    settings.STATIC_ROOT = tmp_path / "static"
+    (tmp_path / "manage.py").touch()
+    (tmp_path / ".env").touch(0o600)
+    collected = tmp_path / "static" / site.STATIC_FILE
+    collected.parent.mkdir(parents=True)
+    collected.write_bytes(Path(site.finders.find(site.STATIC_FILE)).read_bytes())
+    (tmp_path / "static/staticfiles.json").touch()
+    monkeypatch.delenv("WEB_CONCURRENCY", raising=False)
+    server = Mock(host="mail.example.com", use_tls=True, use_ssl=False, password=PRIVATE)
+    monkeypatch.setattr(services, "_mail_server", lambda: server)
+    settings.mail_server = server
+    return settings
+
+
+@pytest.mark.django_db
+def test_healthy_site_has_no_problem(production):
+    assert doctor()[1] == 0, doctor()[0]
+
+
+@pytest.mark.django_db
+def test_healthy_development_site_has_no_problem(settings, tmp_path):
+    settings.DEBUG = True
+    settings.ALLOWED_HOSTS = []
+    settings.TRUSTED_PROXY_COUNT = None
+    settings.FINTA_KEYS_PEPPERS = [bytes(range(32)).hex()]
+    assert doctor()[1] == 0, doctor()[0]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("ALLOWED_HOSTS", [], "ALLOWED_HOSTS is not set"),
+        ("ALLOWED_HOSTS", ["*"], "any host name"),
+        ("DEBUG", True, "DEBUG is on"),
+        ("TRUSTED_PROXY_COUNT", None, "TRUSTED_PROXY_COUNT is not set"),
+        ("CSRF_TRUSTED_ORIGINS", ["http://keys.example.com"], "origin without TLS"),
+        ("FINTA_KEYS_PEPPERS", ["5e" * 32], "A pepper is a pattern"),
+        ("FINTA_KEYS_PEPPERS", [bytes(range(32)).hex()] * 2, "a pepper twice"),
+        ("SECRET_KEY", "short", "security.W009"),
+        ("DEFAULT_FROM_EMAIL", "Finta <noreply@localhost>", "DEFAULT_FROM_EMAIL is not set"),
+        ("STATIC_ROOT", "/missing", "not collected"),
+        ("FINTA_KEYS_LAST_USED_INTERVAL", -1, "finta_keys.E001"),
+    ],
+)
+def test_wrong_setting_is_a_problem(production, name, value, problem):
+    setattr(production, name, value)
+    printed, status = doctor()
+    assert status == 1
+    assert problem in printed
+    assert "→" in printed
+
+
+@pytest.mark.django_db
+def test_redirect_without_trusted_proxy_is_a_problem(production):
+    production.SECURE_SSL_REDIRECT, production.TRUSTED_PROXY_COUNT = True, 0
+    assert "redirect forever" in doctor()[0]
+
+
+@pytest.mark.django_db
+def test_readable_env_file_is_a_problem(production):
+    (production.BASE_DIR / ".env").chmod(0o644)
+    assert "chmod 600 .env" in doctor()[0]
+
+
+@pytest.mark.django_db
+def test_outdated_static_files_are_a_problem(production):
+    (production.STATIC_ROOT / site.STATIC_FILE).write_text("old")
+    assert "those of another version" in doctor()[0]
+
+
+@pytest.mark.django_db
+def test_several_workers_with_limits_in_memory(production, monkeypatch):
+    monkeypatch.setenv("WEB_CONCURRENCY", "4711")
+    printed, _ = doctor()
+    assert "count rate limits in their own memory" in printed
+    assert "4711" not in printed
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("reason", "remedy"),
+    [
+        (ConnectionRefusedError(PRIVATE), "Start Redis"),
+        (AuthenticationError(PRIVATE), "user and password"),
+        (ReadOnlyError(PRIVATE), "Name the primary"),
+    ],
+)
+def test_redis_that_cannot_be_used(production, monkeypatch, reason, remedy):
+    error = limiter.Unreachable(reason)
+    error.__cause__ = reason
+    production.RATE_LIMIT_STORAGE = f"redis://:{PRIVATE}@redis.example.com:6379"
+    monkeypatch.setattr(services.limiter, "hit", Mock(side_effect=error))
+    printed, status = doctor()
+    assert (status, remedy in printed, PRIVATE in printed) == (1, True, False)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (ConnectionRefusedError(PRIVATE), "Start the mail server"),
+        (services.socket.gaierror(PRIVATE), "its name is unknown"),
+        (smtplib.SMTPAuthenticationError(535, PRIVATE), "user and password"),
+        (ssl.SSLError(PRIVATE), "smtps for port 465"),
+        (ssl.SSLCertVerificationError(PRIVATE), "certificate"),
+    ],
+)
+def test_mail_server_that_cannot_be_used(production, error, remedy):
+    production.mail_server.open.side_effect = error
+    printed, status = doctor()
+    assert (status, remedy in printed, PRIVATE in printed) == (1, True, False)
+
+
+@pytest.mark.django_db
+def test_mail_without_server_or_tls_is_a_problem(production, monkeypatch):
+    production.mail_server.use_tls = False
+    assert "without TLS" in doctor()[0]
+    monkeypatch.setattr(services, "_mail_server", object)
+    assert "names no mail server" in doctor()[0]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (OperationalError(f"connection to {PRIVATE} failed: Connection refused"), "Start the database"),
+        (OperationalError(f'password authentication failed for user "{PRIVATE}"'), "user and password"),
+        (OperationalError(f'database "{PRIVATE}" does not exist'), "Create the database"),
+        (OperationalError("unable to open database file"), "Create the folder"),
+        (OperationalError("attempt to write a readonly database"), "write to the SQLite file"),
+        (NotSupportedError(PRIVATE), "Upgrade the database server"),
+    ],
+)
+def test_database_that_cannot_be_used(production, monkeypatch, error, remedy):
+    monkeypatch.setattr(connection, "cursor", Mock(side_effect=error))
+    printed, status = doctor()
+    assert (status, remedy in printed, PRIVATE in printed) == (1, True, False)
+    assert "sessions     not checked" in printed
+
+
+@pytest.mark.django_db
+def test_pending_and_unknown_migrations(production):
+    recorder = MigrationRecorder(connection)
+    recorder.record_unapplied("finta_keys", "0004_permission_and_expiry")
+    assert "have not run: 1, such as finta_keys.0004_permission_and_expiry" in doctor()[0]
+    recorder.record_applied("finta_keys", "0004_permission_and_expiry")
+    recorder.record_applied("finta_keys", "9999_later")
+    assert "migrated by newer code" in doctor()[0]
+
+
+@pytest.mark.django_db
+def test_keys_without_their_pepper(production, alice):
+    ApiKey.objects.create_key(owner=alice, name="Script")
+    production.FINTA_KEYS_PEPPERS = [bytes(range(32, 64)).hex()]
+    printed, _ = doctor()
+    assert "1 keys do not work" in printed
+    assert production.FINTA_KEYS_PEPPERS[0] not in printed
+
+
+@pytest.mark.django_db
+def test_wrong_clocks_are_problems(production, alice, monkeypatch):
+    key, _ = ApiKey.objects.create_key(owner=alice, name="Script")
+    ApiKey.objects.filter(pk=key.pk).update(last_used_at=timezone.now() + DAY)
+    assert "used in the future" in doctor()[0]
+    with monkeypatch.context() as patched:
+        patched.setattr(data.timezone, "now", lambda: datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC))
+        assert "behind the time of its own files" in doctor()[0]
+    if connection.vendor == "postgresql":
+        monkeypatch.setattr(data.time, "time", lambda: time.monotonic())
+        assert "clock of the database" in doctor()[0]
+
+
+@pytest.mark.django_db
+def test_failing_check_does_not_end_the_report(production, monkeypatch):
+    monkeypatch.setattr(data, "count_keys", Mock(side_effect=RuntimeError(PRIVATE)))
+    printed, status = doctor()
+    assert (status, PRIVATE in printed) == (1, False)
+    assert "peppers      The check failed with RuntimeError." in printed
+    assert "sessions     ok" in printed
+
+
+HEALTHY = {
+    "https /login": {"status": "200", "strict-transport-security": "max-age=1"},
+    "http /login": {"status": "301"},
+    "http /v2/health": {"status": "403"},
+}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("place", "response", "problem"),
+    [
+        ("https /login", HEALTHY["https /login"], ""),
+        ("https /login", None, "does not respond over HTTPS"),
+        ("https /login", {"status": "400"}, "rejects the host name"),
+        ("https /login", {"status": "502"}, "responds with 502"),
+        ("https /login", {"status": "200"}, "does not know that the request came over TLS"),
+        ("http /login", HEALTHY["https /login"], "passes X-Forwarded-Proto of clients on"),
+        ("http /v2/health", {"status": "301"}, "secret in clear"),
+    ],
+)
+def test_proxies_seen_from_outside(production, monkeypatch, place, response, problem):
+    responses = {**HEALTHY, place: response}
+    monkeypatch.setattr(site, "_head", lambda scheme, host, path, *headers: responses[f"{scheme} {path}"])
+    printed, status = doctor("--url", "https://keys.example.com")
+    assert status == bool(problem)
+    assert problem in printed
