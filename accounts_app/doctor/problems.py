@@ -1,10 +1,10 @@
-"""What a check finds."""
+"""A problem of the installation."""
 
 from typing import NamedTuple
 
 
 class Problem(NamedTuple):
-    """A sentence that says what is wrong, and one that says what to do."""
+    """The problem and its remedy, each in a sentence."""
 
     text: str
     remedy: str

@@ -1,4 +1,4 @@
-"""``manage.py doctor`` finds what is wrong with an installation, and prints no value of the environment."""
+"""``manage.py doctor`` finds problems of an installation, and prints no value of the environment."""
 
 import datetime
 import io
@@ -24,7 +24,7 @@ DAY = datetime.timedelta(days=1)
 
 
 def doctor(*arguments):
-    """Return what the command prints, and its exit status."""
+    """Return the output of the command and its exit status."""
     out, status = io.StringIO(), 0
     try:
         call_command("doctor", *arguments, stdout=out)
