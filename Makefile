@@ -9,7 +9,7 @@ FIND_PYTHON = for python in python3.13 python3.12 python3.11 python3; do \
 
 DOCUMENTED_SCREENSHOTS = list-3-light.png edit-scope-light.png secret-phone-dark.png
 
-.PHONY: help install setup run test postgresql live soak fuzz browser screenshots hosts matrix bench lint lock upgrade audit release
+.PHONY: help install setup run test postgresql live soak fuzz browser screenshots hosts matrix bench lint lock upgrade audit release docs
 help: ## List these commands
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
 
@@ -53,6 +53,9 @@ matrix: setup ## Run the tests of the app on every supported Python (if installe
 
 bench: .venv-bench/installed ## Compare the cost of keys with other libraries and write docs/benchmarks.md (ARGS=--help lists options)
 	.venv-bench/bin/python -m benchmarks $(ARGS)
+
+docs: setup .venv/docs ## Build the documents' site, build/site/index.html
+	$(PYTHON) -m sphinx --quiet --fail-on-warning --keep-going -b html -c docs/site . build/site
 
 lint: setup ## Check style, types, templates, imports between packages, migrations and the OpenAPI document
 	$(PYTHON) -m ruff check .
