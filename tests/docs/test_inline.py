@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
+from signal import Signals
 
 from django.conf import global_settings
 from django.core.management import get_commands, load_command_class
 from django.urls import get_resolver
+from gunicorn.config import KNOWN_SETTINGS
 from limits import parse_many
 
 from finta_keys.checks.routes import entries as routes_of
@@ -40,7 +42,8 @@ def test_command_options_exist() -> None:
 
 def test_standalone_options_exist() -> None:
     options = set().union(*(options_of(name) for name in ("createkey", "doctor", "peppers", "scankeys")))
-    assert {match[0] for match in matches(r"--[\w-]+")} <= options
+    of_gunicorn = {option for setting in KNOWN_SETTINGS for option in setting.cli or ()}
+    assert {match[0] for match in matches(r"--[\w-]+")} <= options | of_gunicorn
 
 
 def options_of(command: str) -> set[str]:
@@ -49,7 +52,7 @@ def options_of(command: str) -> set[str]:
 
 
 def test_uppercase_names_exist_in_the_code() -> None:
-    names = set(re.findall(r"[A-Z][A-Z_]+", CODE + MAKEFILE)) | set(dir(global_settings))
+    names = set(re.findall(r"[A-Z][A-Z_]+", CODE + MAKEFILE)) | set(dir(global_settings)) | {*Signals.__members__}
     assert [match[0] for match in matches("[A-Z][A-Z_]+") if match[0] not in names] == []
 
 
