@@ -21,6 +21,7 @@ JSON = "application/json"
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'none'",
+        "font-src 'self'",
         "script-src 'self'",
         "style-src 'self'",
         "img-src 'self'",

@@ -59,8 +59,9 @@ class ListForm(KeyForm):
         "expires": gettext_lazy("Expires first"),
     }
     WHICH = {
-        "": gettext_lazy("All keys"),
-        "expiring": gettext_lazy("Expired, or within 30 days"),
+        "": gettext_lazy("All"),
+        "unused": gettext_lazy("Unused"),
+        "expiring": gettext_lazy("Expiring"),
         "read_only": gettext_lazy("Read only"),
     }
 
@@ -77,7 +78,7 @@ class ListForm(KeyForm):
         ),
     )
     sort = forms.ChoiceField(label=gettext_lazy("Sort by"), required=False, choices=list(SORTS.items()))
-    only = forms.ChoiceField(label=gettext_lazy("Filter"), required=False, choices=list(WHICH.items()))
+    only = forms.ChoiceField(required=False, choices=list(WHICH.items()), widget=forms.HiddenInput)
     page = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, params: Any) -> None:
@@ -104,8 +105,15 @@ class ListForm(KeyForm):
 
     def query_of_page(self, page: int) -> str:
         """Return the query string of another page of the same list."""
+        return self._query(page=page if page > 1 else None)
+
+    def query_of_filter(self, kind: str) -> str:
+        """Return the query string of the first page of the keys that a filter matches."""
+        return self._query(page=None, only=kind)
+
+    def _query(self, **changes: Any) -> str:
         self.is_valid()
-        params = {**self.cleaned_data, "page": page if page > 1 else None}
+        params = {**self.cleaned_data, **changes}
         params = {name: value for name, value in params.items() if value and value != "created"}
         return f"?{urlencode(params)}" if params else ""
 

@@ -24,6 +24,7 @@ from finta_keys.models import KeyAccountScope
 
 ACCOUNTS_PER_ROW = 10
 EXPIRING = timedelta(days=30)
+UNUSED_AFTER = timedelta(days=90)
 LARGE_SCOPE = 100  # more accounts than this are counted, but not named
 
 ORDERS: dict[str, list[Any]] = {
@@ -69,12 +70,25 @@ def count_scopes(keys: list[Any]) -> None:
         key.scoped_count = counts.get((key.pk, key.owner_id), 0)
 
 
+def conditions() -> dict[str, Q]:
+    """Return the condition of each filter of the list."""
+    now = timezone.now()
+    return {
+        "unused": Q(last_used_at=None) | Q(last_used_at__lte=now - UNUSED_AFTER),
+        "expiring": Q(expires_at__lte=now + EXPIRING),  # or expired
+        "read_only": Q(read_only=True),
+    }
+
+
 def filtered(keys: QuerySet[Any], kind: str) -> QuerySet[Any]:
-    """Return the ``"expiring"`` keys, which have expired or expire within 30 days, the
-    ``"read_only"`` keys, or all."""
-    if kind == "expiring":
-        return keys.filter(expires_at__lte=timezone.now() + EXPIRING)
-    return keys.filter(read_only=True) if kind == "read_only" else keys
+    return keys.filter(conditions()[kind]) if kind else keys
+
+
+def counts(keys: QuerySet[Any]) -> dict[str, int]:
+    """Return the number of keys that each filter matches, and of all keys under ""."""
+    filters = {name: Count("pk", filter=condition) for name, condition in conditions().items()}
+    numbers = keys.order_by().aggregate(all=Count("pk"), **filters)
+    return {"": numbers.pop("all"), **numbers}
 
 
 def search(keys: QuerySet[Any], owner_pk: Any, text: str) -> QuerySet[Any]:

@@ -7,52 +7,21 @@ from typing import Any, cast
 from django.contrib import messages
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ValidationError
-from django.core.paginator import Paginator
-from django.db.models import QuerySet
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.debug import sensitive_variables
-from django.views.generic import FormView, ListView
+from django.views.generic import FormView
 
-from finta_keys import conf, key_list, owners
+from finta_keys import conf, owners
 from finta_keys.forms import ConfirmForm, KeyForm, RenameForm
 from finta_keys.models import AlreadyDone, ApiKey
 from finta_keys.own_keys import OneKeyMixin, OwnKeysMixin
 from finta_keys.recent_use import RecentUse
 from finta_keys.scope_forms import CreateKeyForm, EditScopeForm
 
-KEYS_PER_PAGE = 50
 KEYS_NAMED = ACCOUNTS_SHOWN = 100  # before a deletion or rotation
-
-
-class KeyListView(OwnKeysMixin, ListView):
-    template_name = "finta_keys/list.html"
-    context_object_name = "keys"
-
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if self.list_form.data["q"] != request.GET.get("q", ""):  # the form has removed a secret
-            return HttpResponseRedirect(self.list_url)
-        return super().get(request, *args, **kwargs)
-
-    def get_queryset(self) -> QuerySet[ApiKey]:
-        return self.list_form.apply(super().get_queryset(), self.request.user.pk)
-
-    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        page = Paginator(self.object_list, KEYS_PER_PAGE).get_page(self.list_form.page_number)
-        keys = key_list.with_scope(cast(QuerySet[ApiKey], page.object_list), self.request.user.pk)
-        is_search = bool(self.list_form.cleaned_data.get("q") or self.list_form.cleaned_data.get("only"))
-        return super().get_context_data(
-            object_list=self.object_list,
-            keys=keys,
-            page=page,
-            previous_query=self.list_form.query_of_page(page.number - 1),
-            next_query=self.list_form.query_of_page(page.number + 1),
-            key_count=OwnKeysMixin.get_queryset(self).count() if is_search else page.paginator.count,
-            list_form=self.list_form,
-            **kwargs,
-        )
 
 
 class KeyFormView(OwnKeysMixin, FormView):

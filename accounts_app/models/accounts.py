@@ -109,7 +109,7 @@ class Account(models.Model):
         ]
 
     def __str__(self) -> str:
-        return " ".join(part for part in (self.institution_name, self.name, self._short_mask) if part)
+        return " ".join(part for part in (self.institution_name, self.name, self.short_mask) if part)
 
     def clean(self) -> None:
         super().clean()
@@ -122,10 +122,14 @@ class Account(models.Model):
     def label(self) -> str:
         """The account's name within its institution, such as ``Savings ··0002 (closed)``."""
         status = "" if self.status == self.Status.ACTIVE else f"({self.get_status_display().lower()})"
-        return " ".join(part for part in (self.name, self._short_mask, status) if part)
+        return f"{self.name_and_mask} {status}".strip()
 
     @property
-    def _short_mask(self) -> str:
+    def name_and_mask(self) -> str:
+        return f"{self.name} {self.short_mask}".strip()
+
+    @property
+    def short_mask(self) -> str:
         return f"··{self.mask}" if self.mask else ""
 
     @property

@@ -51,6 +51,8 @@ class ResetPasswordView(auth.PasswordResetView):
     """
 
     template_name = "sign_in/password_reset.html"
+    email_template_name = "sign_in/password_reset_email.txt"
+    subject_template_name = "sign_in/password_reset_subject.txt"
     form_class = ResetPasswordForm
 
     def form_valid(self, form: PasswordResetForm) -> HttpResponse:

@@ -2,7 +2,15 @@ from decimal import Decimal
 
 from django import template
 
+from accounts_app.models import Account
+
 register = template.Library()
+
+
+@register.filter
+def kind(account: Account) -> str:
+    """Return the type of an account for people, such as "Credit card"."""
+    return (account.subtype or account.type).replace("_", " ").capitalize()
 
 
 @register.filter

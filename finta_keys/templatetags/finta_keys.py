@@ -8,13 +8,16 @@ from typing import Any
 from django import template
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.timesince import timesince, timeuntil
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
 from finta_keys import display
+from finta_keys.key_list import EXPIRING, UNUSED_AFTER
 
-UNUSED_AFTER = timedelta(days=90)
+MAX_CHIP_END = 8  # characters that a chip never cuts off
 
 register = template.Library()
 
@@ -40,6 +43,14 @@ def day(moment: datetime) -> str:
 
 
 @register.filter(expects_localtime=True)
+def short_day(moment: datetime) -> str:
+    """Return the day of a moment, such as "24 Nov", with its year if that is another one."""
+    if moment.year == timezone.localtime().year:
+        return date_format(moment, pgettext("format of a day of this year", "j M"))
+    return date_format(moment, pgettext("format of a day, short", "j M Y"))
+
+
+@register.filter(expects_localtime=True)
 def clock(moment: datetime) -> str:
     """Return the time of day of a moment, such as "09:30 UTC"."""
     return date_format(moment, pgettext("format of a time", "H:i e"))
@@ -49,6 +60,34 @@ def clock(moment: datetime) -> str:
 def is_long_ago(moment: datetime) -> bool:
     """Return True if a key that was last used at this moment counts as unused."""
     return timezone.now() - moment >= UNUSED_AFTER
+
+
+@register.filter
+def is_soon(moment: datetime | None) -> bool:
+    """Return True if a key that expires at this moment needs attention."""
+    return moment is not None and moment - timezone.now() <= EXPIRING
+
+
+@register.filter
+def full_label(account: Any) -> str:
+    """Return the group and the label of an account."""
+    return f"{display.group_of(account)} {display.label(account)}".strip()
+
+
+@register.filter
+def chip(account: Any) -> SafeString:
+    """Return the label with its last word, such as the last digits of a number, in one piece: the
+    rest may be cut off."""
+    start, space, end = display.label(account).rpartition(" ")
+    if not start or len(end) > MAX_CHIP_END:
+        return format_html("<bdi>{}</bdi>", f"{start}{space}{end}")
+    return format_html("<bdi>{}</bdi> {}", start, end)
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """Return an icon of ``_icons.html``. It is decoration: the text beside it says the same."""
+    return format_html('<svg class="finta-icon" aria-hidden="true"><use href="#finta-keys-i-{}"/></svg>', name)
 
 
 @register.filter

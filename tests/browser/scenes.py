@@ -17,7 +17,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 from accounts_app.demo import seed
 from accounts_app.models import Account, User
 from accounts_app.sign_in.confirm_password import SESSION_KEY
-from finta_keys import views
+from finta_keys import list_views
 from finta_keys.models import ApiKey
 from tests.browser.pages import PATH, ApiSettings
 from tests.factories import AccountFactory, UserFactory
@@ -501,12 +501,12 @@ def error_429(stage: Stage) -> Page:
 @scene
 def error_500(stage: Stage) -> Page:
     stage.expected(500)
-    with mock.patch.object(views.KeyListView, "get_queryset", side_effect=RuntimeError("made up")):
+    with mock.patch.object(list_views.KeyListView, "get_queryset", side_effect=RuntimeError("made up")):
         return stage.go(PATH)
 
 
 @scene
 def error_503(stage: Stage) -> Page:
     stage.expected(503)
-    with mock.patch.object(views.KeyListView, "get_queryset", side_effect=OperationalError("made up")):
+    with mock.patch.object(list_views.KeyListView, "get_queryset", side_effect=OperationalError("made up")):
         return stage.go(PATH)

@@ -74,7 +74,7 @@ MEASURES = """root => {
     });
 }"""
 SWITCH_SHEET = """on => {
-    document.querySelector('link[href$="finta_keys/style.css"]').sheet.disabled = !on;
+    for (const link of document.querySelectorAll('link[href*="finta_keys/"]')) link.sheet.disabled = !on;
 }"""
 
 
@@ -146,8 +146,8 @@ def test_copy_works_despite_hosts_ids(shop):
     secret = shop.secret()
     for label, text in {
         "the secret": secret,
-        "the header": f"Authorization: Bearer {secret}",
-        "the .env line": f"API_KEY={secret}",
+        "the header": "Authorization: Bearer $API_KEY",
+        "the .env line with the secret": f"API_KEY={secret}",
     }.items():
         shop.copy(label)
         assert shop.page.evaluate("navigator.clipboard.readText()") == text
@@ -223,8 +223,8 @@ def test_scripts_leave_hosts_elements_alone(shop):
 
 def test_refreshed_list_keeps_stylesheet(shop):
     sheets = "document.styleSheets.length"
-    before = shop.page.evaluate(sheets)
     shop.click("Rename", "Restricted")
+    before = shop.page.evaluate(sheets)
     shop.name.fill("Phone")
     shop.submit("Rename")
     shop.says("Renamed to “Phone”.")
@@ -297,7 +297,7 @@ def test_narrow_column_shows_cards(crowded):
 
 def test_sizes_do_not_depend_on_root_font_size(crowded):
     crowded.click("Edit scope", "Many accounts")
-    expect(crowded.place.locator("[data-change]")).to_have_class("finta-note")  # scope.js has run
+    expect(crowded.place.locator("[data-change]")).to_have_class("finta-summary")  # scope.js has run
     small, usual, large = (crowded.page.evaluate(MEASURES, root) for root in ROOTS)
     assert len(usual) > 100
     # Browsers round to 1/64 of a pixel, so sums can differ a little.

@@ -103,7 +103,7 @@ def test_duplicate_and_delete_all_by_keyboard(api_settings, keyboard, alice, acc
     keyboard.press("Enter")
     keyboard.tab_to(api_settings.place.get_by_role("button", name="Delete all"), key="Shift+Tab")
     keyboard.press("Enter")
-    expect(page.get_by_text("You have no keys yet")).to_be_visible()
+    expect(page.get_by_text("Create your first key")).to_be_visible()
 
 
 def test_enter_in_name_field_creates_key(api_settings, keyboard, accounts, api):

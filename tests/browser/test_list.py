@@ -33,14 +33,14 @@ def search(tab, text="", sort="Newest first"):
     tab.page.get_by_label("Search keys").fill(text)
     tab.page.get_by_label("Sort by").select_option(sort)
     with tab.page.expect_navigation(url=re.compile(r"\?q=")):
-        tab.page.get_by_role("button", name="Show").click()
+        tab.page.get_by_role("button", name="Search").click()
 
 
-def test_list_shows_pages_of_50_keys_newest_first(many):
-    assert many.names == [f"Key {number}" for number in range(COUNT - 1, COUNT - 51, -1)]
+def test_list_shows_pages_of_25_keys_newest_first(many):
+    assert many.names == [f"Key {number}" for number in range(COUNT - 1, COUNT - 26, -1)]
     with many.page.expect_navigation():
         many.page.get_by_role("link", name="Next").click()
-    assert many.names == [f"Key {number}" for number in range(COUNT - 51, COUNT - 101, -1)]
+    assert many.names == [f"Key {number}" for number in range(COUNT - 26, COUNT - 51, -1)]
 
 
 def test_search_by_name(many):
@@ -58,7 +58,7 @@ def test_empty_search_result_links_to_all_keys(many):
     many.lists()
     with many.page.expect_navigation():
         many.page.get_by_role("link", name="Show all").click()
-    assert len(many.names) == 50
+    assert len(many.names) == 25
 
 
 def test_sort_by_last_used(many):
@@ -107,5 +107,5 @@ def test_search_is_hidden_for_few_keys(any_settings, alice):
 
 
 def test_empty_list_offers_create_key(any_settings):
-    expect(any_settings.page.get_by_role("main")).to_contain_text("You have no keys yet")
+    expect(any_settings.page.get_by_role("main")).to_contain_text("Create your first key")
     expect(any_settings.link("Create Key")).to_be_visible()

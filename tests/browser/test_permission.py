@@ -55,5 +55,5 @@ def test_delete_all_keys(tab, alice):
     tab.page.get_by_role("link", name="Delete all keys").click()
     expect(tab.place).to_contain_text("Second")
     tab.submit("Delete all")
-    expect(tab.page.get_by_text("You have no keys yet")).to_be_visible()
+    expect(tab.page.get_by_text("Create your first key")).to_be_visible()
     assert not ApiKey.objects.exists()

@@ -42,8 +42,12 @@ def clipboard(tab):
     ("label", "line"),
     [
         ("the secret", "{secret}"),
-        ("the curl line", 'curl -H "Authorization: Bearer {secret}" {site}/v2/accounts'),
-        ("the .env line", "FINTA_API_KEY={secret}"),
+        (
+            "the curl line",
+            "# Set FINTA_API_KEY to the secret first\ncurl {site}/v2/accounts \\\n"
+            '  -H "Authorization: Bearer $FINTA_API_KEY"',
+        ),
+        ("the .env lines with the secret", "FINTA_API_URL={site}/v2\nFINTA_API_KEY={secret}"),
     ],
     ids=["secret", "curl", "env"],
 )
@@ -53,6 +57,8 @@ def test_copy_writes_clipboard_and_confirms(page, accounts, base_url, path, labe
     tab.name.fill("Production")
     tab.submit("Create Key")
     secret = tab.secret()
+    if "env" in label:
+        tab.place.get_by_role("radio", name=".env").check()
     tab.copy(label)
     expect(page.get_by_role("status").filter(has_text="Copied")).to_have_count(1)
     assert clipboard(tab) == line.format(secret=secret, site=base_url)
@@ -61,6 +67,25 @@ def test_copy_writes_clipboard_and_confirms(page, accounts, base_url, path, labe
 def test_click_selects_secret(shown):
     shown.place.locator(".finta-secret").click()
     assert shown.page.evaluate("getSelection().toString().trim()") == shown.secret()
+
+
+def test_copy_of_example_is_no_copy_of_secret(shown):
+    shown.copy("the curl line")
+    close(shown, "Escape")
+    expect(shown.place.get_by_role("alert")).to_contain_text("You have not copied the secret")
+
+
+def test_dialog_says_when_first_request_arrives(shown, api):
+    expect(shown.place).to_contain_text("Waiting for the first request.")
+    assert api.accepts(shown.secret())
+    expect(shown.place).to_contain_text("The first request has arrived.")
+
+
+def test_back_closes_dialog(api_settings, accounts):
+    api_settings.click("Create Key")
+    api_settings.page.go_back()
+    api_settings.is_list()
+    assert api_settings.page.url.endswith(PATH)
 
 
 def test_copy_button_gets_focus_when_scripts_load_late(page, accounts):
@@ -100,9 +125,12 @@ def test_close_request_of_browser_keeps_secret(shown):
 
 
 @pytest.mark.parametrize(
-    ("close_by", "label"), [("Done", "the secret"), ("Escape", "the curl line"), ("Close", "the .env line")]
+    ("close_by", "label"),
+    [("Done", "the secret"), ("Escape", "the .env lines with the secret"), ("Close", "the secret")],
 )
 def test_closing_after_copy_does_not_ask(shown, close_by, label):
+    if "env" in label:
+        shown.place.get_by_role("radio", name=".env").check()
     shown.copy(label)
     close(shown, close_by)
     shown.is_list()

@@ -21,7 +21,8 @@ def test_unavailable_database_shows_503_page(alice, error, path):
 
 
 def test_other_errors_show_500_page(monkeypatch, alices_browser):
-    monkeypatch.setattr("finta_keys.views.KeyListView.get_queryset", mock.Mock(side_effect=RuntimeError("made up")))
+    broken = mock.Mock(side_effect=RuntimeError("made up"))
+    monkeypatch.setattr("finta_keys.list_views.KeyListView.get_queryset", broken)
     alices_browser.raise_request_exception = False
     response = alices_browser.get("/settings/api")
     assert response.status_code == 500

@@ -3,7 +3,7 @@
 import pytest
 from django.core.exceptions import PermissionDenied
 
-from finta_keys.views import KeyListView
+from finta_keys.list_views import KeyListView
 
 
 @pytest.mark.rule("K6")

@@ -38,14 +38,15 @@ def many(alice, accounts):
 
 
 def test_empty_list_explains_keys(alices_browser):
-    assert "You have no keys yet" in page(alices_browser)
+    assert "Create your first key" in page(alices_browser)
     assert page(alices_browser).count("Create Key") == 1
 
 
 def test_row_shows_hint_scope_and_actions(alices_browser, restricted, unrestricted, accounts):
     source = page(alices_browser)
     text = read(alices_browser.get(url("list")))
-    assert "1 of 3 accounts First Bank Checking ··" in text
+    assert f"{accounts.checking.label} Read and write · 1 of 3 accounts" in text
+    assert f'title="First Bank {accounts.checking.label}"' in source
     assert accounts.savings.label not in text
     assert "All accounts, including future ones" in text
     for key in (restricted.key, unrestricted.key):
@@ -66,7 +67,7 @@ def test_new_secret_is_not_used_yet(alices_browser, restricted):
     ApiKey.objects.update(last_used_at=timezone.now() - dt.timedelta(minutes=21))
     restricted.key.rotate()
     text = read(alices_browser.get(url("list")))
-    assert f"Not used yet New secret from {tags.day(timezone.now())}" in text
+    assert f"Not used yet New secret from {tags.short_day(timezone.now())}" in text
     assert "21 minutes ago" not in text
     assert "which has not been used yet" in read(alices_browser.get(url("rotate", restricted.key)))
     assert restricted.key.rotated_at
@@ -76,7 +77,10 @@ def test_new_secret_is_not_used_yet(alices_browser, restricted):
 
 def test_long_scope_is_collapsed(alice, alices_browser):
     make_key(alice, "Many", AccountFactory.create_batch(4, owner=alice))
-    assert re.search(r"<summary>\s*4 of 4 accounts\s*</summary>", page(alices_browser))
+    source = page(alices_browser)
+    assert source.count('<span class="finta-chip"') == 2
+    assert re.search(r"<summary>\+2<span[^>]*> more</span></summary>", source)
+    assert "· 4 of 4 accounts" in read(alices_browser.get(url("list")))
 
 
 def test_other_users_keys_are_not_listed(alices_browser, bob, bobs_account):
@@ -135,12 +139,12 @@ def big_scopes(alice):
     )
 
 
-def test_page_shows_50_keys(alices_browser, big_scopes):
-    pages = [names(alices_browser, query) for query in ("?sort=name", "?sort=name&page=2", "?sort=name&page=3")]
-    assert [len(keys) for keys in pages] == [50, 50, 20]
+def test_page_shows_25_keys(alices_browser, big_scopes):
+    pages = [names(alices_browser, f"?sort=name&page={number}") for number in range(1, 6)]
+    assert [len(keys) for keys in pages] == [25, 25, 25, 25, 20]
     assert len({name for keys in pages for name in keys}) == 120
     text = read(alices_browser.get(url("list") + "?sort=name&page=2"))
-    assert "Page 2 of 3" in text
+    assert "Page 2 of 5" in text
     source = page(alices_browser, "?sort=name&page=2")
     assert f'rel="prev" href="{url("list")}?sort=name"' in source
     assert f'rel="next" href="{url("list")}?sort=name&amp;page=3"' in source
@@ -153,7 +157,7 @@ def test_invalid_page_number_shows_first_page(alices_browser, big_scopes):
 
 
 def test_page_number_after_the_last_shows_last_page(alices_browser, big_scopes):
-    assert names(alices_browser, "?page=99") == names(alices_browser, "?page=3")
+    assert names(alices_browser, "?page=99") == names(alices_browser, "?page=5")
 
 
 def test_action_returns_to_same_page(alices_browser, big_scopes):
@@ -168,11 +172,40 @@ def test_list_loads_few_accounts(alices_browser, big_scopes):
         source = page(alices_browser)
     finally:
         post_init.disconnect(sender=Account, dispatch_uid="test")
-    assert len(loaded) == 50 * 10
-    assert source.count("and 20 more, listed in Edit scope") == 50
+    assert len(loaded) == 25 * 10
+    assert source.count("and 20 more, listed in Edit scope") == 25
 
 
-# Search and sort
+# Filters, search and sort
+
+
+def test_filters_show_their_numbers(alices_browser, many):
+    now = timezone.now()
+    ApiKey.objects.update(last_used_at=now - dt.timedelta(days=100))
+    ApiKey.objects.filter(pk=many[3].pk).update(last_used_at=now)
+    ApiKey.objects.filter(pk=many[5].pk).update(read_only=True, expires_at=now + dt.timedelta(days=20))
+    source = page(alices_browser, "?sort=name&page=2")
+    filters = re.findall(r'<a href="([^"]*)"[^>]*>([\w ]+) <span>(\d+)</span>', source)
+    assert [(label, number) for _, label, number in filters] == [
+        ("All", "10"),
+        ("Unused", "9"),
+        ("Expiring", "1"),
+        ("Read only", "1"),
+    ]
+    assert filters[1][0] == f"{url('list')}?sort=name&amp;only=unused"
+    assert "Key 3" not in names(alices_browser, "?only=unused")
+    assert names(alices_browser, "?only=expiring") == names(alices_browser, "?only=read_only") == ["Key 5"]
+
+
+def test_first_call_is_that_of_new_secret(alices_browser, restricted, bob, bobs_account):
+    address = url("first_call", restricted.key)
+    assert alices_browser.get(address).json() == {"used": False}
+    restricted.client.get("/v2/me")
+    assert alices_browser.get(address).json() == {"used": True}
+    restricted.key.rotate()
+    assert alices_browser.get(address).json() == {"used": False}
+    for key in (make_key(bob, "Bob's")[0].pk, "x"):
+        assert alices_browser.get(address.replace(str(restricted.key.pk), str(key))).status_code == 404
 
 
 def test_newest_key_comes_first(alices_browser, many):

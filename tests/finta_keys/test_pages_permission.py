@@ -80,7 +80,7 @@ def test_edit_scope_keeps_what_was_not_changed(alices_browser, alice, accounts, 
 def test_expired_key_can_be_extended(alices_browser, alice, accounts):
     key, secret = make_key(alice, "Robot")
     ApiKey.objects.update(expires_at=timezone.now() - timedelta(days=1))
-    assert "Expired on" in read(alices_browser.get(url("list")))
+    assert "Expired " in read(alices_browser.get(url("list")))
     submit(alices_browser, url("edit_scope", key), **ALL, expires_at="never")
     assert ApiKey.objects.authenticate(secret) == key
 
@@ -120,7 +120,7 @@ def test_list_shows_permission_and_expiry(alices_browser, alice, accounts):
     make_key(alice, "Robot", read_only=True, expires_at=timezone.now() + timedelta(days=6, hours=1))
     page = read(alices_browser.get(url("list")))
     assert "Read only" in page
-    assert "Expires in 6 days" in page
+    assert "In 6 days" in page
 
 
 @pytest.mark.parametrize(

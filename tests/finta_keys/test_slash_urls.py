@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.contrib.auth.views import LoginView
 from django.urls import clear_url_caches, include, path, re_path, resolve, reverse
 
-from finta_keys import slash_urls, urls, views
+from finta_keys import list_views, slash_urls, urls
 from finta_keys.checks import project
 from finta_keys.models import ApiKey
 from tests.finta_keys import admin_pages
@@ -119,7 +119,7 @@ def test_links_keep_namespace_and_captured_values(urlconf, alices_browser, restr
 
 
 def test_page_routed_by_host_links_to_others(urlconf, alices_browser, restricted):
-    own = path("my-keys", views.KeyListView.as_view(), name="my_keys")
+    own = path("my-keys", list_views.KeyListView.as_view(), name="my_keys")
     urlconf(own, path("settings/api", include("finta_keys.urls")), path("login", LoginView.as_view(), name="login"))
     paths = links(alices_browser.get("/my-keys"))
     assert paths

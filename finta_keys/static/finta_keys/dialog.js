@@ -2,12 +2,37 @@
 "use strict";
 ((keys) => {
   const { MAIN, main, dialog, content, gettext, make, warning, announce, interpolate, focusIn, enhance } = keys;
-  const { request, userOf, isForAnotherUser, currentAddress } = keys;
+  const { currentAddress } = keys;
   let address = ""; // of the page in the dialog
   let opener = ""; // the href of the link that opened the dialog
   let isSending = false;
+  let isRemovingEntry = false;
   let isListStale = false; // the list has changed since it was loaded
   let actionCount = 0; // a response is dropped if the user has done something else since its request
+
+  // Return undefined if there is no response, or an error page that is not ours, such as a proxy's.
+  async function request(url, body) {
+    const options = body ? { method: "POST", body } : {};
+    try {
+      const response = await fetch(url, { credentials: "same-origin", cache: "no-store", ...options });
+      const page = new DOMParser().parseFromString(await response.text(), "text/html");
+      if (!response.ok && !page.querySelector(`${MAIN} .finta-panel`)) return undefined;
+      return { page, url: new URL(response.url), redirected: response.redirected, ok: response.ok };
+    } catch (error) {
+      if (error instanceof TypeError) return undefined;
+      throw error;
+    }
+  }
+
+  function userOf(page) {
+    return page.querySelector(MAIN)?.dataset.fintaKeysUser;
+  }
+
+  // Return true if another user has signed in, in another tab.
+  function isForAnotherUser(page) {
+    const user = userOf(page);
+    return Boolean(user) && user !== userOf(document);
+  }
 
   // Open the page of a link. `draft` are fields that the user left in its form.
   async function openDialog(href, openerHref = href, draft = undefined) {
@@ -32,6 +57,7 @@
   async function openLink(link) {
     if (isSending || link.hasAttribute("aria-busy")) return;
     const openerHref = dialog.open ? opener : link.getAttribute("href");
+    link.closest("[popover]:popover-open")?.hidePopover();
     link.setAttribute("aria-busy", "true");
     await openDialog(link.getAttribute("href"), openerHref);
     link.removeAttribute("aria-busy");
@@ -68,19 +94,55 @@
     keys.watchSecret(content);
     isListStale ||= keys.hasUncopiedSecret(); // a key was created or rotated
     enhance(content);
-    if (!dialog.open) dialog.showModal();
+    if (!dialog.open) open();
     dialog.scrollTop = 0;
     focusIn(content);
   }
 
+  // The Back button closes the dialog, so it has an entry in the history.
+  function open() {
+    dialog.showModal();
+    addEntry();
+  }
+
+  // Not with Turbo, which loads the page again when its own entry is reached.
+  function addEntry() {
+    if (!window.Turbo && !history.state?.fintaKeysDialog) history.pushState({ fintaKeysDialog: true }, "");
+  }
+
+  function removeEntry() {
+    if (!history.state?.fintaKeysDialog) return;
+    isRemovingEntry = true;
+    history.back();
+  }
+
+  window.addEventListener("popstate", () => {
+    const isOurs = isRemovingEntry;
+    isRemovingEntry = false;
+    if (!dialog.open) return;
+    if (isOurs || !mayClose()) addEntry(); // opened again before the entry was gone, or to be kept open
+    else dialog.close();
+  });
+
   function showList(page, messages, action = actionCount) {
     isListStale = false;
     if (userOf(page) !== userOf(document)) return location.reload();
+    const before = rows().map(nameOfRow);
     main.replaceChildren(...document.adoptNode(page.querySelector(MAIN)).childNodes);
+    markChangedRows(before);
     if (messages) main.prepend(document.adoptNode(messages));
     enhance(main);
     if (action === actionCount) dialog.close();
     announce(main.querySelector(".finta-messages")?.textContent.trim() ?? "");
+  }
+
+  const rows = () => [...main.querySelectorAll(".finta-list tbody tr")];
+  const nameOfRow = (row) => `${row.querySelector("a[data-dialog]")?.getAttribute("href")} ${row.querySelector("th").textContent}`;
+
+  // Mark new and renamed keys, and the key whose dialog was open.
+  function markChangedRows(before) {
+    const changed = rows().filter((row) => !before.includes(nameOfRow(row)) || [...row.querySelectorAll("a")].some((link) => link.getAttribute("href") === opener));
+    if (before.length && changed.length <= 2) for (const row of changed) row.classList.add("finta-changed");
   }
 
   async function refreshList(messages) {
@@ -144,14 +206,18 @@
     actionCount++;
     content.replaceChildren();
     keys.forgetSecret();
+    removeEntry();
     if (isListStale) await refreshList();
     if (dialog.open) return;
     const link = [...main.querySelectorAll("a[data-dialog]")].find((anchor) => anchor.getAttribute("href") === opener);
-    (link ?? main).focus();
+    const menu = link?.closest("[popover]");
+    // In a narrow column, the link is in a menu that is closed now.
+    const target = link?.checkVisibility() ? link : menu?.parentElement.querySelector("button");
+    (target ?? main).focus();
   });
   window.addEventListener("beforeunload", (event) => {
     if (isSending || keys.hasUncopiedSecret()) event.preventDefault();
   });
 
-  Object.assign(keys, { openDialog, openLink, submitForm, closeDialog });
+  Object.assign(keys, { openDialog, openLink, submitForm, closeDialog, userOf });
 })(window.fintaKeys);

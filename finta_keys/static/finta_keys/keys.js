@@ -54,7 +54,7 @@
 
   document.addEventListener("input", (event) => {
     if (isOurs(event.target)) removeError(event.target.closest(".finta-invalid"));
-    const scope = event.target.closest("[data-scope]");
+    const scope = event.target.closest("[data-scope]") ?? event.target.form?.querySelector("[data-scope]");
     if (!scope || !isOurs(scope)) return;
     if ("find" in event.target.dataset) keys.filterAccounts?.(event.target);
     else keys.updateScope?.(scope);

@@ -9,12 +9,15 @@ window.fintaKeys = {};
   const { gettext = identity, ngettext = (one, other, number) => (number === 1 ? one : other) } = window;
   const { nonce, dataset } = document.currentScript;
   // Our part of the page. Everything around it belongs to the host.
+  const TOAST_MS = 6000;
   const MAIN = "[data-finta-keys-user]";
   const main = document.querySelector(MAIN);
   const dialog = make("dialog", { "aria-labelledby": "finta-keys-title" });
   const content = make("div");
-  const closeButton = make("button", { type: "button", class: "finta-close finta-quiet", "aria-label": gettext("Close") }, "×");
-  dialog.append(content, closeButton, liveRegion());
+  const closeBar = make("div", { class: "finta-close-bar" });
+  const closeButton = make("button", { type: "button", class: "finta-bare finta-close", "aria-label": gettext("Close") }, "×");
+  closeBar.append(closeButton);
+  dialog.append(closeBar, content, liveRegion());
   // The dialog is a child of the body, so that the host's layout does not affect it.
   // Turbo must not keep a copy, which could hold a secret.
   const layer = make("div", { class: "finta-keys", "data-turbo": "false", "data-turbo-temporary": "" });
@@ -64,6 +67,7 @@ window.fintaKeys = {};
   // Prepare a part of the page that has just been inserted.
   function enhance(root) {
     for (const element of root.querySelectorAll("[data-js]")) element.hidden = false;
+    for (const messages of root.querySelectorAll(".finta-messages")) showToast(messages);
     for (const scope of root.querySelectorAll("[data-scope]")) {
       if (keys.updateScope) keys.updateScope(scope);
       else loadScript(scope.dataset.scope);
@@ -71,45 +75,45 @@ window.fintaKeys = {};
   }
 
   function loadScript(src) {
+    const script = make("script", { src });
+    script.async = false; // in this order
+    return append(script);
+  }
+
+  function append(element) {
+    element.nonce = nonce; // for a Content-Security-Policy with nonces
     return new Promise((resolve, reject) => {
-      const script = make("script", { src });
-      script.nonce = nonce; // for a Content-Security-Policy with nonces
-      script.async = false; // in this order
-      script.addEventListener("load", resolve);
-      script.addEventListener("error", reject);
-      document.head.append(script);
+      element.addEventListener("load", resolve);
+      element.addEventListener("error", reject);
+      document.head.append(element);
     });
   }
 
   // Load the scripts of dialogs once. The list does not need them until the user points at a link.
   let dialogScripts;
   function loadDialogScripts() {
-    dialogScripts ??= Promise.all(dataset.later.split(" ").map(loadScript));
+    dialogScripts ??= Promise.all([loadStyle(), ...dataset.later.split(" ").map(loadScript)]);
     return dialogScripts;
   }
 
-  // Return undefined if there is no response, or an error page that is not ours, such as a proxy's.
-  async function request(url, body) {
-    const options = body ? { method: "POST", body } : {};
-    try {
-      const response = await fetch(url, { credentials: "same-origin", cache: "no-store", ...options });
-      const page = new DOMParser().parseFromString(await response.text(), "text/html");
-      if (!response.ok && !page.querySelector(`${MAIN} .finta-panel`)) return undefined;
-      return { page, url: new URL(response.url), redirected: response.redirected, ok: response.ok };
-    } catch (error) {
-      if (error instanceof TypeError) return undefined;
-      throw error;
-    }
+  function loadStyle() {
+    const link = make("link", { rel: "stylesheet", href: dataset.style });
+    if ([...document.styleSheets].some((sheet) => sheet.href === link.href)) return Promise.resolve();
+    return append(link);
   }
 
-  function userOf(page) {
-    return page.querySelector(MAIN)?.dataset.fintaKeysUser;
-  }
-
-  // Return true if another user has signed in, in another tab.
-  function isForAnotherUser(page) {
-    const user = userOf(page);
-    return Boolean(user) && user !== userOf(document);
+  // Show messages over the page. Success goes away, but not while the user reads it. A warning stays.
+  function showToast(messages) {
+    messages.classList.add("finta-toast");
+    const close = make("button", { type: "button", class: "finta-bare", "aria-label": gettext("Close") }, "×");
+    close.addEventListener("click", () => messages.remove());
+    messages.append(close);
+    if (messages.querySelector(".finta-warning")) return;
+    const timer = setInterval(() => {
+      if (messages.matches(":hover, :focus-within")) return;
+      messages.remove();
+      clearInterval(timer);
+    }, TOAST_MS);
   }
 
   function currentAddress() {
@@ -119,6 +123,6 @@ window.fintaKeys = {};
   Object.assign(keys, {
     MAIN, main, dialog, content, closeButton,
     isOurs, findAll, make, warning, announce, interpolate, focusIn, enhance, gettext, ngettext,
-    request, userOf, isForAnotherUser, currentAddress, loadDialogScripts,
+    currentAddress, loadDialogScripts,
   });
 })(window.fintaKeys);

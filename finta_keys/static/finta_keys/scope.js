@@ -14,10 +14,31 @@
     const selected = boxes.filter((box) => box.checked).length + others.selected;
     const numbers = { selected, total: boxes.length + others.total };
     if (count) count.textContent = interpolate(gettext("%(selected)s of %(total)s selected"), numbers);
-    const change = scope.closest("form").querySelector("[data-change]");
+    const form = scope.closest("form");
+    updateSummary(form, scope, numbers);
+    const change = form.querySelector("[data-change]");
     if (!change) return;
-    change.className = "finta-note";
+    change.className = "finta-summary";
     change.textContent = describeChange(scope.querySelector("[role=switch]"), boxes, others, scope.dataset);
+  }
+
+  // One sentence about the key that Create Key will create.
+  function updateSummary(form, scope, { selected, total }) {
+    const summary = form.querySelector("[data-summary]");
+    if (!summary) return;
+    const { accountWords, accountWord } = scope.dataset;
+    const name = form.elements.name.value.trim() ? isolate(form.elements.name.value.trim()) : gettext("The key");
+    const values = { number: selected, total, account_words: total === 1 ? accountWord : accountWords };
+    const accounts = scope.querySelector("[role=switch]").checked
+      ? interpolate(gettext("all %(account_words)s, including future ones"), { account_words: accountWords })
+      : interpolate(gettext("%(number)s of %(total)s %(account_words)s"), values);
+    const isReadOnly = form.elements.permission?.value === "read_only";
+    const sentence = interpolate(isReadOnly ? summary.dataset.readOnly : summary.dataset.readWrite, { name, accounts });
+    const day = form.elements.expires_at?.value === "date" && form.elements.expires_on.valueAsDate;
+    const days = Number(form.elements.expires_at?.value);
+    const expires = day ? interpolate(gettext("until %(day)s"), { day: new Intl.DateTimeFormat(document.documentElement.lang || "en", { dateStyle: "medium", timeZone: "UTC" }).format(day) })
+      : days ? interpolate(gettext("for %(days)s days"), { days }) : "";
+    summary.textContent = `${sentence}${expires && ` ${expires}`}. ${summary.dataset.once}`;
   }
 
   function describeChange(shareAll, boxes, others, { accountWords }) {
