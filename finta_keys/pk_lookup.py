@@ -14,7 +14,7 @@ The ORM looks up the rows of any other queryset, with the same conditions.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
@@ -52,6 +52,11 @@ def seal(rows: models.QuerySet[M], conditions: dict[str, Any], alias: str) -> mo
     sealed: Any = rows.using(alias)  # a copy
     sealed._deferred_filter = ScopeFilter(False, tuple(sorted(conditions.items())), {})
     return sealed  # type: ignore[no-any-return]
+
+
+def may_be_sealed(rows: Any) -> bool:
+    """Return False for a queryset that ``get()`` looks up by the ORM for certain."""
+    return isinstance(getattr(rows, "_deferred_filter", None), ScopeFilter)
 
 
 def is_sealed(rows: Any) -> bool:
@@ -104,18 +109,24 @@ class PkQuery(CompiledQuery[Any]):
             and len(where.children) == len(lookups) == len(self.names)
             and all(type(lookup) in EXACT_LOOKUPS for lookup in where.children)
         )
-        self._lookups = [(type(lookup), lookup.lhs) for lookup in where.children] if self.is_usable else []
+        self._preparations = [_preparation(lookup) for lookup in where.children] if self.is_usable else []
 
     def prepare(self, values: Sequence[Any], connection: Any) -> list[Any]:
-        """Prepare the primary key by the look-up of its field, which rejects the values that the
-        ORM rejects. The values of the scope come from the database."""
-        *scope, pk = values
-        (pk_lookup, pk_column) = self._lookups[-1]
-        prepared = [
-            column.output_field.get_db_prep_value(value, connection)
-            for (_, column), value in zip(self._lookups, scope, strict=False)
-        ]
-        return prepared + list(pk_lookup(pk_column, pk).process_rhs(None, connection)[1])
+        """Prepare each value like the look-up of its field, which rejects the values that the ORM
+        rejects."""
+        return [prepare(value, connection) for prepare, value in zip(self._preparations, values, strict=True)]
+
+
+def _preparation(lookup: Any) -> Callable[[Any, Any], Any]:
+    """Return the function by which a look-up prepares its value."""
+    lookup_class, column = type(lookup), lookup.lhs
+    field = column.output_field
+    if lookup_class is RelatedExact and field.path_infos[-1].target_fields[-1] is field.target_field:
+        field = field.target_field
+    elif lookup_class is not Exact:
+        return lambda value, connection: lookup_class(column, value).process_rhs(None, connection)[1][0]
+    # The two steps of a look-up, which is several times as dear.
+    return lambda value, connection: field.get_db_prep_value(field.get_prep_value(value), connection, prepared=True)
 
 
 _queries: dict[tuple[type[models.Model], str, tuple[str, ...]], PkQuery] = {}

@@ -176,7 +176,7 @@ def _get_row(rows: Any, field: str, value: Any) -> Any:
     """Return the row of a queryset, or of a list, whose field has a value. Raises ``Http404``."""
     not_found = getattr(getattr(rows, "model", None), "DoesNotExist", ())
     try:
-        if field == "pk" and pk_lookup.is_sealed(rows):
+        if field == "pk" and pk_lookup.may_be_sealed(rows):
             return pk_lookup.get(rows, value)
         if account_paths.can_filter(rows):
             return rows.get(**{field: value})

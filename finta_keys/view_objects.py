@@ -40,7 +40,7 @@ def _with_compiled_query(get_object: Callable[..., Any]) -> Callable[..., Any]:
         if view.lookup_field != "pk" or name not in view.kwargs:
             return get_object(view)
         rows, pk = view.filter_queryset(view.get_queryset()), view.kwargs[name]
-        row = _get_sealed_row(rows, pk) if pk_lookup.is_sealed(rows) else generics.get_object_or_404(rows, pk=pk)
+        row = _get_sealed_row(rows, pk) if pk_lookup.may_be_sealed(rows) else generics.get_object_or_404(rows, pk=pk)
         view.check_object_permissions(view.request, row)
         return row
 
