@@ -33,7 +33,7 @@ live: setup ## Run tests with real servers and several processes: concurrency, f
 	$(PYTHON) -m pytest tests/concurrency tests/faults tests/upgrades -m live -p no:randomly -rA $(ARGS)
 
 soak: ## Run them for most of an hour: thousands of rounds, 10,000 changes, ten minutes of mixed load
-	SOAK_ROUNDS=100 SOAK_WRITES=1000 SOAK_TRIALS=10000 SOAK_KILLS=60 SOAK_MINUTES=10 $(MAKE) live
+	SOAK_ROUNDS=100 SOAK_WRITES=1000 SOAK_TRIALS=10000 SOAK_KILLS=60 SOAK_FAILOVERS=20 SOAK_MINUTES=10 $(MAKE) live
 
 fuzz: setup ## Send random texts to every form, endpoint and command for 15 minutes (set FUZZ_SEED for others)
 	FUZZ_MINUTES=15 $(PYTHON) -m pytest tests/slow/test_fuzz.py -m slow --capture no $(ARGS)

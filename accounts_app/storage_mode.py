@@ -6,6 +6,7 @@ from typing import Any
 from django.db import transaction
 
 from accounts_app.models import Transaction, User
+from finta_keys import standby
 from finta_keys.database import key_database
 from finta_keys.models import ApiKey
 
@@ -24,6 +25,7 @@ def switch_off(owner: User) -> int:
         # this. If the owner has been deleted, there is nothing to lock or delete.
         User.objects.select_for_update(no_key=True).filter(pk=owner.pk).first()
         _save(owner, False)
+        standby.confirm_change()
         _, deleted = Transaction.objects.filter(account__owner=owner).delete()
     return deleted.get(Transaction._meta.label, 0)
 

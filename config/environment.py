@@ -147,6 +147,10 @@ def number(name: str, default: int) -> int:
     return int(value)
 
 
+def optional_number(name: str) -> int | None:
+    return number(name, 1) if text(name) else None
+
+
 def rates(name: str, default: str) -> str:
     value = text(name, default)
     try:

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 
 from django.conf import settings
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 from django.utils.encoding import iri_to_uri
 
 from accounts_app.api import errors
-from finta_keys import history
+from finta_keys import history, standby
 from finta_keys.key_headers import carries_key
 from finta_keys.redaction import without_secrets
 
@@ -119,6 +120,23 @@ class RecordActorMiddleware:
             return self.get_response(request)
         with history.acting(request=request):
             return self.get_response(request)
+
+
+class UnconfirmedChangesMiddleware:
+    """Add a message if no standby has confirmed a change that the request made.
+
+    Must come after ``MessageMiddleware``. The pages of finta_keys show one themselves.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        standby.take_unconfirmed()  # of an earlier request of this thread
+        response = self.get_response(request)
+        if standby.take_unconfirmed():
+            messages.warning(request, standby.sentence(), fail_silently=True)
+        return response
 
 
 class ApiHeadersMiddleware:

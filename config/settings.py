@@ -66,6 +66,7 @@ MIDDLEWARE = [
     # After the middleware that the page for errors needs.
     "config.middleware.PagesRejectKeysMiddleware",
     "config.middleware.RecordActorMiddleware",
+    "config.middleware.UnconfirmedChangesMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -148,6 +149,8 @@ FINTA_KEYS_ACCOUNT_LABEL = "label"
 FINTA_KEYS_BASE_TEMPLATE = "base.html"
 FINTA_KEYS_CLIENT_ADDRESS = "accounts_app.sign_in.client_address.client_address"
 FINTA_KEYS_FRESH_SIGN_IN = "accounts_app.sign_in.confirm_password.require_recent_password"
+
+FINTA_KEYS_STANDBY_TIMEOUT = environment.optional_number("STANDBY_TIMEOUT")
 
 API_RATE_LIMIT = environment.rates("API_RATE_LIMIT", default="200/minute")
 # Growing delays: five attempts at once, then waits of one, five and at most 15 minutes.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_user_model
@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_safe
 
-from finta_keys import admin_views, attention, conf, display, event_admin, history, owners, transactions
+from finta_keys import admin_views, attention, conf, display, event_admin, history, owners, standby, transactions
 from finta_keys.admin_permissions import SignedInPeopleOnly
 from finta_keys.key_list import count_scopes
 from finta_keys.models import ApiKey
@@ -100,6 +100,8 @@ class ApiKeyAdmin(SignedInPeopleOnly, admin.ModelAdmin):
             for owner_pk in sorted(set(queryset.order_by().values_list("owner_id", flat=True)), key=str):
                 owners.lock_owner(owner_pk)
             super().delete_queryset(request, queryset)
+        if standby.take_unconfirmed():
+            self.message_user(request, standby.sentence(), messages.WARNING)
 
     @method_decorator(require_safe)
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:

@@ -32,7 +32,7 @@ from django.views.generic import FormView
 from finta_keys import display, expiry, owners, transactions, views
 from finta_keys.database import key_database
 from finta_keys.models import ApiKey, KeyAccountScope
-from finta_keys.own_keys import non_atomic_requests
+from finta_keys.own_keys import NewSecret, non_atomic_requests
 
 
 class OwnerForm(forms.Form):
@@ -115,7 +115,7 @@ class AdminPage(PermissionRequiredMixin, FormView):
 class KeyPage(AdminPage, views.KeyFormView):
     """A page for one of the six actions."""
 
-    def change(self, form: Any) -> HttpResponse:
+    def change(self, form: Any) -> Any:
         # Save the change and its log entry together. Both are committed before a secret is shown.
         with transactions.atomic():
             return super().change(form)
@@ -147,7 +147,7 @@ class CreateKeyView(KeyPage, views.CreateKeyView):
             raise Http404 from None
 
     @sensitive_variables("secret")
-    def show_once(self, key: ApiKey, secret: str) -> HttpResponse:
+    def show_once(self, key: ApiKey, secret: str) -> NewSecret:
         self.model_admin.log_addition(self.request, key, _("Created."))
         return super().show_once(key, secret)
 
@@ -159,7 +159,7 @@ class DuplicateKeyView(CreateKeyView, views.DuplicateKeyView):
     def owner(self) -> Any:
         return self.key.owner
 
-    def change(self, form: Any) -> HttpResponse:
+    def change(self, form: Any) -> Any:
         with transactions.atomic():
             response = super().change(form)
             if form.retired is not None:
@@ -216,7 +216,7 @@ class RotateKeyView(ChangePage, views.RotateKeyView):
     title = gettext_lazy("Rotate")
 
     @sensitive_variables("secret")
-    def show_once(self, key: ApiKey, secret: str) -> HttpResponse:
+    def show_once(self, key: ApiKey, secret: str) -> NewSecret:
         self.log(_("Rotated."))
         return super().show_once(key, secret)
 
@@ -230,7 +230,7 @@ class DeleteKeyView(KeyPage, views.DeleteKeyView):
             return self.url("changelist")
         return reverse("admin:index", current_app=self.model_admin.admin_site.name)
 
-    def change(self, form: Any) -> HttpResponse:
+    def change(self, form: Any) -> Any:
         # Log first: deleting clears the key's id. If the deletion fails, both are rolled back.
         with self.key.locked():
             self.model_admin.log_deletions(self.request, [self.key])

@@ -32,6 +32,7 @@ SETTINGS = (
     "FINTA_KEYS_LAST_USED_INTERVAL",
     "FINTA_KEYS_MAX_AGE",
     "FINTA_KEYS_FRESH_SIGN_IN",
+    "FINTA_KEYS_STANDBY_TIMEOUT",
     "FINTA_KEYS_CLIENT_ADDRESS",
     "FINTA_KEYS_HISTORY_DAYS",
     "FINTA_KEYS_RETIRED_SECRET_DAYS",
@@ -132,6 +133,12 @@ def retired_secret_days() -> int | None:
     """Return how many days retired secrets are kept, or None for ever:
     ``FINTA_KEYS_RETIRED_SECRET_DAYS``."""
     return getattr(settings, "FINTA_KEYS_RETIRED_SECRET_DAYS", TWO_YEARS)
+
+
+def standby_timeout() -> Any:
+    """Return how many seconds a change of a key waits for a standby at most, or None to wait for
+    none: ``FINTA_KEYS_STANDBY_TIMEOUT``."""
+    return getattr(settings, "FINTA_KEYS_STANDBY_TIMEOUT", None)
 
 
 def account_label() -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from django.db import models
 from django.http import HttpRequest
 
-from finta_keys import conf, display, expiry, redaction
+from finta_keys import conf, display, expiry, redaction, standby
 from finta_keys.database import batches, key_database
 from finta_keys.key_headers import carries_key
 from finta_keys.models.event import KeyEvent
@@ -79,6 +79,9 @@ def event_of(action: str, key: Any, changes: dict[str, Any], **columns: Any) -> 
 def save(events: list[KeyEvent]) -> None:
     # Not save(): receivers for all models, such as those of audit tools, must not get them.
     KeyEvent.objects.bulk_create(events)
+    # An account that joins a scope is a request of the API, and takes no access away.
+    if any(event.key_id and event.action != Action.ACCOUNT_JOINED for event in events):
+        standby.confirm_change()
 
 
 def state_of_key(key: Any, accounts: Pairs) -> dict[str, Any]:

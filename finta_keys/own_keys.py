@@ -4,7 +4,7 @@ pages."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.contrib import messages
 from django.contrib.auth.mixins import LoginRequiredMixin
@@ -19,13 +19,21 @@ from django.utils.decorators import method_decorator
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_variables
 from django.views.generic.base import ContextMixin
 
-from finta_keys import conf, display, history, redaction
+from finta_keys import conf, display, history, redaction, standby
 from finta_keys.forms import ListForm
 from finta_keys.key_headers import carries_key
 from finta_keys.models import ApiKey
 from finta_keys.responses import Conflict, is_conflict
+
+
+class NewSecret(NamedTuple):
+    """A secret that is shown once, when the transaction has ended."""
+
+    key: ApiKey
+    secret: str
 
 
 def non_atomic_requests(view: Callable[..., Any]) -> Callable[..., Any]:
@@ -93,6 +101,17 @@ class OwnKeysMixin(LoginRequiredMixin, ContextMixin):
         # Someone may have pasted a secret into the path or the search. Keep it out of ``next``.
         path = redaction.without_secrets(self.request.path)
         return redirect_to_login(path + self.list_form.query, self.get_login_url())
+
+    @sensitive_variables("outcome")
+    def finished(self, outcome: HttpResponse | NewSecret) -> HttpResponse:
+        """Return the response to a change that is committed, and say if no standby has it yet."""
+        is_unconfirmed = standby.take_unconfirmed()
+        if isinstance(outcome, NewSecret):
+            unconfirmed = standby.sentence() if is_unconfirmed else ""
+            return self.render_page("secret", key=outcome.key, secret=outcome.secret, unconfirmed=unconfirmed)
+        if is_unconfirmed:
+            messages.warning(self.request, standby.sentence(), fail_silently=True)
+        return outcome
 
     def get_queryset(self) -> QuerySet[ApiKey]:
         keys: QuerySet[ApiKey] = ApiKey.objects.filter(owner=self.request.user.pk)

@@ -17,7 +17,7 @@ from django.views.generic import FormView
 from finta_keys import conf, owners
 from finta_keys.forms import ConfirmForm, KeyForm, RenameForm
 from finta_keys.models import AlreadyDone, ApiKey
-from finta_keys.own_keys import OneKeyMixin, OwnKeysMixin
+from finta_keys.own_keys import NewSecret, OneKeyMixin, OwnKeysMixin
 from finta_keys.recent_use import RecentUse
 from finta_keys.scope_forms import CreateKeyForm, EditScopeForm
 
@@ -35,7 +35,7 @@ class KeyFormView(OwnKeysMixin, FormView):
 
     def form_valid(self, form: KeyForm) -> HttpResponse:
         try:
-            return self.change(form)
+            return self.finished(self.change(form))
         except AlreadyDone as done:
             return self.already_done(done, form)
         except ValidationError as error:
@@ -47,17 +47,15 @@ class KeyFormView(OwnKeysMixin, FormView):
         context = {"key": done.key, "at": done.at, "action": self.action, **context}
         return self.render_page("already_done", status=409, **context)
 
-    def change(self, form: Any) -> HttpResponse:
+    def change(self, form: Any) -> HttpResponse | NewSecret:
         """Save the change and return the response. ``form_valid()`` handles the model's errors."""
         raise NotImplementedError
 
     @sensitive_variables("secret")
-    def show_once(self, key: ApiKey, secret: str) -> HttpResponse:
-        """Return the page with the secret.
-
-        Not a redirect: the secret would have to be stored until the next request (K2).
-        """
-        return self.render_page("secret", key=key, secret=secret)
+    def show_once(self, key: ApiKey, secret: str) -> NewSecret:
+        """Show the secret, without a redirect: it would have to be stored until the next request
+        (K2)."""
+        return NewSecret(key, secret)
 
     def done(self, message: str) -> HttpResponse:
         messages.success(self.request, message, fail_silently=True)
@@ -114,7 +112,7 @@ class CreateKeyView(FreshSignInView, ScopeView):
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(owner=self.owner, **kwargs)
 
-    def change(self, form: CreateKeyForm) -> HttpResponse:
+    def change(self, form: CreateKeyForm) -> NewSecret:
         return self.show_once(*form.save())
 
 
@@ -221,7 +219,7 @@ class RotateKeyView(FreshSignInView, ConfirmView):
     template_name = "finta_keys/rotate.html"
 
     @sensitive_variables("secret")
-    def change(self, form: Form) -> HttpResponse:
+    def change(self, form: Form) -> NewSecret:
         secret = self.key.rotate(expected=form.cleaned_data["rotation"])
         return self.show_once(self.key, secret)
 

@@ -9,6 +9,7 @@ os.environ |= {
     "ALLOWED_HOSTS": "testserver",
     "CSRF_TRUSTED_ORIGINS": "",
     "MAX_ACCOUNTS_PER_OWNER": "",
+    "STANDBY_TIMEOUT": "",
     "API_RATE_LIMIT": "100000/minute",
     "TRUSTED_PROXY_COUNT": "",
     "SECURE_SSL_REDIRECT": "false",

@@ -12,9 +12,11 @@ from django.db import models, router, transaction
 from django.utils import timezone
 
 from accounts_app.validators import validate_no_secrets_in
+from finta_keys import standby
 from finta_keys.names import fold
 
 EMAIL_KEY_MAX_LENGTH = 320
+SHUTTING_OUT = {"is_active", "password", "is_staff", "is_superuser"}  # columns that take access away
 
 
 class UserQuerySet(models.QuerySet["User"]):
@@ -100,9 +102,11 @@ class User(AbstractBaseUser, PermissionsMixin):
         fields = kwargs.get("update_fields")
         if fields is None and not self._state.adding:
             fields = {name for name, value in self._columns().items() if self._saved.get(name, ...) != value}
-        elif fields is not None and "email" in fields:
-            fields = {*fields, "email_key"}
+        elif fields is not None:
+            fields = {*fields, "email_key"} if "email" in fields else {*fields}
         super().save(*args, **{**kwargs, "update_fields": fields})
+        if fields is not None and fields & SHUTTING_OUT:
+            standby.confirm_change()
         self._saved |= {name: value for name, value in self._columns().items() if fields is None or name in fields}
 
     def _columns(self) -> dict[str, Any]:
@@ -114,4 +118,5 @@ class User(AbstractBaseUser, PermissionsMixin):
         """Delete the user, locking the user's row first (T2)."""
         with transaction.atomic():
             User.objects.select_for_update().filter(pk=self.pk).first()
+            standby.confirm_change()
             return super().delete(*args, **kwargs)

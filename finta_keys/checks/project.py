@@ -9,13 +9,14 @@ from django.apps import AppConfig, apps
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core import checks
-from django.db import router
+from django.db import connections, router
 from django.db.migrations.exceptions import CircularDependencyError, NodeNotFoundError
 from django.db.migrations.loader import MigrationLoader
 from django.urls import URLResolver, get_resolver
 
 from finta_keys import conf
 from finta_keys.checks.settings import Messages, account_model
+from finta_keys.database import key_database
 
 
 @checks.register(checks.Tags.models)
@@ -91,6 +92,32 @@ def check_slashes(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Mes
         for route, module in _includes(get_resolver())
         if route.endswith("/") == (module == _PLAIN)
     ]
+
+
+@checks.register(checks.Tags.database)
+def check_standbys(app_configs: Sequence[AppConfig] | None, databases: Any = None, **kwargs: Any) -> Messages:
+    """Compare the server's list of synchronous standbys with the setting that waits for them.
+
+    Django runs it with ``check --database`` and before ``migrate``.
+    """
+    connection = connections[key_database()]
+    if connection.alias not in (databases or ()) or connection.vendor != "postgresql":
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW synchronous_standby_names")
+        has_standbys, waits = bool(cursor.fetchone()[0]), conf.standby_timeout() is not None
+    if has_standbys == waits:
+        return []
+    if waits:
+        problem = "FINTA_KEYS_STANDBY_TIMEOUT is set, but PostgreSQL has no synchronous_standby_names."
+        hint = "Set them to your standbys, such as 'ANY 1 (*)'. Until then, no change is confirmed."
+    else:
+        problem = "PostgreSQL has synchronous_standby_names, and FINTA_KEYS_STANDBY_TIMEOUT is not set."
+        hint = (
+            "Set it, such as to 5 seconds, and the server's synchronous_commit to 'local'. Otherwise changes of keys "
+            "wait without a limit while the standbys are away, and are not in effect until then."
+        )
+    return [checks.Warning(problem, hint=hint, id="finta_keys.W028")]
 
 
 _PLAIN, _SLASH = "finta_keys.urls", "finta_keys.slash_urls"

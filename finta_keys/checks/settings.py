@@ -17,7 +17,7 @@ from django.template.loader import get_template
 from django.utils.encoding import force_bytes
 from django.utils.functional import Promise
 
-from finta_keys import conf, secret
+from finta_keys import conf, secret, standby
 
 Messages = list[checks.CheckMessage]
 Problems = Iterator[tuple[str, str | None]]  # each with a hint
@@ -154,6 +154,23 @@ def _function(name: str, load: Callable[[], Any], takes: str, example: str) -> P
     )
 
 
+def _standby_timeout() -> Problems:
+    seconds = conf.standby_timeout()
+    if seconds is None:
+        return
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 < seconds <= 60:
+        yield (
+            f"FINTA_KEYS_STANDBY_TIMEOUT is {seconds!r}.",
+            "Set it to a number of seconds above 0 and up to 60, or remove it.",
+        )
+    if not standby.is_supported():
+        yield (
+            "FINTA_KEYS_STANDBY_TIMEOUT is set, but the keys are not in PostgreSQL, or not reached by psycopg 3.2 "
+            "or newer.",
+            "Remove the setting. Other databases are not asked about their standbys.",
+        )
+
+
 def account_model() -> Problems:
     """Yield the problems of the account model and its foreign key to the owner."""
     try:
@@ -204,6 +221,7 @@ _VALUES: tuple[Callable[[], Problems], ...] = (
     _account_words,
     _base_template,
     _fresh_sign_in,
+    _standby_timeout,
     _client_address,
     account_model,
     _account_attributes,

@@ -11,7 +11,10 @@ from contextlib import contextmanager
 from django.core.management.base import CommandError, OutputWrapper
 from django.db import Error as AnyDatabaseError
 
+from finta_keys import standby
+
 FAILED, CLOSED = 2, 141  # 141 is a shell's status for SIGPIPE.
+UNCONFIRMED = 3
 
 
 @contextmanager
@@ -28,6 +31,12 @@ def explain_database_errors(
             "Check that it can be reached and that migrate has run, then repeat the command.",
             returncode=returncode,
         ) from error  # for --traceback
+
+
+def require_confirmation() -> None:
+    """Raise ``CommandError`` if no standby has confirmed the last change."""
+    if standby.take_unconfirmed():
+        raise CommandError(standby.sentence(), returncode=UNCONFIRMED)
 
 
 @contextmanager

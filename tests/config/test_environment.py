@@ -27,6 +27,7 @@ VALID = {
     "SIGN_IN_SOURCE_LIMIT": ("1/minute", "SIGN_IN_SOURCE_LIMIT", "1/minute"),
     "PASSWORD_RESET_LIMIT": ("1/minute", "PASSWORD_RESET_LIMIT", "1/minute"),
     "PASSWORD_RESET_SOURCE_LIMIT": ("1/minute", "PASSWORD_RESET_SOURCE_LIMIT", "1/minute"),
+    "STANDBY_TIMEOUT": ("5", "FINTA_KEYS_STANDBY_TIMEOUT", 5),
     "MAX_ACCOUNTS_PER_OWNER": ("20", "MAX_ACCOUNTS_PER_OWNER", 20),
     "RATE_LIMIT_STORAGE": ("redis://cache.example:6379", "RATE_LIMIT_STORAGE", "redis://cache.example:6379"),
     "LOG_LEVEL": ("debug", "LOG_LEVEL", "DEBUG"),

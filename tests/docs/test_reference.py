@@ -15,7 +15,7 @@ from django.core.management.base import BaseCommand
 from django.dispatch import Signal
 
 import finta_keys
-from finta_keys import authentication, fields, models, scoping, signals, slash_urls, testing, urls
+from finta_keys import authentication, fields, models, scoping, signals, slash_urls, standby, testing, urls
 from tests.docs.blocks import ROOT
 
 REFERENCE = (ROOT / "docs/reference.md").read_text()
@@ -28,6 +28,7 @@ OPEN: dict[ModuleType, set[str]] = {
     fields: set(),
     models: {"AccountUsage", "ApiKeyManager", "ApiKeyQuerySet", "CreateNonce", "KeyAccountScope", "KeyUsage"},
     scoping: {"choices", "is_scoped", "require_scope", "scope_problem"},
+    standby: {"is_supported"},
     testing: {"comparable_parts"},
 }
 ENTRIES = dict(re.findall(r"^### `(finta_keys\.[\w.]+)(\(.*\))?`$", REFERENCE, re.MULTILINE))

@@ -8,11 +8,13 @@ from __future__ import annotations
 import glob
 import os
 import pwd
+import queue
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +23,7 @@ from typing import Any
 
 import pytest
 
+SOCKET = ".s.PGSQL.5432"
 TIMEOUT = 60  # seconds to wait for a server
 
 
@@ -96,6 +99,111 @@ class PostgreSQL:
             process = subprocess.run(command, env=environment, cwd="/", user=self.user, stdout=output, stderr=output)
         if process.returncode:
             raise RuntimeError((self.folder / "output").read_text()[-2000:])
+
+
+class Standby(PostgreSQL):
+    """A streaming standby that begins with a copy of a stopped server, and connects to it at ``host``."""
+
+    def __init__(self, primary: PostgreSQL, folder: Path, host: Path | None = None) -> None:
+        self.primary, self.host = primary, host or primary.folder
+        super().__init__(folder)
+
+    def _create(self) -> None:
+        copy_data(self.primary.data, self)
+        connection = f"host={self.host} user=finta"
+        with (self.data / "postgresql.auto.conf").open("a") as settings:
+            settings.write(f"primary_conninfo = '{connection}'\n")
+        (self.data / "standby.signal").touch()
+
+    def promote(self) -> None:
+        self._run(program("pg_ctl"), "promote", "--wait")
+
+
+def copy_data(source: Path, server: PostgreSQL) -> None:
+    """Replace the data of a stopped server."""
+    shutil.rmtree(server.data, ignore_errors=True)
+    shutil.copytree(source, server.data)
+    for path in (server.data, *server.data.rglob("*")):
+        os.chown(path, -1 if server.user is None else server.user, -1)
+    server.data.chmod(0o700)
+
+
+class Proxy:
+    """Passes connections of a Unix socket on to a server, with a delay in both directions."""
+
+    def __init__(self, server: PostgreSQL, folder: Path, delay: float = 0.0) -> None:
+        self.server, self.folder, self.delay = server, folder, delay
+        self._sockets: list[socket.socket] = []
+        folder.chmod(0o755)
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(folder / SOCKET))
+        (folder / SOCKET).chmod(0o777)
+        self._listener.listen()
+        self._is_cut = False
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut(self) -> None:
+        """Pass nothing on any longer, and leave the connections open, like a broken link."""
+        self._is_cut = True
+
+    def mend(self) -> None:
+        """Close the connections that are cut, and accept new ones."""
+        self._close_connections()
+        self._is_cut = False
+
+    def close(self) -> None:
+        self._is_cut = True
+        self._listener.close()
+        self._close_connections()
+
+    def _close_connections(self) -> None:
+        sockets, self._sockets = self._sockets, []
+        for connection in sockets:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+                upstream = socket.socket(socket.AF_UNIX)
+                upstream.connect(str(self.server.folder / SOCKET))
+            except (ConnectionError, FileNotFoundError):  # The server is not there.
+                client.close()
+                upstream.close()
+                continue
+            except OSError:  # closed
+                return
+            self._sockets += [client, upstream]
+            for source, target in ((client, upstream), (upstream, client)):
+                chunks: queue.Queue[tuple[float, bytes]] = queue.Queue()
+                threading.Thread(target=self._read, args=(source, chunks), daemon=True).start()
+                threading.Thread(target=self._write, args=(target, chunks), daemon=True).start()
+
+    def _read(self, source: socket.socket, chunks: queue.Queue[tuple[float, bytes]]) -> None:
+        data = b"-"
+        while data:
+            try:
+                data = source.recv(65536)
+            except OSError:
+                data = b""
+            if not self._is_cut or not data:
+                chunks.put((time.monotonic() + self.delay, data))
+        source.close()
+
+    def _write(self, target: socket.socket, chunks: queue.Queue[tuple[float, bytes]]) -> None:
+        while True:
+            at, data = chunks.get()
+            time.sleep(max(0.0, at - time.monotonic()))
+            if self._is_cut and data:
+                continue
+            try:
+                if not data:
+                    target.shutdown(socket.SHUT_RDWR)
+                    return
+                target.sendall(data)
+            except OSError:
+                return
 
 
 class LaggingReplica(PostgreSQL):

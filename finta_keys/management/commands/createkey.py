@@ -20,7 +20,7 @@ from django.db import OperationalError, ProgrammingError
 from django.views.decorators.debug import sensitive_variables
 
 from finta_keys import conf, expiry, history, names, owners
-from finta_keys.management.errors import explain_database_errors
+from finta_keys.management.errors import explain_database_errors, require_confirmation
 from finta_keys.models import ApiKey
 
 CONSEQUENCE = "no key was created"
@@ -108,6 +108,7 @@ class Command(BaseCommand):
             self._report_existing(existing, as_json=options["json"])
         else:
             self._print_secret(key, secret, as_json=options["json"])
+            require_confirmation()
 
     def _print_secret(self, key: ApiKey, secret: str, *, as_json: bool) -> None:
         """Print the secret, or delete the key if printing fails, because no one would know its

@@ -20,7 +20,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.template.defaultfilters import pluralize
 from django.views.decorators.debug import sensitive_variables
 
-from finta_keys import conf, expiry, history, leaks, owners, redaction
+from finta_keys import conf, expiry, history, leaks, owners, redaction, standby
 from finta_keys.management.errors import FAILED, explain_database_errors, explain_output_errors
 from finta_keys.models import AlreadyDone, ApiKey, RetiredSecret
 from finta_keys.secret import Secret, hint, is_wellformed
@@ -196,6 +196,8 @@ be read and no key has any of the secrets found elsewhere.
             with history.acting(command="scankeys"):
                 key.delete(expected=key.rotation)
             leak.deleted, leak.note = True, "deleted"
+            if standby.take_unconfirmed():
+                self.stderr.write(standby.sentence(), self.style.WARNING)
         except AlreadyDone:
             leak.note = "rotated since, so this secret is not valid and the key was kept"
         except ApiKey.DoesNotExist:
