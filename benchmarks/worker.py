@@ -13,6 +13,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,31 +52,38 @@ def _fill(design: str, keys: int, callers: Path) -> None:
         cursor.execute("ANALYZE")
 
 
-def _requests(design: str, entry: str, kinds: dict[str, Any]) -> dict[str, Callable[[], int]]:
+Send = Callable[[], int]  # sends a request and returns the status
+
+
+def _requests(design: str, entry: str, kinds: dict[str, Any]) -> dict[str, Callable[[], Send]]:
+    """Return functions that build a request of each kind.
+
+    A request is sent once: the key is kept on it, so a second look-up would cost nothing.
+    """
     make = _direct(design) if entry == "view" else _through_handler(entry)
-    return {kind: make(**request) for kind, request in kinds.items()}
+    return {kind: partial(make, **request) for kind, request in kinds.items()}
 
 
-def _direct(design: str) -> Callable[..., Callable[[], int]]:
+def _direct(design: str) -> Callable[..., Send]:
     from rest_framework.test import APIRequestFactory
 
     from benchmarks.views import view_of
 
     view, factory = view_of(design), APIRequestFactory()
 
-    def make(header: str, pk: str) -> Callable[[], int]:
+    def make(header: str, pk: str) -> Send:
         request = factory.get(f"/bench/accounts/{pk}", HTTP_AUTHORIZATION=header)
         return lambda: view(request, pk=pk).render().status_code
 
     return make
 
 
-def _through_handler(entry: str) -> Callable[..., Callable[[], int]]:
+def _through_handler(entry: str) -> Callable[..., Send]:
     from benchmarks.wsgi import application
 
     base = "/v2/accounts/" if entry == "site" else "/bench/accounts/"
 
-    def make(header: str, pk: str) -> Callable[[], int]:
+    def make(header: str, pk: str) -> Send:
         environ = environ_of(base + pk, header)
         return lambda: respond(application, environ)
 
@@ -97,41 +105,44 @@ def respond(application: Any, environ: dict[str, Any]) -> int:
     return int(started[0][:3])
 
 
-def _time(request: Callable[[], int], order: dict[str, Any]) -> float:
+def _time(build: Callable[[], Send], order: dict[str, Any]) -> float:
     """Return the median time of one request in microseconds."""
     times = []
     for _ in range(order["n"]):
+        send = build()
         start = time.perf_counter_ns()
-        request()
+        send()
         times.append(time.perf_counter_ns() - start)
     return statistics.median(times) / 1000
 
 
-def _inspect(request: Callable[[], int], order: dict[str, Any]) -> dict[str, int]:
+def _inspect(build: Callable[[], Send], order: dict[str, Any]) -> dict[str, int]:
     """Return the status and number of queries after warming up."""
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 
     for _ in range(WARM_UP):
-        status = request()
+        status = build()()
     if status not in STATUS[order["kind"]]:
         raise SystemExit(f"{sys.argv}: status {status} for a request of the kind {order['kind']!r}")
+    send = build()
     with CaptureQueriesContext(connection) as queries:
-        request()
+        send()
     return {"status": status, "queries": len(queries)}
 
 
 _ORDERS = {"time": _time, "inspect": _inspect}
 
 
-def _count(request: Callable[[], int], kind: str, n: int) -> None:
-    """Run ``n`` requests, then twice as many, between calls of ``getppid()``, which callgrind uses as marks."""
-    _inspect(request, {"kind": kind})
+def _count(build: Callable[[], Send], kind: str, n: int) -> None:
+    """Send ``n`` requests, then twice as many, between calls of ``getppid()``, which callgrind uses as marks."""
+    _inspect(build, {"kind": kind})
     for times in (n, 2 * n):
+        requests = [build() for _ in range(times)]
         gc.collect()
         os.getppid()
-        for _ in range(times):
-            request()
+        for send in requests:
+            send()
         os.getppid()
 
 
