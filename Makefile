@@ -18,8 +18,7 @@ install: .venv/site .env ## Install what the site needs into .venv, and write .e
 setup: .venv/installed .env ## The same, with the tools for tests and lint
 
 run: install ## Install, migrate, add demo data, serve on 127.0.0.1:8000 (set PORT or DATABASE_URL to change)
-	@$(PYTHON) manage.py migrate --verbosity 0
-	@PORT=$(PORT) $(PYTHON) manage.py seeddemo
+	@PORT=$(PORT) $(PYTHON) manage.py seeddemo --migrate
 	@$(PYTHON) manage.py runserver 127.0.0.1:$(PORT) || \
 		{ echo "If port $(PORT) is in use, choose another: make run PORT=8001" >&2; exit 1; }
 
@@ -87,9 +86,10 @@ audit: setup .venv/release ## Compare the locked packages with the advisories of
 release: setup .venv/release ## Build, check and upload a release (DRY_RUN=1 uploads nothing), see RELEASING.md
 	$(PYTHON) release.py $(if $(DRY_RUN),--dry-run)
 
-# Install a locked file of requirements into an environment. uv is several times as fast as pip.
-install_into = if command -v uv >/dev/null; then uv pip install --quiet --python $(1)/bin/python --requirement $(2) $(3); \
-	else $(1)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $(2) $(3); fi
+# Install a locked file of requirements into an environment, and print the packages. uv is several times as fast as pip.
+install_into = if command -v uv >/dev/null; then uv pip install --python $(1)/bin/python --requirement $(2) $(3); else \
+	{ $(1)/bin/python -m pip install --disable-pip-version-check --requirement $(2) $(3); echo $$? >$(1)/status; } | \
+	awk '/^Collecting / { print "  " $$2; fflush() }'; exit "$$(cat $(1)/status)"; fi
 
 $(PYTHON):
 	@$(FIND_PYTHON); echo "Creating .venv with $$python" >&2; "$$python" -m venv .venv

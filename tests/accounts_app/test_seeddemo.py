@@ -95,6 +95,16 @@ class TestFirstRun:
         assert f"http://127.0.0.1:{shown}/login" in printed
         assert f"http://127.0.0.1:{shown}/v2 " in printed
 
+    def test_migrates_first_on_request(self, db, short_history, monkeypatch):
+        calls = []
+        monkeypatch.setattr(
+            "accounts_app.management.commands.seeddemo.call_command", lambda name, **_: calls.append(name)
+        )
+        seeddemo()
+        assert calls == []
+        call_command("seeddemo", "--migrate", stdout=StringIO())
+        assert calls == ["migrate"]
+
     def test_password_depends_on_secret_key(self, settings):
         passwords = set()
         for key in ("one installation", "another", "a third"):

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts_app.demo import seed
 from accounts_app.models import Transaction, User, today
@@ -20,12 +21,17 @@ class Command(BaseCommand):
         "Requires DEBUG."
     )
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--migrate", action="store_true", help="Run migrate first, which saves a start of Python.")
+
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.DEBUG:
             raise CommandError(
                 "DEBUG is off. The passwords of the demo owners are printed, so they must not exist on a public site. "
                 "On your own machine, set DEBUG=true in the environment or .env. For a real user, run createsuperuser."
             )
+        if options["migrate"]:
+            call_command("migrate", verbosity=0)
         with explain_output_errors(self.stdout):
             self._print(seed.seed_demo(today()))
 
