@@ -23,6 +23,7 @@ PROSE = re.sub(r"(?ms)^```.*?^```$", "", TEXT)
 INLINE = sorted(set(re.findall(r"`([^`\n]+)`", PROSE)))
 MAKEFILE = (ROOT / "Makefile").read_text()
 PACKAGES = ("config", "accounts_app", "finta_keys")
+PGBOUNCER = {"RECONNECT", "RELOAD"}  # commands of its console
 CODE = "".join(path.read_text() for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 
@@ -52,7 +53,12 @@ def options_of(command: str) -> set[str]:
 
 
 def test_uppercase_names_exist_in_the_code() -> None:
-    names = set(re.findall(r"[A-Z][A-Z_]+", CODE + MAKEFILE)) | set(dir(global_settings)) | {*Signals.__members__}
+    names = (
+        set(re.findall(r"[A-Z][A-Z_]+", CODE + MAKEFILE))
+        | set(dir(global_settings))
+        | {*Signals.__members__}
+        | PGBOUNCER
+    )
     assert [match[0] for match in matches("[A-Z][A-Z_]+") if match[0] not in names] == []
 
 
