@@ -10,7 +10,7 @@ from django.db import connection
 from django.test import Client
 from django.views.debug import ExceptionReporter
 
-from finta_keys.models import ApiKey
+from finta_keys.models import ApiKey, KeyEvent, RetiredSecret
 from finta_keys.testing import count_usage
 from tests.conftest import ApiClient
 from tests.factories import UserFactory
@@ -72,10 +72,13 @@ def test_pages_leave_no_secret(alice, alices_browser, accounts, everything_logge
     rotated = submit(alices_browser, url("rotate", key))
     secrets.append(shown_secret(rotated))
     use(secrets[1])
+    use(secrets[0])  # which was retired
+    assert RetiredSecret.objects.get().tries
     submit(alices_browser, url("rename", key), name="Laptop")
     submit(alices_browser, url("edit_scope", key), accounts=[accounts.cash.pk])
     pages = (
         url("list"),
+        url("key", key),
         "/accounts",
         "/settings/data",
         url("rename", key),
@@ -102,7 +105,10 @@ def test_admin_leaves_no_secret(alice, accounts, everything_logged):
     secrets.append(shown_secret(submit(browser, f"{address}rotate/")))
     later = [
         browser.get(item)
-        for item in ("/admin/finta_keys/apikey/", f"{address}change/", f"{address}history/", "/admin/")
+        for item in (
+            *("/admin/finta_keys/apikey/", f"{address}change/", f"{address}history/", "/admin/"),
+            *("/admin/finta_keys/keyevent/", f"/admin/finta_keys/keyevent/{KeyEvent.objects.latest('pk').pk}/change/"),
+        )
     ]
     assert {response.status_code for response in later} == {200}
     for secret in secrets:
