@@ -18,7 +18,7 @@ from accounts_app.demo import seed
 from accounts_app.models import Account, User
 from accounts_app.sign_in.confirm_password import SESSION_KEY
 from finta_keys import list_views
-from finta_keys.models import ApiKey
+from finta_keys.models import AccountUsage, ApiKey, KeyUsage
 from tests.browser.pages import PATH, ApiSettings
 from tests.factories import AccountFactory, UserFactory
 
@@ -335,6 +335,43 @@ def rotate_page(stage: Stage) -> Page:
 @scene
 def delete_page(stage: Stage) -> Page:
     return stage.go(f"{PATH}/keys/{stage.keys()['Production'].pk}/delete")
+
+
+@scene
+def edit_scope_wide(stage: Stage) -> Page:
+    """The dialog of a key that shares all accounts and used two."""
+    tab = stage.settings()
+    use(ApiKey.objects.get(name="Production"))
+    tab.click("Edit scope", "Production")
+    return tab.page
+
+
+@scene
+def report(stage: Stage) -> Page:
+    key = stage.keys()["Production"]
+    use(key)
+    Account.objects.filter(owner=stage.owner).order_by("-name")[0].delete()
+    return stage.go(f"{PATH}/keys/{key.pk}/report")
+
+
+@scene
+def deleted_keys(stage: Stage) -> Page:
+    for key in stage.keys().values():
+        key.delete()
+    return stage.go(f"{PATH}/keys/deleted")
+
+
+def use(key: ApiKey) -> None:
+    """Count requests from two networks, and responses for two accounts, in the last days."""
+    now = timezone.now()
+    for number, (source, agent) in enumerate([("203.0.113.0/24", "python-requests"), ("2001:db8:1::/48", "curl")]):
+        at = now - dt.timedelta(days=number, hours=2)
+        times = {"day": at.date(), "first_at": at, "last_at": at}
+        KeyUsage.objects.create(
+            key_id=key.pk, source=source, agent=agent, requests=1240, reads=1200, writes=8, refused=32, **times
+        )
+        account = key.scoped(Account.objects.order_by("name"))[number]
+        AccountUsage.objects.create(key_id=key.pk, account_id=str(account.pk), responses=600, **times)
 
 
 # Pages of the site

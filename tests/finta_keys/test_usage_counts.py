@@ -105,6 +105,14 @@ def test_failed_requests_are_requests_only(call, restricted):
     assert shown(restricted.key) == {}
 
 
+@pytest.mark.urls("tests.finta_keys.urls_example")
+def test_unhandled_errors_are_requests_only(call, restricted):
+    """Django REST framework makes no response of them."""
+    with mock.patch("tests.finta_keys.urls_example.WhoCalls.get", side_effect=RuntimeError, __name__="get"):
+        assert call("GET", "/who-calls") == 500
+    assert numbers(restricted.key) == (1, 0, 0, 0)
+
+
 def test_invalid_secrets_count_for_no_key(restricted):
     dead = restricted.secret
     restricted.key.rotate()
