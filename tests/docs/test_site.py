@@ -41,7 +41,7 @@ def test_readme(origin: Path, wheel: Path, tmp_path: Path) -> None:
     Reader(folder, wheel, activities={"stop": Reader.stop}).follow(blocks[:start])
     (installed,) = folder.glob(".venv/lib/*/site-packages/finta_keys/scoping.py")
     assert installed.read_text() == (ROOT / "finta_keys/scoping.py").read_text()  # not another package of that name
-    clone(origin, wheel, tmp_path).follow(blocks[start + 1 :])
+    SiteReader(tmp_path, origin, wheel).follow(blocks[start + 1 :])
 
 
 @pytest.mark.parametrize("name", ["how-to-change-something", "start/operators", "start/integrators"])
