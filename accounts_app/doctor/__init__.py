@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from django.db import Error
+
 from accounts_app.doctor import data, services, site
 from accounts_app.doctor.problems import Problem
 
@@ -46,5 +48,10 @@ def run(check: Callable[[], Iterator[Problem]]) -> list[Problem]:
     """Return the problems that a check finds. If it fails, that is a problem too."""
     try:
         return list(check())
+    except Error as error:
+        name = type(error).__name__
+        return [
+            Problem(f"A table is missing or cannot be used ({name}).", "Run manage.py migrate, or restore a backup.")
+        ]
     except Exception as error:  # the report must continue, and the text could contain a password
         return [Problem(f"The check failed with {type(error).__name__}.", "Read the log of the site for the reason.")]

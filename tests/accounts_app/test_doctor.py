@@ -230,6 +230,14 @@ def test_failing_check_does_not_end_the_report(production, monkeypatch):
     assert "sessions     ok" in printed
 
 
+@pytest.mark.django_db
+def test_missing_table_is_a_problem(production, monkeypatch):
+    monkeypatch.setattr(data, "import_string", Mock(side_effect=OperationalError(f"no such table: {PRIVATE}")))
+    printed, status = doctor()
+    assert (status, PRIVATE in printed) == (1, False)
+    assert "sessions     A table is missing or cannot be used (OperationalError)." in printed
+
+
 HEALTHY = {
     "https /login": {"status": "200", "strict-transport-security": "max-age=1"},
     "http /login": {"status": "301"},
