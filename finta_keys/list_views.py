@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.views.generic import ListView, View
 
-from finta_keys import key_list
+from finta_keys import key_list, owners
 from finta_keys.models import ApiKey
 from finta_keys.own_keys import OneKeyMixin, OwnKeysMixin
 
@@ -44,6 +44,7 @@ class KeyListView(OwnKeysMixin, ListView):
             previous_query=self.list_form.query_of_page(page.number - 1),
             next_query=self.list_form.query_of_page(page.number + 1),
             key_count=counts[""],
+            accounts=owners.accounts_of(owner_pk),
             filters=[
                 (label, counts[name], self.list_form.query_of_filter(name), name == kind)
                 for name, label in self.list_form.WHICH.items()

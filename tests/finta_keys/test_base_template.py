@@ -114,8 +114,9 @@ def test_css_classes_have_prefix(responses, alices_browser):
     assert {name for name in classes if not name.startswith("finta-")} == {"errorlist"}
 
 
-def test_stylesheet_uses_only_prefixed_classes():
-    sheet = re.sub(r"/\*.*?\*/", "", Path(finders.find("finta_keys/style.css")).read_text(), flags=re.DOTALL)
+def test_stylesheets_use_only_prefixed_classes():
+    sheets = "".join(Path(finders.find(f"finta_keys/{name}.css")).read_text() for name in ("style", "dialog"))
+    sheet = re.sub(r"/\*.*?\*/|url\(.*?\)", "", sheets, flags=re.DOTALL)
     classes = re.findall(r"\.([a-z][\w-]*)", sheet)
     assert {name for name in classes if not name.startswith("finta-")} == {"errorlist"}
 

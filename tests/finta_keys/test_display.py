@@ -120,8 +120,9 @@ def test_confirmation_names_at_most_100_accounts(alice, alices_browser, view):
     assert "and 3 more, listed in Edit scope" in read(response)
 
 
-@pytest.mark.parametrize(("count", "names"), [(100, 10), (101, 0)])
+@pytest.mark.parametrize(("count", "names"), [(100, 14), (101, 0)])
 def test_list_names_no_accounts_of_large_scopes(alice, alices_browser, count, names):
+    """Two accounts are shown, with titles, and ten are listed."""
     make_key(alice, "Many", AccountFactory.create_batch(count, owner=alice))
     response = alices_browser.get(url("list"))
     assert response.content.decode().count("··") == names
@@ -143,7 +144,7 @@ def test_account_names_are_isolated(alices_browser, alice, restricted, accounts,
     html = alices_browser.get(url(view, None if view in ("list", "create") else restricted.key)).content.decode()
     visible = re.sub(r'<span class="finta-visually-hidden">.*?</span>|="[^"]*"', "", html, flags=re.DOTALL)
     isolated = re.findall(rf"<bdi[^<]*>[^<]*{name}[^<]*</bdi>", visible)
-    assert len(isolated) >= 2
+    assert len(isolated) >= (1 if view == "list" else 2)
     assert visible.count(name) == sum(text.count(name) for text in isolated)
 
 

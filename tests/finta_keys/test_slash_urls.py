@@ -100,11 +100,11 @@ def test_links_keep_namespace_and_captured_values(urlconf, alices_browser, restr
     urlconf(path("shops/", include(([tenants], "shops"))), path("login", LoginView.as_view(), name="login"))
     here = "/shops/corner/7/settings/"
     assert alices_browser.get(f"{here}?q={restricted.secret}").url.startswith(f"{here}?q=finta_")
-    new, key_page, *action_urls = links(alices_browser.get(here))
+    new, key_page, *action_urls, deleted = links(alices_browser.get(here))
     assert new == f"{here}keys/new/"
     assert key_page == f"{here}keys/{restricted.key.pk}/"
     assert action_urls == [f"{here}keys/{restricted.key.pk}/{action.replace('_', '-')}/" for action in ACTIONS]
-    for address in (new, key_page, *action_urls):
+    for address in (new, key_page, *action_urls, deleted):
         page = alices_browser.get(address)
         assert page.status_code == 200
         assert here in links(page)

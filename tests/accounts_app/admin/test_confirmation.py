@@ -6,7 +6,7 @@ from django.contrib.auth.models import Group
 from django.urls import reverse
 
 from accounts_app.models import Account, Transaction, User
-from finta_keys.models import ApiKey
+from finta_keys.models import ApiKey, KeyEvent
 from tests.accounts_app.admin.helpers import form_data, url
 from tests.accounts_app.confirm_password.helpers import asks_for_password, confirm
 from tests.factories import PASSWORD, AccountFactory, TransactionFactory, UserFactory
@@ -30,7 +30,8 @@ def make_old(browser):
 
 
 def test_every_model_is_covered():
-    assert set(admin.site._registry) == {*MAKE, ApiKey}
+    """Keys have tests of their own, and events cannot be changed."""
+    assert set(admin.site._registry) == {*MAKE, ApiKey, KeyEvent}
 
 
 @pytest.mark.parametrize("model", MAKE)
