@@ -2,7 +2,7 @@
 
 The change commits first, without waiting: it is in effect, and no lock is held. Then a second
 transaction writes a message to the log that the standbys replay, and its commit waits for one of
-them. A timer cancels the wait. Nothing waits if ``FINTA_KEYS_STANDBY_TIMEOUT`` is not set.
+them. Another thread cancels the wait. Nothing waits if ``FINTA_KEYS_STANDBY_TIMEOUT`` is not set.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from finta_keys.transactions import commit_locally
 # Seconds to wait if the last wait failed, or if another request of this process waits already.
 # Otherwise an absent standby would occupy every thread of a server for the whole timeout.
 SHORT_TIMEOUT = 0.2
+CANCEL_TIMEOUT = 5.0  # seconds to send a cancellation
+RETRY_INTERVAL = 0.5  # seconds between two cancellations
 
 MESSAGE = """
 SELECT set_config('synchronous_commit', 'on', true), pg_logical_emit_message(true, 'finta_keys', ''),
@@ -96,9 +98,12 @@ def _confirm() -> None:
     _last_wait_failed = not is_confirmed
 
 
-def _cancel(driver: Any) -> None:
-    with suppress(Exception):  # If the server is gone, the commit fails too.
-        driver.cancel_safe(timeout=1)
+def _cancel_after(timeout: float, driver: Any, has_ended: threading.Event) -> None:
+    """Cancel the statement of a connection after a timeout, and again until it has ended."""
+    while not has_ended.wait(timeout):
+        timeout = RETRY_INTERVAL
+        with suppress(Exception):  # The server is busy or gone. Nothing else would end the wait.
+            driver.cancel_safe(timeout=CANCEL_TIMEOUT)
 
 
 def _commit_on_standby(timeout: float) -> bool:
@@ -109,15 +114,16 @@ def _commit_on_standby(timeout: float) -> bool:
     notices: list[Any] = []
     note = notices.append
     driver.add_notice_handler(note)
-    timer = threading.Timer(timeout, _cancel, [driver])
+    has_ended = threading.Event()
+    canceller = threading.Thread(target=_cancel_after, args=(timeout, driver, has_ended), daemon=True)
+    canceller.start()
     try:
         with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-            timer.start()
             cursor.execute(MESSAGE)
             standby_names = cursor.fetchone()[2]
     finally:
-        timer.cancel()
-        timer.join()  # Otherwise it could cancel the next statement.
+        has_ended.set()
+        canceller.join()  # Otherwise it could cancel the next statement.
         driver.remove_notice_handler(note)
     # PostgreSQL commits although the wait was cancelled, and sends a warning.
     return bool(standby_names) and not notices

@@ -37,6 +37,7 @@ def test_default_timeouts(load):
     options = database(load, "postgres://u:p@h/n")["OPTIONS"]
     assert options["connect_timeout"] == 5
     assert options["tcp_user_timeout"] == 10_000
+    assert options["target_session_attrs"] == "primary"  # A standby would accept deleted keys.
 
 
 def test_timeouts_can_be_overridden(load):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from contextlib import nullcontext
 from io import StringIO
 from unittest import mock
@@ -191,10 +192,16 @@ class Connection:
             self.connection.add_notice_handler.call_args[0][0](notice)
 
 
-def test_lost_server_makes_no_noise_in_the_timer():
-    driver = mock.Mock(**{"cancel_safe.side_effect": OperationalError})
-    standby._cancel(driver)
-    driver.cancel_safe.assert_called_once_with(timeout=1)
+def test_wait_is_cancelled_until_it_ends(monkeypatch):
+    """A busy server may not take the first cancellation. Nothing else would end the wait."""
+    fail = mock.Mock(side_effect=OperationalError)
+    monkeypatch.setattr(standby, "RETRY_INTERVAL", 0)
+    has_ended = threading.Event()
+    results = iter([fail, fail, has_ended.set])
+    driver = mock.Mock()
+    driver.cancel_safe.side_effect = lambda timeout: next(results)()
+    standby._cancel_after(0, driver, has_ended)
+    assert driver.cancel_safe.call_count == 3
 
 
 @pytest.mark.parametrize(

@@ -42,13 +42,13 @@ def environment(database_url: str, **variables: str) -> dict[str, str]:
     }
 
 
-def manage(env: dict[str, str], *arguments: str, root: Path = ROOT) -> str:
+def manage(env: dict[str, str], *arguments: str, root: Path = ROOT, timeout: float | None = None) -> str:
     """Run a command of ``manage.py`` and return its output. Raise ``CalledProcessError`` if it fails.
 
     ``root`` is the folder of the code.
     """
     command = [sys.executable, "manage.py", *arguments]
-    process = subprocess.run(command, cwd=root, env=env, check=True, stdout=subprocess.PIPE, text=True)
+    process = subprocess.run(command, cwd=root, env=env, check=True, stdout=subprocess.PIPE, text=True, timeout=timeout)
     return process.stdout.strip()
 
 
