@@ -21,7 +21,7 @@ Action, Actor = KeyEvent.Action, KeyEvent.Actor
 
 
 def sentences(event: KeyEvent) -> list[SafeString]:
-    """Return what an event changed, as HTML."""
+    """Return the changes of an event, as HTML."""
     return [format_html("{}", text) for text in _SENTENCES[event.action](event.changes)]
 
 

@@ -31,7 +31,7 @@ Action, Actor = KeyEvent.Action, KeyEvent.Actor
 
 @dataclass(frozen=True)
 class _Source:
-    """Where the changes of a block come from."""
+    """The origin of the changes in a block."""
 
     request: Any = None
     user: Any = None

@@ -1,4 +1,4 @@
-"""The page of one key: what it can do, its history, and links to the actions."""
+"""The page of one key: its permission, scope and history, and links to the actions."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ BATCH = 500  # rows that a transaction deletes, so that writers do not wait for 
 
 
 def prune() -> dict[str, int]:
-    """Delete what is too old. Return the numbers of deleted events, counts and retired secrets."""
+    """Delete old rows. Return the numbers of deleted events, counts and retired secrets."""
     numbers = {"events": 0, "counts": 0, "retiredSecrets": 0}
     if (cutoff := _cutoff(conf.history_days())) is not None:
         numbers["events"] = _prune_events(cutoff)
@@ -55,7 +55,7 @@ def _prune_events_of(key_pks: list[Any], cutoff: datetime) -> int:
             deleted += KeyEvent.objects.filter(pk__in=batch).values_list("key_id", flat=True)
             KeyEvent.objects.filter(pk__in=batch).delete()
         kept_rows = KeyEvent.objects.filter(pk__in=pks)
-        # What the last event says is out of date, if a later one is deleted.
+        # The last event is out of date if a later one is deleted.
         incomplete = [last[key_id].pk for key_id in kept.intersection(deleted)]
         incomplete += [last[key_id].pk for key_id in kept if _has_account_events(last[key_id], cutoff)]
         kept_rows.filter(pk__in=incomplete).update(action=KeyEvent.Action.KNOWN, at=cutoff, changes={})

@@ -2,7 +2,7 @@
 
 Receivers, because deletions of the owner and in bulk do not call ``delete()``. Django sends
 ``pre_delete`` for all keys before it deletes the first one. Their scopes exist until then. The
-first ``post_delete`` saves what is recorded for all, because an owner may have a thousand keys.
+first ``post_delete`` saves the events of all, because an owner may have a thousand keys.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ _batches: ContextVar[tuple[Batch, ...]] = ContextVar("finta_keys_deletions", def
 def _prepare(instance: ApiKey, using: str, origin: Any = None, **kwargs: Any) -> None:
     """Record the deletion of one key, or note what to record for many.
 
-    Load what is deferred first: receivers of ``key_deleted`` read it too.
+    Load deferred columns first: receivers of ``key_deleted`` read them too.
     """
     if deferred := instance.get_deferred_fields():
         instance.refresh_from_db(using=using, fields=deferred)

@@ -1,4 +1,4 @@
-"""What happened to keys, and to the accounts that keys can access (rule H1)."""
+"""The history of keys, and of the accounts that keys can access (rule H1)."""
 
 from __future__ import annotations
 
