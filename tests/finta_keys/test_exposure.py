@@ -316,6 +316,8 @@ def test_command_rejects_secret_as_argument(story):
         with pytest.raises(CommandError) as error:
             run(*arguments)
         assert story.secret[:-1] not in str(error.value)
+    with pytest.raises(CommandError, match="may have leaked: rotate the key"):
+        run(story.secret)
 
 
 def test_command_finds_key_of_retired_secret(story, monkeypatch):
