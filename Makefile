@@ -76,8 +76,8 @@ lock: setup ## Write the versions and hashes of the packages that requirements*.
 	$(LOCK) -c requirements-browser.txt --output-file requirements-docs.txt requirements-docs.in
 	$(LOCK) -c requirements-docs.txt -c requirements-browser.txt --output-file requirements-release.txt requirements-release.in
 
-upgrade: ## Lock the newest versions of all packages
-	$(MAKE) lock UPGRADE=--upgrade
+upgrade: UPGRADE = --upgrade
+upgrade: lock ## Lock the newest versions of all packages
 
 audit: setup .venv/release ## Compare the locked packages with the advisories of the package index
 	set -e; for file in requirements*.txt; do echo "$$file" >&2; \
