@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import datetime as dt
 from decimal import Decimal
+from functools import cache
 
 import factory
+from django.contrib.auth.hashers import make_password
 
 from accounts_app.models import Account, Transaction, User
 
 PASSWORD = "correct horse battery staple"
+
+
+@cache
+def hashed_password() -> str:
+    """One hash for all users: hashing is slow on purpose."""
+    return make_password(PASSWORD)
 
 
 class UserFactory(factory.django.DjangoModelFactory[User]):
@@ -18,7 +26,7 @@ class UserFactory(factory.django.DjangoModelFactory[User]):
         skip_postgeneration_save = True
 
     email = factory.Sequence(lambda n: f"owner{n}@example.com")
-    password = factory.django.Password(PASSWORD)
+    password = factory.LazyFunction(hashed_password)
 
 
 class AccountFactory(factory.django.DjangoModelFactory[Account]):

@@ -1,5 +1,7 @@
 """Database routers for tests."""
 
+from django.conf import settings
+
 
 class WritesToFile:
     """Routes everything to the database "file"."""
@@ -39,4 +41,4 @@ class OwnersElsewhere:
     """Writes users to a database of their own."""
 
     def db_for_write(self, model, **hints):
-        return "people" if model._meta.label == "accounts_app.User" else None
+        return "people" if model._meta.label == settings.AUTH_USER_MODEL else None

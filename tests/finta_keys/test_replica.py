@@ -9,7 +9,6 @@ from django.db import connections
 from django.db.models import prefetch_related_objects
 from django.test.testcases import DatabaseOperationForbidden
 
-from accounts_app import storage_mode
 from accounts_app.models import Account, Transaction
 from finta_keys import nonces, usage
 from finta_keys.database import key_database
@@ -118,6 +117,8 @@ def test_spent_nonce_is_read_from_the_primary(replica, alice):
 
 @pytest.mark.rule("K4")
 def test_storage_mode_is_switched_on_the_primary(replica, alice):
+    from accounts_app import storage_mode
+
     storage_mode.switch_off(alice)
     storage_mode.switch_on(alice)
 

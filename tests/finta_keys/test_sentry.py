@@ -7,8 +7,7 @@ import sys
 from functools import cache
 
 import pytest
-
-from tests.docs.blocks import ROOT
+from django.conf import settings
 
 pytestmark = [pytest.mark.thorough, pytest.mark.rule("K2")]
 
@@ -22,7 +21,7 @@ CASES = [(redacts, failure) for redacts in ("", "1") for failure in FAILURES if 
 def sent(redacts):
     env = {**os.environ, "SENTRY_REDACT": redacts}
     command = [sys.executable, "-m", "tests.finta_keys.sentry_events"]
-    process = subprocess.run(command, cwd=ROOT, env=env, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603
+    process = subprocess.run(command, cwd=settings.BASE_DIR, env=env, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603
     return json.loads(process.stdout)
 
 

@@ -450,7 +450,7 @@ def test_parent_without_path_to_the_account_raises(restricted):
     class ByUser(Nested):
         scoped_kwargs = {"user_pk": User}
 
-    with pytest.raises(Exception, match=r"scoped_kwargs names accounts_app\.User, which has no foreign key"):
+    with pytest.raises(Exception, match=f"scoped_kwargs names {User._meta.label}, which has no foreign key"):
         call(ByUser, restricted.secret, kwargs={"user_pk": restricted.key.owner_id})
 
 

@@ -18,15 +18,15 @@ PROJECT = Path(__file__).parent / "project"
 # Environment variables that this test run sets and another project does not have.
 TEST_VARIABLES = ("COV", "DATABASE_URL", "DJANGO_", "HOST_", "MYPY", "PYTEST", "PYTHON")
 
-collect_ignore = ["project"]  # It has its own settings and runs in its own process.
+collect_ignore = ["project", "fresh"]  # They have their own settings and run in their own processes.
 
 
 class Host:
     """A copy of the project in its own folder, with only the wheel installed from this repository."""
 
-    def __init__(self, folder: Path, wheel: Path) -> None:
+    def __init__(self, folder: Path, wheel: Path, source: Path = PROJECT) -> None:
         self.folder, self.packages = folder / "project", folder / "packages"
-        shutil.copytree(PROJECT, self.folder, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(source, self.folder, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
         run(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", self.packages, wheel)
 
     def run(self, *command: object, **environment: str) -> str:

@@ -1,14 +1,15 @@
-"""One path for each form, line-up and view, next to the site's own paths."""
+"""One path for each form, line-up and view, next to the project's own paths."""
 
 from contextlib import contextmanager
+from importlib import import_module
 from unittest import mock
 
+from django.conf import settings
 from django.test import override_settings
 from django.urls import path
 from rest_framework.settings import api_settings
 from rest_framework.views import APIView
 
-from config.urls import urlpatterns as site
 from tests.finta_keys.access_matrix import table, views
 
 KEY = "finta_keys.authentication.ApiKeyAuthentication"
@@ -44,5 +45,5 @@ urlpatterns = [
     path("plain", views.plain),
     path("plain_scoped", views.plain_scoped),
     path("plain_key", views.plain_key),
-    *site,
+    *import_module(settings.ROOT_URLCONF).urlpatterns,
 ]

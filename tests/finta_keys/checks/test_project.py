@@ -8,6 +8,7 @@ from django.core import checks as django_checks
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 
+from accounts_app.models import User
 from finta_keys import checks as modules
 from finta_keys import conf
 from finta_keys.checks import project as checks
@@ -46,7 +47,7 @@ def test_this_project_passes_every_check():
 def test_account_model_without_owner_is_reported(settings, model, field):
     settings.FINTA_KEYS_ACCOUNT_MODEL, settings.FINTA_KEYS_OWNER_FIELD = model, field
     message = only(check_settings(None), "finta_keys.E001")
-    assert message.msg == f"{model} has no foreign key {field!r} to accounts_app.User."
+    assert message.msg == f"{model} has no foreign key {field!r} to {User._meta.label}."
     assert "FINTA_KEYS_OWNER_FIELD" in message.hint
 
 
@@ -57,7 +58,7 @@ def test_owner_with_to_field_is_reported(monkeypatch):
     monkeypatch.setitem(vars(field), "foreign_related_fields", (field.related_model._meta.get_field("email"),))
     message = only(check_settings(None), "finta_keys.E001")
     assert message.msg.startswith(
-        "accounts_app.Account.owner points to the field 'email' of accounts_app.User, not to its primary key"
+        f"accounts_app.Account.owner points to the field 'email' of {User._meta.label}, not to its primary key"
     )
     assert "Remove to_field" in message.hint
 
@@ -100,7 +101,7 @@ def test_owners_in_another_database_are_reported(settings):
     """A key is loaded together with its owner, and each change locks the owner's row."""
     settings.DATABASE_ROUTERS = ["tests.finta_keys.routers.OwnersElsewhere"]
     message = only(checks.check_one_database(None), "finta_keys.E004")
-    assert "accounts_app.User in 'people'" in message.msg
+    assert f"{User._meta.label} in 'people'" in message.msg
 
 
 def test_read_replica_passes(settings):

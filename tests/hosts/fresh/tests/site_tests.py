@@ -1,0 +1,63 @@
+"""Tests of ``tests/finta_keys`` that need the site of this repository, by what they need."""
+
+SITE_TESTS = {
+    "Storage Mode": {
+        "test_admin_actions.py::test_create_announces_and_enables_storage_mode",
+        "test_create_key.py::test_creating_a_key_switches_storage_mode_on",
+        "test_create_key.py::test_failing_receiver_undoes_the_creation",
+        "test_create_key.py::test_no_key_if_storage_mode_fails",
+        "test_createkey.py::TestAccounts::test_account_of_another_user_is_rejected",
+        "test_createkey.py::TestOwner::test_storage_mode_is_switched_on",
+        "test_expiry.py::test_header_tells_expiry_to_the_key_only",
+        "test_pages_create.py::test_create_announces_and_enables_storage_mode",
+        "test_replica.py::test_storage_mode_is_switched_on_the_primary",
+        "test_usage.py::test_response_403_is_a_use",
+    },
+    "its user model, whose user name is the e-mail": {
+        "test_admin.py::test_missing_owner_returns_404",  # with the primary key 1
+        "test_admin_actions.py::test_owner_is_selected_by_email",
+        "test_admin_actions.py::test_unknown_owner_error_says_what_to_do",
+        "test_admin_actions.py::test_unreadable_user_name_counts_as_unknown",
+        "test_createkey.py::TestDatabase::test_database_errors_are_explained",
+        "test_createkey.py::TestOutput::test_exit_code_and_streams",
+        "test_createkey.py::TestOwner::test_duplicate_user_name_is_rejected",
+        "test_createkey.py::TestOwner::test_invalid_user_name_is_an_unknown_user",
+        "test_createkey.py::TestOwner::test_long_user_name_is_not_looked_up",
+        "test_createkey.py::TestOwner::test_unknown_user_is_rejected",
+        "test_createkey.py::TestOwner::test_user_is_found_as_at_sign_in",
+        "test_guard_saves.py::test_atomic_requests_checks_constraints_before_the_response",
+        "test_pk_lookup.py::test_kept_sql_holds_no_values_and_no_connection",
+        "test_pk_lookup_changes.py::test_change_in_another_process_takes_effect",
+        "test_pk_lookup_changes.py::test_each_database_is_read_by_its_own_sql",
+        "test_pk_lookup_changes.py::test_using_after_the_scope_reads_that_database",
+        "test_watch_modes.py::test_rows_of_other_models_may_be_saved",
+    },
+    "its API under /v2": {
+        "test_history.py::TestActors::test_key_that_creates_an_account",
+        "test_replica.py::test_api_reads_from_the_primary",
+        "test_usage.py::test_every_response_to_a_key_is_a_use",
+        "test_usage.py::test_request_without_key_writes_nothing",
+        "test_usage.py::test_response_429_is_a_use",
+        "test_usage_counts.py::test_clock_over_midnight_counts_both_days",
+        "test_usage_counts.py::test_deleted_key_and_account_keep_their_counts",
+        "test_usage_counts.py::test_denials_count_as_refused",
+        "test_usage_counts.py::test_failed_save_keeps_the_counts",
+        "test_usage_counts.py::test_lists_show_all_their_accounts",
+        "test_usage_counts.py::test_request_is_counted_by_its_response",
+        "test_usage_counts.py::test_response_shows_account_in_its_url",
+        "test_usage_counts.py::test_saved_rows_are_not_saved_again",
+        "test_usage_counts.py::test_transactions_show_their_accounts",
+        "test_usage_counts.py::test_writes_show_their_account",
+    },
+    "its pages, texts, documents and settings": {
+        "test_audit_tools.py::test_documented_columns_are_all_that_depend_on_secrets",
+        "test_history.py::TestAddresses::test_site_trusts_its_proxies_only",
+        "test_pages_change.py::test_login_redirect_omits_secret_in_path",  # without a slash at the end
+        "test_pages_change.py::test_missing_csrf_token_returns_403",
+        "test_pages_permission.py::test_confirmation_says_what_key_can_do",
+        "test_peppers.py::test_passwords_use_argon2id",
+    },
+    "the cost of its models, which the budgets are relative to": {
+        "test_budget.py::test_request_stays_within_its_budget",
+    },
+}
