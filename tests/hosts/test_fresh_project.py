@@ -50,6 +50,7 @@ def test_plain_tests(fresh):
     print(summary(fresh.run("-m", "pytest", "--numprocesses", "2")))
 
 
+@pytest.mark.skipif("FRESH_ON_POSTGRESQL" not in os.environ, reason="Set FRESH_ON_POSTGRESQL to run it too.")
 def test_plain_tests_on_postgresql(fresh, postgresql):
     url = postgresql.create_database("fresh")
     print(summary(fresh.run("-m", "pytest", "--numprocesses", "2", DATABASE_URL=url)))
