@@ -80,7 +80,7 @@ def test_pages_use_hosts_word_for_accounts(settings, owner, owners_browser):
     pages |= {f"admin: {state}": texts(response) for state, response in spoken.admins_pages(another)}
     assert {state: text for state, text in pages.items() if "account" in text.lower()} == {}
     for state, sentence in {
-        "list of none": f"You have no keys yet A key lets a script or integration access your {several}: all of them",
+        "list of none": f"Keys let your scripts and integrations use your {several}.",
         "create without accounts": f"You have no {several} to select yet.",
         "list of one": f"1 of 3 {several}",
         "no account": f"Select at least one {one}, or turn on “Share all {several}”.",
