@@ -53,7 +53,7 @@ def test_opening_dialog_shifts_no_content(api_settings, alice, accounts, count, 
         }"""
     )
     before = page.evaluate(PLACES)
-    api_settings.click(action, "" if action == "Create Key" else "Key 0")
+    api_settings.click(action, "" if action == "Create Key" else f"Key {count - 1}")
     expect(api_settings.dialog).to_be_visible()
     if action == "Create Key":
         assert page.evaluate(PLACES) == before
