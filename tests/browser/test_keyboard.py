@@ -146,6 +146,29 @@ def test_dialog_takes_focus_and_escape_returns_it(api_settings, keyboard, restri
     expect(api_settings.link(action, name)).to_be_focused()
 
 
+def test_menu_of_a_key_in_narrow_window(any_settings, restricted):
+    any_settings.page.set_viewport_size({"width": 900, "height": 700})
+    any_settings.open()
+    keyboard = Keyboard(any_settings.page)
+    menu = any_settings.page.get_by_role("button", name="Actions for Restricted")
+    delete = any_settings.link("Delete", "Restricted")
+    expect(delete).to_be_hidden()
+    keyboard.tab_to(menu)
+    keyboard.press("Enter")
+    expect(delete).to_be_visible()
+    keyboard.press("Escape")
+    expect(delete).to_be_hidden()
+    expect(menu).to_be_focused()
+    keyboard.press("Enter")
+    keyboard.tab_to(any_settings.link("Rename", "Restricted"), limit=2)
+    keyboard.press("Enter")
+    expect(any_settings.name).to_be_focused()
+    if any_settings.scripting:
+        keyboard.press("Escape")
+        any_settings.is_list()
+        expect(menu).to_be_focused()
+
+
 @pytest.mark.parametrize("action", ["Rotate", "Delete"])
 def test_dangerous_button_has_no_initial_focus(api_settings, restricted, action):
     api_settings.open().click(action, "Restricted")
@@ -160,6 +183,9 @@ def test_rotate_and_delete_by_keyboard(api_settings, keyboard, restricted, api):
     keyboard.press("Enter")
     secret = api_settings.secret()
     keyboard.press("Escape", "Escape")
+    expect(api_settings.place.get_by_role("button", name="Copy and close")).to_be_focused()
+    keyboard.tab_to(api_settings.place.get_by_role("link", name="Close without copying"))
+    keyboard.press("Enter")
     api_settings.is_list()
     keyboard.tab_to(api_settings.link("Delete", "Restricted"))
     keyboard.press("Enter")
