@@ -221,6 +221,8 @@ def test_unusual_names_fit_on_phone(api_settings, alice, accounts, name):
     assert not overflow(page)
     assert [text.replace("\n", " ") for text in api_settings.names] == [name.strip()]
     for action in ACTIONS:
+        page.get_by_role("button", name=re.compile("^Actions for ")).click()
+        assert not overflow(page)
         page.get_by_role("link", name=re.compile(f"^{action} ")).click()
         expect(api_settings.dialog.get_by_role("heading", level=1)).to_contain_text(name.strip()[:20])
         assert not overflow(page), action
