@@ -81,7 +81,7 @@ def chip(account: Any) -> SafeString:
     start, space, end = display.label(account).rpartition(" ")
     if not start or len(end) > MAX_CHIP_END:
         return format_html("<bdi>{}</bdi>", f"{start}{space}{end}")
-    return format_html("<bdi>{}</bdi> {}", start, end)
+    return format_html('<bdi>{}</bdi> <span dir="auto">{}</span>', start, end)
 
 
 @register.simple_tag

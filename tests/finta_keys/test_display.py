@@ -6,6 +6,7 @@ import pytest
 from accounts_app.models import Account
 from finta_keys import display
 from finta_keys.checks.settings import check_settings
+from finta_keys.templatetags.finta_keys import chip
 from finta_keys.testing import make_key
 from tests.factories import AccountFactory
 from tests.finta_keys import admin_pages
@@ -162,3 +163,15 @@ def test_invisible_label_is_replaced(settings, name):
     settings.FINTA_KEYS_ACCOUNT_LABEL = "name"
     settings.FINTA_KEYS_ACCOUNT_WORDS = ("shop", "shops")
     assert display.label(SimpleNamespace(name=name, pk=7)) == "Shop 7"
+
+
+@pytest.mark.parametrize(
+    ("name", "mask", "expected"),
+    [
+        ("Checking", "1234", '<bdi>Checking</bdi> <span dir="auto">··1234</span>'),
+        ("Brokerage", "", "<bdi>Brokerage</bdi>"),
+        ("Savings of a grandmother", "", "<bdi>Savings of a grandmother</bdi>"),
+    ],
+)
+def test_chip_keeps_short_last_word_in_one_piece(name, mask, expected):
+    assert chip(Account(name=name, mask=mask)) == expected
