@@ -94,13 +94,30 @@ def test_submitting_offline_warns_about_unknown_outcome(api_settings, restricted
 
 def test_opening_dialog_offline_offers_retry(api_settings, restricted, expected):
     expected("ERR_INTERNET_DISCONNECTED")
-    api_settings.open()
+    api_settings.open().click("Rename", "Restricted")  # loads the scripts of dialogs
+    api_settings.page.keyboard.press("Escape")
+    api_settings.is_list()
     api_settings.page.context.set_offline(True)
     api_settings.link("Rotate", "Restricted").click()
     expect(api_settings.dialog.get_by_role("alert")).to_contain_text("Check your connection")
     api_settings.page.context.set_offline(False)
     api_settings.dialog.get_by_role("link", name="Try again").click()
     expect(api_settings.dialog).to_contain_text("Rotate “Restricted”")
+
+
+def test_first_dialog_offline_can_be_opened_later(api_settings, restricted, expected):
+    expected("ERR_INTERNET_DISCONNECTED")
+    api_settings.open().page.context.set_offline(True)
+    for _ in range(2):
+        api_settings.link("Rotate", "Restricted").click()
+        expect(api_settings.page.get_by_role("alert")).to_contain_text("Check your connection")
+    api_settings.page.context.set_offline(False)
+    api_settings.click("Rotate", "Restricted")
+    expect(api_settings.dialog).to_have_css("border-radius", "14px")  # its style is loaded too
+    api_settings.submit("Rotate")
+    api_settings.secret()
+    api_settings.done()
+    expect(api_settings.page.get_by_role("alert")).to_have_count(0)
 
 
 @pytest.mark.rule("K5")

@@ -12,9 +12,15 @@
     else if ("close" in target.dataset) close(event, dialog.contains(target));
     else if ("dialog" in target.dataset && (dialog.contains(target) || !main.querySelector(".finta-panel"))) {
       event.preventDefault();
-      keys.loadDialogScripts().then(() => keys.openLink(target), () => location.assign(target.href));
+      main.querySelector("[data-offline]")?.remove();
+      keys.loadDialogScripts().then(() => keys.openLink(target), () => openWithoutScripts(target));
     }
   });
+
+  function openWithoutScripts(link) {
+    if (navigator.onLine) location.assign(link.href);
+    else keys.warnThatOffline();
+  }
 
   async function copy(button) {
     await keys.loadDialogScripts();
@@ -33,7 +39,7 @@
 
   for (const type of ["pointerover", "focusin"]) {
     document.addEventListener(type, (event) => {
-      if (event.target.closest("a[data-dialog]") && isOurs(event.target)) keys.loadDialogScripts();
+      if (event.target.closest("a[data-dialog]") && isOurs(event.target)) keys.loadDialogScripts().catch(() => {});
     });
   }
 

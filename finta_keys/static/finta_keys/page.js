@@ -74,10 +74,15 @@ window.fintaKeys = {};
     }
   }
 
+  const scripts = {};
   function loadScript(src) {
     const script = make("script", { src });
     script.async = false; // in this order
-    return append(script);
+    scripts[src] ??= append(script).catch((error) => {
+      delete scripts[src]; // to be tried again
+      throw error;
+    });
+    return scripts[src];
   }
 
   function append(element) {
@@ -92,7 +97,10 @@ window.fintaKeys = {};
   // Load the scripts of dialogs once. The list does not need them until the user points at a link.
   let dialogScripts;
   function loadDialogScripts() {
-    dialogScripts ??= Promise.all([loadStyle(), ...dataset.later.split(" ").map(loadScript)]);
+    dialogScripts ??= Promise.all([loadStyle(), ...dataset.later.split(" ").map(loadScript)]).catch((error) => {
+      dialogScripts = undefined;
+      throw error;
+    });
     return dialogScripts;
   }
 
@@ -116,6 +124,14 @@ window.fintaKeys = {};
     }, TOAST_MS);
   }
 
+  function warnThatOffline() {
+    const messages = make("div", { class: "finta-messages", role: "alert", "data-offline": "" });
+    const text = gettext("The server did not respond. Check your connection and try again.");
+    messages.append(make("p", { class: "finta-warning" }, text));
+    main.prepend(messages);
+    showToast(messages);
+  }
+
   function currentAddress() {
     return location.pathname + location.search;
   }
@@ -123,6 +139,6 @@ window.fintaKeys = {};
   Object.assign(keys, {
     MAIN, main, dialog, content, closeButton,
     isOurs, findAll, make, warning, announce, interpolate, focusIn, enhance, gettext, ngettext,
-    currentAddress, loadDialogScripts,
+    currentAddress, loadDialogScripts, warnThatOffline,
   });
 })(window.fintaKeys);
