@@ -60,6 +60,9 @@ def test_error_is_shown_at_field_and_input_kept(any_settings, unrestricted):
     expect(any_settings.name).to_have_value("ALL ACCOUNTS")
     expect(any_settings.place.get_by_label("Savings")).to_be_checked()
     expect(any_settings.place.get_by_label("Share all accounts")).not_to_be_checked()
+    if any_settings.scripting:
+        any_settings.name.fill("Laptop")
+        expect(any_settings.place.locator("[aria-invalid=true], .errorlist")).to_have_count(0)
 
 
 def test_rename_key(any_settings, api, unrestricted):

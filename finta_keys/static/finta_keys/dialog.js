@@ -182,6 +182,14 @@
     link.focus();
   }
 
+  // The server checks the field again. Until then, an error beside a mended field misleads.
+  function removeError(field) {
+    if (!field) return;
+    field.classList.remove("finta-invalid");
+    for (const errors of field.querySelectorAll(".errorlist")) errors.remove();
+    for (const input of field.querySelectorAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
+  }
+
   function mayClose() {
     return !isSending && keys.confirmClose(content);
   }
@@ -219,5 +227,5 @@
     if (isSending || keys.hasUncopiedSecret()) event.preventDefault();
   });
 
-  Object.assign(keys, { openDialog, openLink, submitForm, closeDialog, userOf });
+  Object.assign(keys, { openDialog, openLink, submitForm, closeDialog, removeError, userOf });
 })(window.fintaKeys);

@@ -12,7 +12,7 @@
     else if ("close" in target.dataset) close(event, dialog.contains(target));
     else if ("dialog" in target.dataset && (dialog.contains(target) || !main.querySelector(".finta-panel"))) {
       event.preventDefault();
-      main.querySelector("[data-offline]")?.remove();
+      main.querySelector(".finta-offline")?.remove();
       keys.loadDialogScripts().then(() => keys.openLink(target), () => openWithoutScripts(target));
     }
   });
@@ -59,20 +59,12 @@
   });
 
   document.addEventListener("input", (event) => {
-    if (isOurs(event.target)) removeError(event.target.closest(".finta-invalid"));
+    if (isOurs(event.target)) keys.removeError?.(event.target.closest(".finta-invalid"));
     const scope = event.target.closest("[data-scope]") ?? event.target.form?.querySelector("[data-scope]");
     if (!scope || !isOurs(scope)) return;
     if ("find" in event.target.dataset) keys.filterAccounts?.(event.target);
     else keys.updateScope?.(scope);
   });
-
-  // The server checks the field again. Until then, an error beside a mended field misleads.
-  function removeError(field) {
-    if (!field) return;
-    field.classList.remove("finta-invalid");
-    for (const errors of field.querySelectorAll(".errorlist")) errors.remove();
-    for (const input of field.querySelectorAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
-  }
 
   // Without this, Enter presses the first button of the form: the search for accounts, or Save.
   document.addEventListener("keydown", (event) => {

@@ -78,11 +78,10 @@ window.fintaKeys = {};
   function loadScript(src) {
     const script = make("script", { src });
     script.async = false; // in this order
-    scripts[src] ??= append(script).catch((error) => {
-      delete scripts[src]; // to be tried again
+    return (scripts[src] ??= append(script).catch((error) => {
+      delete scripts[src];
       throw error;
-    });
-    return scripts[src];
+    }));
   }
 
   function append(element) {
@@ -116,7 +115,7 @@ window.fintaKeys = {};
     const close = make("button", { type: "button", class: "finta-bare", "aria-label": gettext("Close") }, "×");
     close.addEventListener("click", () => messages.remove());
     messages.append(close);
-    if (messages.querySelector(".finta-warning")) return;
+    if (messages.matches(".finta-warning, :has(.finta-warning)")) return;
     const timer = setInterval(() => {
       if (messages.matches(":hover, :focus-within")) return;
       messages.remove();
@@ -125,11 +124,10 @@ window.fintaKeys = {};
   }
 
   function warnThatOffline() {
-    const messages = make("div", { class: "finta-messages", role: "alert", "data-offline": "" });
     const text = gettext("The server did not respond. Check your connection and try again.");
-    messages.append(make("p", { class: "finta-warning" }, text));
-    main.prepend(messages);
-    showToast(messages);
+    const alert = warning(text, "finta-messages finta-offline");
+    main.prepend(alert);
+    showToast(alert);
   }
 
   function currentAddress() {
