@@ -56,9 +56,18 @@ class ApiSettings:
     def link(self, action: str, name: str = "") -> Locator:
         return self.page.get_by_role("link", name=LINKS[action].format(name), exact=True).first
 
+    def open_menu(self, action: str, name: str = "") -> Locator:
+        """Return the link of an action, which is in a menu if the list is narrow."""
+        link = self.link(action, name)
+        menu = self.page.get_by_role("button", name=f"Actions for {name}", exact=True)
+        expect(link.or_(menu).first).to_be_visible()
+        if not link.is_visible():
+            menu.click()
+        return link
+
     def click(self, action: str, name: str = "") -> Locator:
         """Click Create Key or an action of a key, and return the place of the form."""
-        self.link(action, name).click()
+        self.open_menu(action, name).click()
         expect(self.place.get_by_role("heading", level=1)).to_contain_text(action)
         return self.place
 

@@ -62,7 +62,7 @@ def keys(page, alice, accounts, restricted) -> ApiSettings:
 
 
 def the_list(keys: ApiSettings) -> None:
-    keys.page.goto(keys.link("Rename", "Restricted").get_attribute("href"))
+    keys.page.goto(keys.open_menu("Rename", "Restricted").get_attribute("href"))
     keys.page.get_by_role("textbox", name="Name").fill("Phone")
     keys.page.get_by_role("button", name="Rename").click()
     expect(keys.page.get_by_role("status").filter(has_text="Renamed")).to_be_visible()
@@ -73,11 +73,11 @@ def edit_scope_as_a_dialog(keys: ApiSettings) -> None:
 
 
 def edit_scope(keys: ApiSettings) -> None:
-    keys.page.goto(keys.link("Edit scope", "Restricted").get_attribute("href"))
+    keys.page.goto(keys.open_menu("Edit scope", "Restricted").get_attribute("href"))
 
 
 def delete(keys: ApiSettings) -> None:
-    keys.page.goto(keys.link("Delete", "Restricted").get_attribute("href"))
+    keys.page.goto(keys.open_menu("Delete", "Restricted").get_attribute("href"))
 
 
 def create(keys: ApiSettings, name: str = "Laptop") -> None:
