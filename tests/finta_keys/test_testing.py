@@ -3,11 +3,13 @@
 from uuid import uuid4
 
 import pytest
+import time_machine
 from django.db import connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.http import HttpResponse, StreamingHttpResponse
 from django.test import Client
 from django.urls import path
+from django.utils import timezone
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.parsers import FormParser
 from rest_framework.response import Response
@@ -262,6 +264,20 @@ def test_queries_of_another_database_are_compared(settings, bank):
 def test_same_url_twice_fails_the_assertion(client, twice):
     with pytest.raises(AssertionError, match="requests are the same"):
         assert_indistinguishable(client, *twice)
+
+
+def test_minutes_between_requests_make_no_difference(unrestricted, accounts):
+    """The time of last use is written once a minute, which would change the number of queries."""
+    start = timezone.now()
+    with time_machine.travel(start, tick=False) as clock:
+
+        class SlowClient(Client):
+            def request(self, **environ):
+                clock.shift(45)  # so that one of two requests is a minute after the last write
+                return super().request(**environ)
+
+        client = SlowClient(headers={"authorization": f"Bearer {unrestricted.secret}"})
+        assert_indistinguishable(client, f"/v2/accounts/{uuid4()}", f"/v2/accounts/{uuid4()}", methods=["GET"])
 
 
 def test_write_of_last_use_is_not_counted(unrestricted):
