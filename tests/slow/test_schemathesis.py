@@ -41,9 +41,13 @@ def caller(unrestricted, accounts, settings):
     return {"Authorization": f"Bearer {unrestricted.secret}"}
 
 
+# The same requests in each run. A random one may be invalid only in a parameter that is sent as
+# nothing, such as an empty list, and is then accepted. `make fuzz` sends random ones.
 @pytest.mark.slow
 @schema.parametrize()
-@hypothesis.settings(max_examples=25, deadline=None, suppress_health_check=list(hypothesis.HealthCheck))
+@hypothesis.settings(
+    max_examples=25, derandomize=True, deadline=None, suppress_health_check=list(hypothesis.HealthCheck)
+)
 def test_generated_requests_match_document(case, caller, accounts):
     excluded = ASSUME_GONE + EXCLUDED.get(case.operation.definition.raw["operationId"], [])
     case.call_and_validate(headers=caller, excluded_checks=excluded)
