@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from threading import current_thread, main_thread
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -13,6 +13,7 @@ from django.db.backends.sqlite3.base import DatabaseWrapper
 from django.test import Client
 
 from accounts_app.models import Account, User
+from finta_keys import standby
 from finta_keys.testing import make_key
 from tests.factories import AccountFactory, UserFactory
 
@@ -93,3 +94,19 @@ def alices_browser(alice: User) -> Client:
 def other_threads_close_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     """Django keeps connections to in-memory databases open in all threads."""
     monkeypatch.setattr(DatabaseWrapper, "is_in_memory_db", lambda _: current_thread() is main_thread())
+
+
+@pytest.fixture
+def waits(db: None, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+    """Changes wait for a standby, which is away. Yields the timeouts of the waits."""
+    settings.FINTA_KEYS_STANDBY_TIMEOUT = 5
+    monkeypatch.setattr(standby, "_last_wait_failed", False)
+    timeouts: list[float] = []
+
+    def wait(timeout: float) -> bool:
+        timeouts.append(timeout)
+        return False
+
+    monkeypatch.setattr(standby, "_commit_on_standby", wait)
+    yield timeouts
+    standby.take_unconfirmed()

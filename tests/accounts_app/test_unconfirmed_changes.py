@@ -3,27 +3,10 @@
 import pytest
 
 from accounts_app import storage_mode
-from finta_keys import standby
 
 TEXT = "not yet safe against the loss of the database server"
 
 pytestmark = pytest.mark.rule("K4")
-
-
-@pytest.fixture
-def waits(settings, monkeypatch, alice):
-    """Turn the barrier on, with a standby that is away. Return the timeouts of the waits."""
-    settings.FINTA_KEYS_STANDBY_TIMEOUT = 5
-    monkeypatch.setattr(standby, "_last_wait_failed", False)
-    timeouts = []
-
-    def wait(timeout):
-        timeouts.append(timeout)
-        return False
-
-    monkeypatch.setattr(standby, "_commit_on_standby", wait)
-    yield timeouts
-    standby.take_unconfirmed()
 
 
 def set_password(user):

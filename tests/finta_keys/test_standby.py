@@ -27,22 +27,6 @@ TEXT = "not yet safe against the loss of the database server"
 
 
 @pytest.fixture
-def waits(settings, monkeypatch, restricted):
-    """Turn the barrier on, with a standby that is away. Yields the timeouts of the waits."""
-    settings.FINTA_KEYS_STANDBY_TIMEOUT = 5
-    monkeypatch.setattr(standby, "_last_wait_failed", False)
-    timeouts = []
-
-    def wait(timeout):
-        timeouts.append(timeout)
-        return False
-
-    monkeypatch.setattr(standby, "_commit_on_standby", wait)
-    yield timeouts
-    standby.take_unconfirmed()
-
-
-@pytest.fixture
 def committed(django_capture_on_commit_callbacks):
     """Run what waits for a commit when the block ends."""
     return lambda: django_capture_on_commit_callbacks(execute=True)
