@@ -89,7 +89,7 @@ class AccessHistory:
         return pks | self._scope_now()
 
     def spans(self, pk: str) -> list[Span]:
-        """Return the periods in which the key could access an account."""
+        """Return the periods of a key's access to an account."""
         owned = self._owned_spans(pk)
         spans: list[Span] = []
         for (start, end), state in self.states:

@@ -1,4 +1,4 @@
-"""The exposure report: what a key could access in a period, and what it did (rule H4)."""
+"""The exposure report: a key's access and use in a period (rule H4)."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def keys_of(secrets: Iterable[secret.Secret]) -> Iterator[tuple[secret.Secret, A
 
 
 def retired(secrets: Iterable[secret.Secret]) -> Iterator[tuple[secret.Secret, RetiredSecret]]:
-    """Yield each secret that a key had before, with what is known about it."""
+    """Yield each secret that a key had before, with its retired row."""
     return _rows_of(secrets, RetiredSecret.objects.order_by())
 
 

@@ -1,4 +1,4 @@
-"""Read what the mixin and the decorators have set on a view: whether it is scoped or unscoped."""
+"""Tell whether a view is scoped or unscoped, as set by the mixin and the decorators."""
 
 from __future__ import annotations
 

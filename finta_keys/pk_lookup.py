@@ -118,7 +118,7 @@ class PkQuery(CompiledQuery[Any]):
 
 
 def _preparation(lookup: Any) -> Callable[[Any, Any], Any]:
-    """Return the function by which a look-up prepares its value."""
+    """Return the function that prepares the value of a look-up."""
     lookup_class, column = type(lookup), lookup.lhs
     field = column.output_field
     if lookup_class is RelatedExact and field.path_infos[-1].target_fields[-1] is field.target_field:

@@ -57,7 +57,7 @@ def add_tries(target: Tries, digest: bytes, tries: tuple[int, datetime, str, str
 
 
 def save_tries(tries: Tries) -> None:
-    """Add tries to the stored ones, and remove from the dict what was saved.
+    """Add tries to the stored ones, and remove the saved ones from the dict.
 
     A secret that was pruned in the meantime is not counted.
     """

@@ -63,7 +63,7 @@ class KeyFormView(OwnKeysMixin, FormView):
 
 
 class FreshSignInView(KeyFormView):
-    """A page that calls ``FINTA_KEYS_FRESH_SIGN_IN``, by which a host can require a fresh sign-in.
+    """A page that calls ``FINTA_KEYS_FRESH_SIGN_IN``, a host's hook to require a fresh sign-in.
 
     It is checked for the form and again for its submission, because the page may have been open for
     a long time.

@@ -25,7 +25,7 @@ hypothesis.settings.load_profile("patient")
 class ApiClient(Client):
     """A client that sends a secret and returns 500 responses instead of raising."""
 
-    convert_content_type: ClassVar[Callable[[str], str]] = str  # what the server does to this header
+    convert_content_type: ClassVar[Callable[[str], str]] = str  # applied to this header, as a server would
 
     def __init__(self, secret: str | None = None, **defaults: Any) -> None:
         headers = {"authorization": f"Bearer {secret}"} if secret else None

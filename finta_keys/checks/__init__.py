@@ -2,7 +2,7 @@
 
 ``settings`` checks the settings of the app, ``project`` the account model, databases, migrations
 and URLs, ``views`` the views that accept keys, ``relations`` their serializers and filters, and
-``look_ups`` the columns by which they search and order.
+``look_ups`` the columns of their searches and orderings.
 ``routes`` and ``findings`` are helpers. docs/reference.md lists the ids; an id is never used
 again.
 """

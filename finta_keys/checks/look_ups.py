@@ -1,4 +1,4 @@
-"""System checks of the look-ups by which scoped views search, filter and order rows."""
+"""System checks of the look-ups of scoped views: search, filters and ordering."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _look_ups(view: RoutedView) -> Iterator[str]:
 
 
 def _orders(view: RoutedView) -> Iterator[str]:
-    """Yield what the ``ordering`` parameter of Django REST framework accepts, and the default."""
+    """Yield the columns of Django REST framework's ``ordering`` parameter, and of the default."""
     yield from (name.lstrip("-") for attribute in ("ordering", "ordering_fields") for name in _names(view, attribute))
     backends = [cls for cls in view.get("filter_backends", ()) if isinstance(cls, type)]
     if view.get("ordering_fields", None) in (None, "__all__") and any(

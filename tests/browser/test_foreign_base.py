@@ -80,7 +80,7 @@ SWITCH_SHEET = """on => {
 
 
 class Shop(ApiSettings):
-    """API settings in a page of which they are only a part."""
+    """API settings as a part of another page."""
 
     @property
     def place(self):

@@ -269,7 +269,7 @@ def key_accounts(key):
 
 
 def act(choose, key, owner, other):
-    """Do one of the actions that change what a key can access."""
+    """Do one of the actions that change a key's access."""
     owned = list(Account.objects.filter(owner=owner).order_by("pk"))
     action = choose.choice(["restrict", "share", "transfer", "return", "create", "add", "delete", "expire"])
     if action == "restrict" and owned:

@@ -1,4 +1,4 @@
-"""The order in which changes lock rows, and the database they use."""
+"""The order of row locks in changes, and the database they use."""
 
 import pytest
 from django.db import transaction

@@ -1,4 +1,4 @@
-"""The page of one key: what it can do, its history, and tries of its old secrets."""
+"""The page of one key: its permissions, its history, and tries of its old secrets."""
 
 import datetime as dt
 import re

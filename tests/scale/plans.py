@@ -84,7 +84,7 @@ class Cost(NamedTuple):
 
 
 def cost_of(statement: str) -> Cost:
-    """Run a statement and return what it has read."""
+    """Run a statement and return its cost."""
     return Cost(_sqlite_steps(statement)) if connection.vendor == "sqlite" else _postgres_cost(statement)
 
 

@@ -92,7 +92,7 @@ def transportable(text: str) -> str:
 
 
 class Target:
-    """The pages, endpoints and commands, and what the requests cost."""
+    """The pages, endpoints and commands, and the cost of the requests."""
 
     def __init__(self, source: Source, alice, restricted, secret, account) -> None:
         self.source, self.alice, self.restricted, self.account = source, alice, restricted, account

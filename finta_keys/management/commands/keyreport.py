@@ -1,5 +1,4 @@
-"""``manage.py keyreport``: what a key, living or deleted, could access in a period, and what it
-did."""
+"""``manage.py keyreport``: the access and use of a key, living or deleted, in a period."""
 
 from __future__ import annotations
 

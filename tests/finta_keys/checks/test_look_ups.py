@@ -1,4 +1,4 @@
-"""System checks of the look-ups by which scoped views search, filter and order rows."""
+"""System checks of the look-ups of scoped views: search, filters and ordering."""
 
 import pytest
 from django.db import models

@@ -25,7 +25,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
 ]
 MISSING = UUID("00000000-0000-4000-8000-000000000000")
-# The account from which a caller moves a row. An anonymous caller has none and tries another user's.
+# Rows are moved from the accounts of this user. An anonymous caller has none and tries another user's.
 OWN = {"session_of_other": "foreign", "session_of_staff": "staff"}
 LAST_USED_WRITTEN = ("list", "scoped")  # a request that writes the time of use, so that others do not
 

@@ -1,4 +1,4 @@
-"""Tests of ``tests/finta_keys`` that need the site of this repository, by what they need."""
+"""Tests of ``tests/finta_keys`` that need the site of this repository, by reason."""
 
 SITE_TESTS = {
     "Storage Mode": {
