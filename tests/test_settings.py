@@ -56,6 +56,7 @@ def test_defaults_are_safe(tmp_path):
 SECRET = "s3cret"
 
 
+@pytest.mark.thorough
 @pytest.mark.rule("X3")
 @pytest.mark.parametrize(
     ("name", "value", "message"),

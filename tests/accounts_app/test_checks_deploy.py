@@ -47,6 +47,7 @@ def test_proxy_check_needs_deploy(settings):
     assert "accounts_app.W003" in ids[True]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("wrong", ["-1", "one", "1.5", "127.0.0.1", "٣", "9" * 5000])
 def test_invalid_proxy_count_stops_start(tmp_path, wrong):
     result = check(tmp_path, TRUSTED_PROXY_COUNT=wrong)

@@ -76,6 +76,7 @@ def test_healthy_development_site_has_no_problem(settings, tmp_path):
     assert doctor()[1] == 0, doctor()[0]
 
 
+@pytest.mark.thorough
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     ("name", "value", "problem"),

@@ -152,6 +152,7 @@ def test_query_parameters_are_not_logged(restricted, log, settings):
     assert not log.lines("django.db.backends")
 
 
+@pytest.mark.thorough
 @pytest.mark.rule("K2")
 @pytest.mark.parametrize("method", ["GET", "POST", "PATCH", "OPTIONS"])
 def test_sent_secret_is_never_logged(restricted, alices_browser, log, method):

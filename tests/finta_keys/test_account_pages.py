@@ -277,6 +277,7 @@ def test_deleted_account_on_another_page_is_dropped(browser, addresses, many):
     assert scope(key) == pks(many[:1])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("value", ["", "{", "5", '{"a": 1}', "[" * 100_000])
 def test_malformed_list_of_other_pages_is_ignored(browser, addresses, many, value):
     tab = Tab(browser, addresses())

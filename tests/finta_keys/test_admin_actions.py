@@ -357,6 +357,7 @@ def test_second_rotate_returns_409(superuser, restricted):
     assert ApiKey.objects.authenticate(secret) == restricted.key
 
 
+@pytest.mark.thorough
 @pytest.mark.rule("K5")
 @pytest.mark.parametrize("action", ["rotate", "delete"])
 @pytest.mark.parametrize("rotation", [{}, {"rotation": ""}, {"rotation": "x"}, {"rotation": -1}, {"rotation": 2**70}])

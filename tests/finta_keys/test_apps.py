@@ -48,6 +48,7 @@ def test_missing_hook_does_not_stop_the_start(settings):
     apps.get_app_config("finta_keys").ready()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("configured", "problem"),
     [

@@ -137,6 +137,7 @@ def test_admin_names_at_most_100_accounts(alice):
     assert "… listed in Edit scope" in page
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["\u202esgnivaS", "Two\nlines", "مدخرات"])
 @pytest.mark.parametrize("view", ["list", "create", "edit_scope", "rotate", "delete"])
 def test_account_names_are_isolated(alices_browser, alice, restricted, accounts, name, view):

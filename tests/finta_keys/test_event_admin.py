@@ -50,6 +50,7 @@ def test_list_shows_who_did_what(operator, alice, restricted, bob):
     assert alice.email in text
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("query", "number"),
     [

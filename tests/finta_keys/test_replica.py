@@ -144,6 +144,7 @@ def test_api_reads_from_the_primary(settings, restricted, accounts):
     assert restricted.client.delete(path).status_code == 204
 
 
+@pytest.mark.thorough
 @pytest.mark.rule("K4")
 @pytest.mark.parametrize("action", admin_pages.KEY_ACTIONS)
 @pytest.mark.parametrize("place", ["settings", "admin"])

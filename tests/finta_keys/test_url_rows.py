@@ -603,6 +603,7 @@ class OpenNotes(Notes):
         return Response({})
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(("view", "name"), [(Notes, "account_pk"), (NotesOrError, "account_pk"), (OwnedAccount, "pk")])
 def test_permission_cannot_tell_hidden_from_missing(restricted, accounts, bobs_account, view, name, method):

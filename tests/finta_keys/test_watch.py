@@ -58,6 +58,7 @@ def test_quiet_leak_is_found(send, handler):
         send(handler)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("handler", CORRECT, ids=name_of)
 def test_correct_view_passes(send, handler):
     with watch_scope():

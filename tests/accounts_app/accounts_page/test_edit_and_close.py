@@ -181,6 +181,7 @@ def without_token(response):
     return re.sub(rb'name="csrfmiddlewaretoken" value="\w+"', b"", response.content)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("method", ["get", "post", "put", "delete", "options", "head"])
 @pytest.mark.parametrize("page", [edit_url, close_url])
 def test_foreign_missing_and_malformed_look_alike(alice, alices_browser, bobs_account, page, method):

@@ -139,6 +139,7 @@ WRONG = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("field", "value"), WRONG, ids=lambda value: repr(value)[:20])
 def test_invalid_value_changes_nothing(client, cash, field, value):
     before = list(Account.objects.values())
