@@ -38,8 +38,9 @@ def template() -> Iterator[servers.PostgreSQL]:
 class Pair:
     """A primary and its standby, with a proxy between them. ``begin()`` starts them with equal data."""
 
-    def __init__(self, template: servers.PostgreSQL, folder: Path, delay: float) -> None:
+    def __init__(self, template: servers.PostgreSQL, folder: Path, delay: float, addresses: Any = ("", "")) -> None:
         self.template, self.folder, self.delay = template, folder, delay
+        address, self.standby_address = addresses
         folder.chmod(0o755)
         for name in ("primary", "standby", "proxy"):
             (folder / name).mkdir()
@@ -48,13 +49,15 @@ class Pair:
         self.primary.data = folder / "primary/data"
         os.chown(folder / "primary", template.user if template.user is not None else -1, -1)
         self.primary._options = template._options.replace(str(template.folder), str(folder / "primary"))
-        self.primary._options += " -c synchronous_standby_names='ANY 1 (*)'".replace("'", '"')
+        self.primary._options += f' -c synchronous_standby_names="ANY 1 (*)" -c listen_addresses="{address}"'
         self.proxy = servers.Proxy(self.primary, folder / "proxy", delay)
 
     def begin(self) -> None:
         servers.copy_data(self.template.data, self.primary)
         self.proxy.mend()
-        self.standby = servers.Standby(self.template, self.folder / "standby", host=self.proxy.folder)
+        self.standby = servers.Standby(
+            self.template, self.folder / "standby", self.proxy.folder, listen_addresses=f'"{self.standby_address}"'
+        )
         self.primary.start()
         self.standby.start()
         servers.wait_until(self._is_streaming, "the standby to stream")

@@ -10,6 +10,7 @@ import os
 import pwd
 import queue
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -104,9 +105,9 @@ class PostgreSQL:
 class Standby(PostgreSQL):
     """A streaming standby that begins with a copy of a stopped server, and connects to it at ``host``."""
 
-    def __init__(self, primary: PostgreSQL, folder: Path, host: Path | None = None) -> None:
+    def __init__(self, primary: PostgreSQL, folder: Path, host: Path | None = None, **settings: object) -> None:
         self.primary, self.host = primary, host or primary.folder
-        super().__init__(folder)
+        super().__init__(folder, **settings)
 
     def _create(self) -> None:
         copy_data(self.primary.data, self)
@@ -219,10 +220,13 @@ class LaggingReplica(PostgreSQL):
 
 
 class Redis:
-    """A server without persistence, on a free port."""
+    """A server without persistence, on a free port.
 
-    def __init__(self) -> None:
-        self.port = free_port()
+    ``options`` are those of ``redis-server``. Replicas and nodes of a cluster write files to ``folder``.
+    """
+
+    def __init__(self, *options: str, folder: Path = Path("/")) -> None:
+        self.port, self.folder, self._options = free_port(), folder, options
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -231,17 +235,36 @@ class Redis:
 
     def start(self) -> None:
         self._process = subprocess.Popen(
-            [program("redis-server"), "--bind", "127.0.0.1", "--port", str(self.port), "--save", ""],
-            cwd="/",
+            [program("redis-server"), *self._options, "--bind", "127.0.0.1", "--port", str(self.port), "--save", ""],
+            cwd=self.folder,
             stdout=subprocess.DEVNULL,
         )
         wait_until(lambda: is_listening(self.port), "Redis to start")
 
+    def pause(self) -> None:
+        """Let the server hang: the system accepts connections, and no request gets a response."""
+        assert self._process
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self._process
+        self._process.send_signal(signal.SIGCONT)
+
     def stop(self) -> None:
         if self._process:
-            self._process.terminate()
+            self._process.kill()  # A paused server does not terminate.
             self._process.wait()
             self._process = None
+
+
+class Sentinel(Redis):
+    """Watches a Redis by the name ``limits``, and replaces it with a replica after a second."""
+
+    def __init__(self, master: Redis, folder: Path) -> None:
+        path = folder / f"sentinel-{len(list(folder.iterdir()))}.conf"
+        lines = (f"monitor limits 127.0.0.1 {master.port} 2", "down-after-milliseconds limits 1000")
+        path.write_text("".join(f"sentinel {line}\n" for line in lines))
+        super().__init__(str(path), "--sentinel")
 
 
 class PgBouncer:
@@ -249,31 +272,49 @@ class PgBouncer:
 
     def __init__(self, server: PostgreSQL, folder: Path) -> None:
         self.port, self.server, self.folder = free_port(), server, folder
+        self._path = folder / "pgbouncer.ini"
 
     def url(self, database: str) -> str:
         return f"postgres://finta@127.0.0.1:{self.port}/{database}"
 
     def start(self) -> None:
+        self._write_settings()
+        self._process = subprocess.Popen(
+            [program("pgbouncer"), str(self._path)], cwd="/", user=self.server.user, stderr=subprocess.DEVNULL
+        )
+        wait_until(lambda: is_listening(self.port), "PgBouncer to start")
+
+    def move_to(self, server: PostgreSQL) -> None:
+        """Change the host of the databases, as an operator does after a failover."""
+        import psycopg
+
+        self.server = server
+        self._write_settings()
+        with psycopg.connect(self.url("pgbouncer"), autocommit=True) as console:
+            console.execute("RELOAD")
+            console.execute("RECONNECT")
+
+    def _write_settings(self) -> None:
         settings = {
             "listen_addr": "127.0.0.1",
             "listen_port": self.port,
             "unix_socket_dir": "",
-            "auth_type": "any",
+            "auth_type": "trust",
+            "auth_file": self.folder / "users",
+            "admin_users": "finta",
             "pool_mode": "transaction",
             "default_pool_size": 2,
             "ignore_startup_parameters": "extra_float_digits",
+            "query_wait_timeout": 5,
+            "server_login_retry": 1,
             "logfile": self.folder / "log",
         }
         lines = ["[databases]", f"* = host={self.server.folder} user=finta", "[pgbouncer]"]
         lines += [f"{name} = {value}" for name, value in settings.items()]
-        path = self.folder / "pgbouncer.ini"
-        path.write_text("\n".join(lines))
         self.folder.chmod(0o777)
-        path.chmod(0o644)
-        self._process = subprocess.Popen(
-            [program("pgbouncer"), str(path)], cwd="/", user=self.server.user, stderr=subprocess.DEVNULL
-        )
-        wait_until(lambda: is_listening(self.port), "PgBouncer to start")
+        (self.folder / "users").write_text('"finta" ""\n')
+        self._path.write_text("\n".join(lines))
+        self._path.chmod(0o644)
 
     def stop(self) -> None:
         self._process.terminate()
@@ -315,8 +356,8 @@ def lagging_replica(primary: PostgreSQL) -> Iterator[LaggingReplica]:
 
 
 @contextmanager
-def redis() -> Iterator[Redis]:
-    server = Redis()
+def redis(*options: str, folder: Path = Path("/")) -> Iterator[Redis]:
+    server = Redis(*options, folder=folder)
     server.start()
     try:
         yield server
