@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.views.generic import ListView, View
 
-from finta_keys import key_list, owners
+from finta_keys import daily_use, key_list, owners
 from finta_keys.models import ApiKey
 from finta_keys.own_keys import OneKeyMixin, OwnKeysMixin
 
@@ -37,6 +37,7 @@ class KeyListView(OwnKeysMixin, ListView):
             paginator.count = counts[kind]  # without another query
         page = paginator.get_page(self.list_form.page_number)
         keys = key_list.with_scope(cast(QuerySet[ApiKey], page.object_list), owner_pk)
+        daily_use.add_daily_use(keys)
         return super().get_context_data(
             object_list=self.object_list,
             keys=keys,

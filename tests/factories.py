@@ -8,8 +8,10 @@ from functools import cache
 
 import factory
 from django.contrib.auth.hashers import make_password
+from django.utils import timezone
 
 from accounts_app.models import Account, Transaction, User
+from finta_keys.models import ApiKey, KeyUsage
 
 PASSWORD = "correct horse battery staple"
 
@@ -58,3 +60,25 @@ class TransactionFactory(factory.django.DjangoModelFactory[Transaction]):
     amount = Decimal("-9.99")
     currency = "USD"
     posted_date = dt.date(2026, 1, 15)
+
+
+def add_calls(key: ApiKey, *numbers: int, refused: int = 0) -> None:
+    """Count calls of a key on the last days, the last number today. Those refused are of today."""
+    now = timezone.now()
+    days = [now - dt.timedelta(days=ago) for ago in reversed(range(len(numbers)))]
+    KeyUsage.objects.bulk_create(
+        KeyUsage(
+            key_id=key.pk,
+            day=at.astimezone(dt.UTC).date(),
+            source="203.0.113.0/24",
+            agent="curl",
+            requests=number,
+            reads=number,
+            writes=0,
+            refused=refused if at == now else 0,
+            first_at=at,
+            last_at=at,
+        )
+        for at, number in zip(days, numbers, strict=True)
+        if number
+    )

@@ -7,7 +7,7 @@ from typing import Any
 
 from django import template
 from django.utils import timezone
-from django.utils.formats import date_format
+from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince, timeuntil
@@ -69,6 +69,12 @@ def is_soon(moment: datetime | None) -> bool:
 
 
 @register.filter
+def with_separators(number: int) -> str:
+    """Return a number with its thousands separated, such as "37,944"."""
+    return number_format(number, force_grouping=True)
+
+
+@register.filter
 def full_label(account: Any) -> str:
     """Return the group and the label of an account."""
     return f"{display.group_of(account)} {display.label(account)}".strip()
@@ -81,7 +87,7 @@ def chip(account: Any) -> SafeString:
     start, space, end = display.label(account).rpartition(" ")
     if not start or len(end) > MAX_CHIP_END:
         return format_html("<bdi>{}</bdi>", f"{start}{space}{end}")
-    return format_html('<bdi>{}</bdi> <span dir="auto">{}</span>', start, end)
+    return format_html('<bdi>{} </bdi><span dir="auto">{}</span>', start, end)
 
 
 @register.simple_tag

@@ -20,7 +20,7 @@ from accounts_app.sign_in.confirm_password import SESSION_KEY
 from finta_keys import list_views
 from finta_keys.models import AccountUsage, ApiKey, KeyUsage
 from tests.browser.pages import PATH, ApiSettings
-from tests.factories import AccountFactory, UserFactory
+from tests.factories import AccountFactory, UserFactory, add_calls
 
 KEYS = {  # name: number of accounts (None for all), hours since creation and last use
     "Production": (None, 24 * 210, 0.05),
@@ -70,6 +70,8 @@ class Stage:
             name: self.key(name, accounts[:count] if count else None, created, used)
             for name, (count, created, used) in KEYS.items()
         }
+        add_calls(keys["Production"], *(day * 37 % 90 + 30 for day in range(30)))
+        add_calls(keys["Budget spreadsheet"], *(12 * (day % 7 == 0) for day in range(27)), 0, 0, 0)
         soon = timezone.now() + dt.timedelta(days=6, hours=1)
         ApiKey.objects.filter(name="Budget spreadsheet").update(read_only=True, expires_at=soon)
         return keys
@@ -80,7 +82,9 @@ class Stage:
         for number in range(MANY):
             name = f"{PLACES[number % len(PLACES)]} {number // len(PLACES) + 1}"
             scope = accounts[: number % len(accounts)] or None
-            self.key(name, scope, 24 * (MANY - number), number**1.5 if number % 3 else None)
+            key = self.key(name, scope, 24 * (MANY - number), number**1.5 if number % 3 else None)
+            if number % 3:
+                add_calls(key, *((day * number) % 50 for day in range(30)))
 
     def key(self, name: str, accounts: list[Account] | None, created: float, used: float | None) -> ApiKey:
         key, _ = ApiKey.objects.create_key(owner=self.owner, name=name, accounts=accounts)

@@ -17,7 +17,15 @@ from tests.browser.scenes import SCENES
 
 FOLDER = Path(__file__).parents[2] / "screenshots"
 TODAY = datetime(2026, 3, 16, 9, 30, tzinfo=UTC)
-SIZES = {"desktop": {"width": 1280, "height": 800}, "phone": {"width": 390, "height": 844}}
+SIZES = {
+    "desktop": (1280, 800),
+    "phone": (390, 844),
+    "wide": (1440, 900),
+    "laptop": (1280, 720),
+    "tablet": (1024, 768),
+    "narrow": (768, 1024),
+    "small": (390, 664),
+}
 SCHEMES = ("light", "dark")
 LONG = {"list-200"}  # only the visible part
 
@@ -34,8 +42,8 @@ def _reproducible(monkeypatch):
 def test_take_pictures(name, stage):
     FOLDER.mkdir(exist_ok=True)
     page = SCENES[name](stage)
-    for size, viewport in SIZES.items():
-        page.set_viewport_size(viewport)
+    for size, (width, height) in SIZES.items():
+        page.set_viewport_size({"width": width, "height": height})
         for scheme in SCHEMES:
             page.emulate_media(color_scheme=scheme)
             full_page = name not in LONG and not page.get_by_role("dialog").count()

@@ -11,7 +11,8 @@ from playwright.sync_api import expect
 from accounts_app.models import Account
 from finta_keys.models import ApiKey
 from finta_keys.testing import make_key
-from tests.factories import AccountFactory
+from tests.browser.scenes import SCENES
+from tests.factories import AccountFactory, add_calls
 
 COUNT = 200
 
@@ -109,3 +110,29 @@ def test_search_is_hidden_for_few_keys(any_settings, alice):
 def test_empty_list_offers_create_key(any_settings):
     expect(any_settings.page.get_by_role("main")).to_contain_text("Create your first key")
     expect(any_settings.link("Create Key")).to_be_visible()
+
+
+# The texts that are wider than their cell or cut off, such as "Unused for 90 days".
+OUTSIDE_CELL = """() => [...document.querySelectorAll(".finta-list td :is(time, span, svg)")]
+    .filter(element => !element.matches(".finta-visually-hidden, .finta-chip *"))
+    .filter(element => element.getBoundingClientRect().right > element.closest("td").getBoundingClientRect().right
+        || element.scrollWidth > element.clientWidth + 1 && getComputedStyle(element).display !== "inline")
+    .map(element => element.textContent)"""
+
+
+@pytest.mark.parametrize("width", [1440, 1280, 1024, 900, 768, 390, 320])
+def test_texts_stay_in_their_cells(stage, width):
+    page = SCENES["list-3"](stage)
+    page.set_viewport_size({"width": width, "height": 800})
+    assert page.evaluate(OUTSIDE_CELL) == []
+
+
+def test_calls_are_shown_as_bars_and_number(any_settings, alice, accounts):
+    add_calls(make_key(alice, "Busy")[0], 1200, 34)
+    make_key(alice, "Idle")
+    busy = any_settings.open().row("Busy")
+    expect(busy).to_contain_text("1,234 calls")
+    bars = busy.locator("svg.finta-bars path")
+    expect(bars).to_be_visible()
+    assert bars.evaluate("path => getComputedStyle(path).stroke") != "none"
+    expect(any_settings.row("Idle")).to_contain_text("No calls")

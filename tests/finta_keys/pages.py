@@ -17,7 +17,8 @@ def url(name: str, key: Any = None) -> str:
 
 def read(response: Any) -> str:
     """Return the text of a response without tags, in single spaces."""
-    return " ".join(html.unescape(re.sub(r"<[^>]*>", "", response.content.decode())).split())
+    source = response.content.decode().replace("><", "> <")
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", "", source)).split())
 
 
 def shown_secret(response: Any) -> str:

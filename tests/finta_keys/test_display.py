@@ -169,7 +169,7 @@ def test_invisible_label_is_replaced(settings, name):
 @pytest.mark.parametrize(
     ("name", "mask", "expected"),
     [
-        ("Checking", "1234", '<bdi>Checking</bdi> <span dir="auto">··1234</span>'),
+        ("Checking", "1234", '<bdi>Checking </bdi><span dir="auto">··1234</span>'),
         ("Brokerage", "", "<bdi>Brokerage</bdi>"),
         ("Savings of a grandmother", "", "<bdi>Savings of a grandmother</bdi>"),
     ],

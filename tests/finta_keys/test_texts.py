@@ -10,6 +10,7 @@ from django.utils import translation
 
 from accounts_app.models import User
 from finta_keys import display
+from finta_keys.models import ApiKey
 from finta_keys.testing import make_key
 from tests.factories import UserFactory
 from tests.finta_keys import admin_pages, spoken
@@ -166,6 +167,7 @@ def catalog(texts):
 
 def test_page_uses_active_language(german, alice, alices_browser, accounts):
     key, _ = make_key(alice, "Laptop", [accounts.checking])
+    ApiKey.objects.update(last_used_at=key.created_at)
     page = alices_browser.get(url("list")).content.decode()
     text = read(alices_browser.get(url("list")))
     assert '<html lang="de" dir="ltr">' in page

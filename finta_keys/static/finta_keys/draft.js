@@ -18,9 +18,17 @@
     return fields.filter(([name]) => name !== "csrfmiddlewaretoken" && form.elements[name]?.type !== "password");
   }
 
+  // Say on the sign-in page that the session expired while a dialog was open.
+  function explainSignIn(note, draft) {
+    note.hidden = false;
+    note.querySelector("[data-draft-kept]").hidden = !draft.fields;
+  }
+
   // Open the dialog again and fill in its fields, if this user left it on this page.
   async function restoreDraft() {
     const stored = sessionStorage.getItem(STORAGE_KEY);
+    const signInNote = stored && keys.main.querySelector("[data-session-expired]");
+    if (signInNote) explainSignIn(signInNote, JSON.parse(stored));
     if (!stored || keys.main.querySelector("input[type=password]")) return;
     sessionStorage.removeItem(STORAGE_KEY);
     const draft = JSON.parse(stored);

@@ -82,17 +82,8 @@
     if (event.persisted) for (const button of findAll("button:disabled")) button.disabled = false;
   });
 
-  // The sign-in page after a session expired in a dialog.
-  function explainSignIn(note, draft) {
-    note.hidden = false;
-    note.querySelector("[data-draft-kept]").hidden = !draft.fields;
-  }
-
   keys.enhance(main);
-  const draft = JSON.parse(sessionStorage.getItem("finta_keys.draft"));
-  const signInNote = main.querySelector("[data-session-expired]");
-  if (signInNote && draft) explainSignIn(signInNote, draft);
-  if (main.querySelector(".finta-panel") || draft) {
+  if (main.querySelector(".finta-panel") || sessionStorage.getItem("finta_keys.draft")) {
     keys.loadDialogScripts().then(() => keys.watchSecret(main));
   }
   // The browser may have looked for `autofocus` before Copy became visible.
