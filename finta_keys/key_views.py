@@ -8,7 +8,7 @@ from django.core.paginator import Paginator
 from django.db.models import Q, QuerySet
 from django.views.generic import TemplateView
 
-from finta_keys import event_texts, key_list, owners
+from finta_keys import daily_use, event_texts, key_list, owners
 from finta_keys.models import ApiKey, KeyEvent, RetiredSecret
 from finta_keys.own_keys import OneKeyMixin
 from finta_keys.recent_use import RecentUse
@@ -16,6 +16,17 @@ from finta_keys.recent_use import RecentUse
 ACCOUNTS_SHOWN = 100
 EVENTS_PER_PAGE = 50
 TRIED_SHOWN = 5  # retired secrets in use
+ICONS: dict[str, str] = {
+    KeyEvent.Action.CREATED: "plus",
+    KeyEvent.Action.RENAMED: "write",
+    KeyEvent.Action.SCOPE_EDITED: "scope",
+    KeyEvent.Action.ACCOUNT_JOINED: "plus",
+    KeyEvent.Action.ROTATED: "rotate",
+    KeyEvent.Action.DELETED: "delete",
+    KeyEvent.Action.ACCOUNT_GAINED: "plus",
+    KeyEvent.Action.ACCOUNT_LOST: "minus",
+    KeyEvent.Action.KNOWN: "clock",
+}
 
 
 class KeyView(OneKeyMixin, TemplateView):
@@ -25,6 +36,7 @@ class KeyView(OneKeyMixin, TemplateView):
         key: Any = self.key
         tried = tried_secrets(key.owner_id).filter(key_id=key.pk)[:TRIED_SHOWN]
         key_list.count_scopes([key])
+        daily_use.add_daily_use([key])
         if key.share_all_accounts:
             key.scoped_count = key.account_count
         page = Paginator(events_of(key), EVENTS_PER_PAGE).get_page(self.request.GET.get("page"))
@@ -46,6 +58,7 @@ def described(event: KeyEvent) -> dict[str, Any]:
     return {
         "at": event.at,
         "action": event.action,
+        "icon": ICONS[event.action],
         "sentences": event_texts.sentences(event),
         "actor": event_texts.actor(event),
         "address": event_texts.address(event),

@@ -17,8 +17,8 @@ from playwright.sync_api import BrowserContext, Page, expect
 from accounts_app.demo import seed
 from accounts_app.models import Account, User
 from accounts_app.sign_in.confirm_password import SESSION_KEY
-from finta_keys import list_views
-from finta_keys.models import AccountUsage, ApiKey, KeyUsage
+from finta_keys import history, list_views
+from finta_keys.models import AccountUsage, ApiKey, KeyEvent, KeyUsage, RetiredSecret
 from tests.browser.pages import PATH, ApiSettings
 from tests.factories import AccountFactory, UserFactory, add_calls
 
@@ -348,6 +348,26 @@ def edit_scope_wide(stage: Stage) -> Page:
     use(ApiKey.objects.get(name="Production"))
     tab.click("Edit scope", "Production")
     return tab.page
+
+
+@scene
+def key(stage: Stage) -> Page:
+    """A key with a history, use and a retired secret that is tried."""
+    key = stage.keys()["Production"]
+    with history.acting(user=stage.owner):
+        key.rename("YNAB importer")
+        key.edit_scope(accounts=list(Account.objects.filter(owner=stage.owner)[:2]))
+        key.rotate()
+    KeyEvent.objects.filter(actor="person").update(address="198.51.100.24")
+    RetiredSecret.objects.update(
+        tries=14, last_tried_at=timezone.now(), last_network="203.0.113.0/24", last_agent="curl"
+    )
+    return stage.go(f"{PATH}/keys/{key.pk}")
+
+
+@scene
+def key_unused(stage: Stage) -> Page:
+    return stage.go(f"{PATH}/keys/{stage.keys()['Old laptop'].pk}")
 
 
 @scene

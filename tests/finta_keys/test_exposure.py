@@ -142,7 +142,7 @@ def test_account_without_record_is_not_certain(story, bob):
 
 def test_page_shows_the_report(story, alices_browser):
     text = read(alices_browser.get(url("report", story.key)))
-    assert "Requests: 6. Reads: 3. Writes: 0. Refused: 3." in text
+    assert "Requests 6 Reads 3 Writes 0 Refused 3" in text
     assert "It could access 3" in text
     assert "and used 1." in text
     assert "192.0.1.0/24" in text
