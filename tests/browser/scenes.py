@@ -402,6 +402,15 @@ def use(key: ApiKey) -> None:
 
 
 @scene
+def account_menu(stage: Stage) -> Page:
+    User.objects.filter(pk=stage.owner.pk).update(is_staff=True)
+    page = stage.go(PATH)
+    page.get_by_role("button", name="Account menu").click()
+    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+    return page
+
+
+@scene
 def accounts_empty(stage: Stage) -> Page:
     page: Page = stage.open_context(UserFactory(email="new.owner@example.com")).new_page()
     return stage.go("/accounts", page)
@@ -531,6 +540,7 @@ def error_403_csrf(stage: Stage) -> Page:
     stage.expected(403)
     page = stage.go("/settings/data")
     page.context.clear_cookies(name="csrftoken")
+    page.get_by_role("button", name="Account menu").click()
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("main")).to_contain_text("Nothing was changed")
     return page

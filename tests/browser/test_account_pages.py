@@ -129,3 +129,22 @@ def test_draft_does_not_overwrite_another_edit(api_settings, alice, many, api, e
     api_settings.submit("Save")
     expect(api_settings.place).to_contain_text("The scope of “Wide” has changed")
     assert api.accounts(secret) == names(0)
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("is_staff", [True, False])
+def test_account_menu_works_without_javascript(any_settings, alice, is_staff, width):
+    type(alice).objects.filter(pk=alice.pk).update(is_staff=is_staff)
+    page = any_settings.open().page
+    page.set_viewport_size({"width": width, "height": 664})
+    button = page.get_by_role("button", name="Account menu")
+    expect(button).to_contain_text(alice.email)
+    expect(page.get_by_role("button", name="Sign out")).to_be_hidden()
+    button.click()
+    expect(page.get_by_role("link", name="Change password")).to_be_in_viewport(ratio=1)
+    expect(page.get_by_role("link", name="Admin")).to_have_count(int(is_staff))
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Sign out")).to_be_hidden()
+    button.click()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_label("Password")).to_be_visible()

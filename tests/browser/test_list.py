@@ -136,3 +136,12 @@ def test_calls_are_shown_as_bars_and_number(any_settings, alice, accounts):
     expect(bars).to_be_visible()
     assert bars.evaluate("path => getComputedStyle(path).stroke") != "none"
     expect(any_settings.row("Idle")).to_contain_text("No calls")
+
+
+def test_steps_of_new_users_are_aligned(stage):
+    page = SCENES["list-0"](stage)
+    steps = page.locator(".finta-steps > li")
+    assert len({step.bounding_box()["y"] for step in steps.all()}) == 1
+    button = steps.get_by_role("link", name="Create Key")
+    outer, icon = button.bounding_box(), button.locator("svg").bounding_box()
+    assert abs(outer["y"] + outer["height"] / 2 - icon["y"] - icon["height"] / 2) < 2
