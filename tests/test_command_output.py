@@ -11,6 +11,7 @@ from tests.docs.blocks import ROOT
 COMMANDS = [
     ["peppers"],
     ["listkeys"],
+    ["listevents"],
     ["scankeys", "README.md"],
     ["seeddemo"],
     ["createkey", "--user", "alice@example.com", "--name", "Key"],

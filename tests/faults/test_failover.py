@@ -189,3 +189,37 @@ def test_confirmed_changes_survive_the_loss_of_the_primary(template, tmp_path, m
     if "timeout" in options:
         assert counts["confirmed"].total() > 0
         assert counts["confirmed and lost"] == Counter()
+
+
+CREATE = """
+from accounts_app.models import User
+from finta_keys.models import ApiKey
+ApiKey.objects.create_key(owner=User.objects.get(), name="Lost")
+"""
+DELETE = "from finta_keys.models import ApiKey; ApiKey.objects.get().delete()"
+
+
+def test_events_of_the_old_primary_show_lost_changes(template):
+    """As docs/operations.md compares them."""
+    with tempfile.TemporaryDirectory(prefix="finta-failover-") as name:
+        pair = Pair(template, Path(name), 0.0)
+        pair.begin()
+        try:
+            old, new = (site.environment(server.url()) for server in (pair.primary, pair.standby))
+            site.create_owner(old)
+            site.manage(old, "shell", "--no-imports", "--command", CREATE)
+            with psycopg.connect(f"host={pair.standby.folder} user=finta dbname=postgres", autocommit=True) as standby:
+                events = "SELECT 1 FROM finta_keys_keyevent"
+                servers.wait_until(lambda: standby.execute(events).fetchone(), "the standby to have the key")
+            pair.proxy.cut()
+            site.manage(old, "shell", "--no-imports", "--command", DELETE)
+            pair.primary.stop("immediate")
+            pair.standby.promote()
+            pair.primary.start()
+            lines = [site.manage(env, "listevents").splitlines()[:-2] for env in (old, new)]
+        finally:
+            pair.end()
+            pair.proxy.close()
+    (line,) = set(lines[0]) - set(lines[1])
+    assert "  deleted  " in line
+    assert "“Lost”  of owner@example.com, by the service" in line
