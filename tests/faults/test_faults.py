@@ -18,6 +18,8 @@ from tests.live.servers import wait_until
 
 MOMENT = 0.15  # seconds that a create and a rotation take
 KILLS = int(os.environ.get("SOAK_KILLS", "5"))
+OUTAGES = int(os.environ.get("SOAK_FAILOVERS", "3"))
+BURST = 50  # requests on each of four connections
 
 pytestmark = pytest.mark.live
 
@@ -138,6 +140,28 @@ def test_stopped_database_gives_503_until_it_is_back(postgresql):
             print(f"{mode}: recovered after {time.monotonic() - start:.2f} s and {rounds} rounds")
             assert rounds <= 5, "Each thread may notice once that its connection was lost."
         assert person.page("/settings/api").status == 200
+
+
+def test_outages_leave_few_lines_in_the_log(postgresql, tmp_path):
+    log = tmp_path / "log"
+    env = site.environment(postgresql.create_database("outages"))
+    with site.serving(env, workers=2, log=log) as served:
+        secret = served.sign_in(site.create_owner(env)).create("Used").secret
+        started, connections = time.monotonic(), [served.connect() for _ in range(4)]
+        for _ in range(OUTAGES):
+            postgresql.stop("immediate")
+            for _ in range(BURST):
+                assert {connection.call(secret, "/v2/accounts").status for connection in connections} == {503}
+            postgresql.start()
+            for connection in connections:
+                wait_until(lambda: connection.call(secret).status == 200, "the site to recover")  # noqa: B023
+        minutes = 1 + (time.monotonic() - started) // 60
+    lines = log.read_text().splitlines()
+    errors = sum('"level": "ERROR"' in line for line in lines)
+    print(f"{OUTAGES} outages with {4 * BURST} requests each: {len(lines):,} lines, {errors:,} errors,")
+    print(f"{log.stat().st_size / 1e6:.3f} MB")
+    assert 0 < errors <= 2 * (minutes + 1)  # of each worker, one a minute
+    assert len(lines) <= errors + 10
 
 
 def test_read_only_database_serves_reads(postgresql):

@@ -10,7 +10,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from html import unescape
 from pathlib import Path
@@ -178,6 +178,7 @@ class Site:
     workers: int = 2
     threads: int = 2
     root: Path = ROOT  # the folder of the code
+    log: Path | None = None  # instead of standard error
     port: int = field(default_factory=free_port)
     _process: subprocess.Popen[bytes] | None = None
     _connections: list[Connection] = field(default_factory=list)
@@ -188,7 +189,8 @@ class Site:
             *("--worker-class", "gthread", "--workers", str(self.workers), "--threads", str(self.threads)),
             *("--keep-alive", "30", "--log-level", "warning", "--no-control-socket", "--graceful-timeout", "5"),
         ]
-        self._process = subprocess.Popen(command, cwd=self.root, env=self.env, start_new_session=True)
+        with self.log.open("ab") if self.log else nullcontext() as log:
+            self._process = subprocess.Popen(command, cwd=self.root, env=self.env, stderr=log, start_new_session=True)
         wait_until(lambda: is_listening(self.port), "the site to start")
 
     def stop(self) -> None:
