@@ -207,6 +207,8 @@ LOGGING = {
         "django.server": {"handlers": [], "level": "ERROR", "propagate": True},
         # Its own handlers would log malformed requests without redaction.
         "gunicorn.error": {"handlers": [], "propagate": True},
+        # Its only warning: Django lets the server remove the body of responses to HEAD.
+        "gunicorn.http.wsgi": {"level": "ERROR"},
         # Its warnings are rejected requests, which the request log already covers. Its errors with
         # status 503 are covered by accounts_app.unavailable, once a minute.
         "django.request": {"level": "ERROR", "filters": ["not_unavailable"]},

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from unittest import mock
 
 import pytest
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
+from gunicorn.config import Config
+from gunicorn.http.wsgi import Response as GunicornResponse
 
 from config.request_log import RequestLogMiddleware
 from tests.config.log_helpers import ID, SECRET
@@ -172,3 +175,12 @@ def test_invalid_log_level_stops_start(tmp_path):
     result = start(tmp_path, ["manage.py", "check"], LOG_LEVEL="loud", **GOOD)
     assert result.returncode != 0
     assert result.stderr.strip() == "LOG_LEVEL must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL."
+
+
+def test_head_request_under_gunicorn_logs_no_warning(log):
+    request = mock.Mock(method="HEAD", version=(1, 1))
+    response = GunicornResponse(request, mock.Mock(), Config())
+    response.start_response("200 OK", [("Content-Length", "2")])
+    response.write(b"{}")
+    assert response._omits_body_warned  # gunicorn has removed the body
+    assert log.lines("gunicorn.http.wsgi") == []
