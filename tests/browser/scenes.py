@@ -148,6 +148,14 @@ def create(stage: Stage) -> Page:
 
 
 @scene
+def create_discard(stage: Stage) -> Page:
+    page = create(stage)
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog").get_by_text("Discard this draft?")).to_be_visible()
+    return page
+
+
+@scene
 def create_restricted(stage: Stage) -> Page:
     stage.many_accounts()
     tab = stage.settings()

@@ -40,6 +40,7 @@
     const url = new URL(href, location.href).href;
     const response = await requestWithDraft(url, draft);
     if (action !== actionCount) return;
+    keys.forgetDraft();
     [address, opener] = [url, openerHref];
     if (response) handleResponse(response);
     else show(noResponsePanel());
@@ -91,6 +92,7 @@
 
   function show(panel) {
     content.replaceChildren(document.adoptNode(panel));
+    if (!content.querySelector(".finta-foot [type=submit]")) keys.forgetDraft();
     keys.watchSecret(content);
     isListStale ||= keys.hasUncopiedSecret(); // a key was created or rotated
     enhance(content);
@@ -127,6 +129,7 @@
   function showList(page, messages, action = actionCount) {
     isListStale = false;
     if (userOf(page) !== userOf(document)) return location.reload();
+    if (action === actionCount) keys.forgetDraft();
     const before = rows().map(nameOfRow);
     main.replaceChildren(...document.adoptNode(page.querySelector(MAIN)).childNodes);
     markChangedRows(before);
@@ -172,6 +175,7 @@
 
   function warnThatOutcomeIsUnknown(form) {
     isListStale = true;
+    keys.forgetDraft(); // it may be saved
     const page = main.querySelector("h1").textContent;
     const link = make("a", { href: currentAddress() }, interpolate(gettext("Check %(page)s"), { page }));
     const text = gettext("The server did not respond, so your change may not be saved. %(link)s, or try again. It will not be done twice.");
@@ -191,7 +195,7 @@
   }
 
   function mayClose() {
-    return !isSending && keys.confirmClose(content);
+    return !isSending && keys.confirmClose(content) && keys.confirmDiscard();
   }
 
   function closeDialog() {
@@ -210,7 +214,7 @@
     if (!mayClose()) event.preventDefault();
   });
   dialog.addEventListener("close", async () => {
-    if (keys.hasUncopiedSecret()) return dialog.showModal(); // such as the Back gesture of a phone
+    if (keys.hasUncopiedSecret() || keys.hasDraft()) return dialog.showModal(); // such as the Back gesture of a phone
     actionCount++;
     content.replaceChildren();
     keys.forgetSecret();
