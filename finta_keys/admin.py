@@ -58,9 +58,16 @@ class KeyChangeList(ChangeList):
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(SignedInPeopleOnly, admin.ModelAdmin):
+    # More would not fit next to the filters. The page of a key has them all.
     list_display = (
-        *("name", "owner", "hint", "scope", "read_only", "expires_at"),
-        *("created_at", "rotated_at", "last_used_at", "recent_requests", "last_source", "needs_attention"),
+        "name",
+        "owner",
+        "hint",
+        "scope",
+        "expires_at",
+        "last_used_at",
+        "recent_requests",
+        "needs_attention",
     )
     list_filter = (AttentionFilter, ("share_all_accounts", SharesAllFilter), "read_only", "expires_at")
     list_select_related = ("owner",)
@@ -87,6 +94,10 @@ class ApiKeyAdmin(SignedInPeopleOnly, admin.ModelAdmin):
             page("<str:key_pk>/rotate/", admin_views.RotateKeyView, "rotate"),
             *super().get_urls(),
         ]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        # The menu of all models would cut off the last columns in a window of 1,280 pixels.
+        return super().changelist_view(request, {"is_nav_sidebar_enabled": False, **(extra_context or {})})
 
     def add_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         return admin_views.ChooseOwnerView.as_view(model_admin=self)(request)

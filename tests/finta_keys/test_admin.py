@@ -42,7 +42,7 @@ def addresses(key):
 
 def test_list_shows_key_details(superuser, restricted, alice):
     page = superuser.get(url("changelist"))
-    for text in ("Restricted", alice.email, restricted.key.hint, "1 of 3 accounts", "Created", "Rotated", "Last used"):
+    for text in ("Restricted", alice.email, restricted.key.hint, "1 of 3 accounts", "Expires", "Last used"):
         assert text in page.content.decode()
 
 
