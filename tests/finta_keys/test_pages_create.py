@@ -198,7 +198,7 @@ def test_expired_nonce_never_creates_second_key(alices_browser, accounts, hours)
 
 @pytest.mark.rule("M2")
 def test_create_announces_and_enables_storage_mode(alice, alices_browser, accounts):
-    sentence = "Creating a key turns it on"
+    sentence = "Creating a key switches it on"
     assert sentence in alices_browser.get(url("create")).content.decode()
     create(alices_browser)
     alice.refresh_from_db()
