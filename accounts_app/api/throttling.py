@@ -14,14 +14,17 @@ class OwnerRateThrottle(BaseThrottle):
     """Counts every request with a valid key, including those that fail."""
 
     def allow_request(self, request: Request, view: APIView) -> bool:
-        self.limit = (settings.API_RATE_LIMIT, str(request.user.pk))
+        limit = (settings.API_RATE_LIMIT, str(request.user.pk))
         try:
-            return limiter.hit(*self.limit)
+            if limiter.hit(*limit):
+                return True
+            self.seconds = limiter.retry_after(*limit)
         except limiter.Unreachable:
             # Rejecting every caller would be worse than serving authenticated callers without a
             # limit.
             limiter.log_unreachable("The API is not limited")
             return True
+        return False
 
     def wait(self) -> float:
-        return limiter.retry_after(*self.limit)
+        return self.seconds

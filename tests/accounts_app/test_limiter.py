@@ -44,6 +44,18 @@ def test_silent_redis_is_called_once(silent_redis, unrestricted):
     assert len(silent_redis) == 1
 
 
+def test_storage_that_fails_at_a_full_window_allows_request(settings, unrestricted, monkeypatch):
+    """Between the rejected hit and the look-up of the time to wait."""
+
+    def fail(*args):
+        raise limiter.Unreachable(TimeoutError())
+
+    settings.API_RATE_LIMIT = "1/minute"
+    assert [unrestricted.client.get("/v2/me").status_code for _ in range(2)] == [200, 429]
+    monkeypatch.setattr(limiter, "retry_after", fail)
+    assert unrestricted.client.get("/v2/me").status_code == 200
+
+
 def test_sign_in_calls_silent_redis_once(silent_redis, alice):
     """Counting a failure or clearing the count is a second call in the same request."""
     assert attempt().status_code == 200
@@ -101,6 +113,10 @@ def test_concurrent_threads_share_one_storage(monkeypatch):
         first, second = (item.result(10) for item in [pool.submit(come), pool.submit(come)])
     assert first is second
     assert len(built) == 1
+
+
+def test_counts_are_not_read_from_lagging_replicas():
+    assert limiter._redis_options("redis+sentinel://a:1,b:1/limits")["use_replicas"] is False
 
 
 def test_silent_sentinels_share_one_timeout(silent_redis, settings, unrestricted, monkeypatch):

@@ -6,6 +6,7 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from finta_keys import history
 from finta_keys.models import KeyEvent
@@ -44,6 +45,8 @@ def test_events_before_a_time_are_listed(key):
     assert actions("--before", "2027-03-31 13:56+02:00") == ["renamed"]
     assert actions("--before", "2027-03-31T12:00", "--minutes", "15") == ["created", "renamed", "deleted"]
     assert actions("--before", "2027-03-31T12:30") == []
+    with timezone.override("Asia/Tokyo"):
+        assert actions("--before", "2027-03-31T12:00") == ["renamed", "deleted"]
 
 
 def test_last_minutes_are_the_default(alice):
