@@ -148,3 +148,13 @@ def test_account_menu_works_without_javascript(any_settings, alice, is_staff, wi
     button.click()
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_label("Password")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [1280, 1024, 768])
+def test_names_of_accounts_are_not_broken(page, alice, width):
+    AccountFactory(owner=alice, name="Savings", mask="8830")
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto("/accounts")
+    name = page.get_by_role("rowheader", name="Savings")
+    expect(name).to_be_visible()
+    assert name.locator("bdi").bounding_box()["height"] < 30
