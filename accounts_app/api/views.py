@@ -17,6 +17,7 @@ from rest_framework.response import Response
 from accounts_app.api import pagination, queries, serializers
 from accounts_app.api.base import JsonView, KeyView
 from accounts_app.api.schema import ACCOUNT_ID, WITH_BODY, error_response, responses
+from accounts_app.doctor import probe
 from accounts_app.models import Account
 from finta_keys.current_key import describe
 from finta_keys.database import key_database
@@ -35,7 +36,8 @@ class HealthView(JsonView):
     def get(self, request: Request) -> Response:
         with connections[key_database()].cursor() as cursor:
             cursor.execute("SELECT 1")
-        return Response({"status": "ok"})
+        report = probe.report(request)
+        return Response({"status": "ok"}, headers={probe.HEADER: report} if report else None)
 
 
 class OpenApiView(JsonView):

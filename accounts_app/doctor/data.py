@@ -52,7 +52,7 @@ def check_database() -> Iterator[Problem]:
     except Error as error:
         text = str(error)
         remedies = (remedy for part, remedy in REMEDIES.items() if part in text)
-        remedy = next(remedies, "Start the database, and check the host and port in DATABASE_URL.")
+        remedy = next(remedies, "Start or restart the database, and check the host and port in DATABASE_URL.")
         yield Problem(f"The database cannot be used ({type(error).__name__}).", remedy, True)
 
 
@@ -89,6 +89,11 @@ def _check_postgresql(cursor: Any) -> Iterator[Problem]:
         yield Problem(
             "The database is read-only.", "Remove default_transaction_read_only, or make room on the disk.", True
         )
+    if show("synchronous_commit") == "off":
+        yield Problem(
+            "synchronous_commit is off: after a crash of the database, keys that were just deleted work again.",
+            "Set it to local or on for the server, the database and the user.",
+        )
     if show("server_encoding") != "UTF8":
         yield Problem(
             "The encoding of the database is not UTF8.", "Create it with ENCODING 'UTF8' and restore a backup."
@@ -117,6 +122,32 @@ def check_migrations() -> Iterator[Problem]:
         yield Problem(
             "The database was migrated by newer code.", "Run the newer code, or restore the backup made before it."
         )
+    if not pending and (incomplete := _incomplete_tables()):
+        yield Problem(
+            "Migrations are recorded, but these tables or columns of them are missing: " + ", ".join(incomplete) + ".",
+            "Restore a backup. After migrate --fake, name the last migration that did run with --fake, and migrate.",
+            True,
+        )
+
+
+def _incomplete_tables() -> list[str]:
+    """Return the tables that are missing or lack a column."""
+    connection = connections[key_database()]
+    columns: dict[str, set[str]] = {}
+    with connection.cursor() as cursor:
+        tables = connection.introspection.table_names(cursor)
+        for model in apps.get_models(include_auto_created=True):
+            if model._meta.managed:
+                table = model._meta.db_table
+                columns.setdefault(table, set()).update(
+                    field.column for field in model._meta.local_concrete_fields if field.column
+                )
+        return [
+            table
+            for table, names in sorted(columns.items())
+            if table not in tables
+            or names - {column.name for column in connection.introspection.get_table_description(cursor, table)}
+        ]
 
 
 def check_clock() -> Iterator[Problem]:

@@ -8,6 +8,7 @@ import ssl
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from email.utils import parseaddr
 from typing import Any
 
 import django
@@ -50,7 +51,7 @@ def _redis_remedy(reason: str) -> str:
         return "Correct the user and password in RATE_LIMIT_STORAGE."
     if reason in ("ReadOnlyError", "OutOfMemoryError", "ResponseError"):
         return "Redis rejects writes. Name the primary in RATE_LIMIT_STORAGE, and make sure that it has memory."
-    return "Start Redis, and check the host and port in RATE_LIMIT_STORAGE."
+    return "Start or restart Redis, and check the host and port in RATE_LIMIT_STORAGE."
 
 
 def check_mail() -> Iterator[Problem]:
@@ -72,10 +73,18 @@ def check_mail() -> Iterator[Problem]:
         )
     try:
         connection.open()
+        smtp = connection.connection
+        smtp.ehlo_or_helo_if_needed()
+        status, _ = smtp.mail(parseaddr(settings.DEFAULT_FROM_EMAIL)[1])
+        connection.close()
     except (OSError, smtplib.SMTPException) as error:
         yield Problem(f"The mail server cannot be used ({type(error).__name__}).", _mail_remedy(error))
-    else:
-        connection.close()
+        return
+    if status != 250:
+        yield Problem(
+            "The mail server rejects the sender, DEFAULT_FROM_EMAIL.",
+            "Set it to an address that the server accepts. If the server requires a user, add it to EMAIL_URL.",
+        )
 
 
 def _mail_server() -> Any:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import ssl
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,19 +15,23 @@ from django.conf import settings
 from django.contrib.staticfiles import finders
 from django.core import checks
 
+from accounts_app.doctor import probe
 from accounts_app.doctor.problems import Problem
 
 TIMEOUT = 10  # seconds
 LOCAL_HOSTS = {"localhost", "127.0.0.1", "[::1]", ".localhost"}
 # Reported by other checks here, without the value of a variable.
 OWN = {"accounts_app.W002", "accounts_app.W003", "mail.E001", "security.W018", "security.W020"}
-STATIC_FILE = "finta_keys/style.css"
+# Django's own hints for these are missing or refer to its settings.
+REMEDIES = {
+    "security.W009": "Set SECRET_KEY to what this prints: python3 -c 'import secrets; print(secrets.token_urlsafe(50))'"
+}
 
 
 def check_settings() -> Iterator[Problem]:
     for message in checks.run_checks(include_deployment_checks=not settings.DEBUG):
         if message.level >= checks.WARNING and not message.is_silenced() and message.id not in OWN:
-            yield Problem(f"{message.id}: {message.msg}", message.hint or "See the reference of Django's checks.")
+            yield Problem(f"{message.id}: {message.msg}", _remedy(message))
     hosts = {*settings.ALLOWED_HOSTS}
     if settings.DEBUG and (hosts - LOCAL_HOSTS or settings.TRUSTED_PROXY_COUNT):
         yield Problem(
@@ -57,6 +63,10 @@ def check_settings() -> Iterator[Problem]:
         yield Problem("API_KEY_PEPPERS has a pepper twice.", "Remove the second.")
 
 
+def _remedy(message: checks.CheckMessage) -> str:
+    return REMEDIES.get(message.id or "") or message.hint or "See the reference of Django's checks."
+
+
 def check_proxies() -> Iterator[Problem]:
     if settings.DEBUG:
         return
@@ -78,12 +88,37 @@ def check_files() -> Iterator[Problem]:
         yield Problem("Other users of this machine can read or change .env, which has secrets.", "chmod 600 .env")
     if settings.DEBUG:
         return
-    source, collected = finders.find(STATIC_FILE), Path(settings.STATIC_ROOT, STATIC_FILE)
     remedy = "Run manage.py collectstatic --no-input, and restart."
-    if not collected.exists() or not Path(settings.STATIC_ROOT, "staticfiles.json").exists():
+    if not Path(settings.STATIC_ROOT, "staticfiles.json").exists():
         yield Problem("The static files are not collected, so pages respond with 500.", remedy)
-    elif source and Path(source).read_bytes() != collected.read_bytes():
+    elif not _static_files_are_current():
         yield Problem("The collected static files are those of another version.", remedy)
+    if packages := _differing_packages():
+        yield Problem(
+            f"Installed packages differ from requirements.txt: {', '.join(packages)}.",
+            "Run make install, and restart.",
+        )
+
+
+def _static_files_are_current() -> bool:
+    for finder in finders.get_finders():
+        for path, storage in finder.list([]):
+            collected = Path(settings.STATIC_ROOT, path)
+            if not collected.exists() or Path(storage.path(path)).read_bytes() != collected.read_bytes():
+                return False
+    return True
+
+
+def _differing_packages() -> list[str]:
+    """Return the packages whose version differs from the one locked for every Python."""
+    lock = settings.BASE_DIR / "requirements.txt"
+    if not lock.exists():
+        return []
+    installed: dict[str, str] = {}
+    for distribution in metadata.distributions():
+        installed.setdefault(re.sub(r"[-_.]+", "-", distribution.name).lower(), distribution.version)
+    locked = re.findall(r"^([\w.-]+)==(\S+) \\$", lock.read_text(), re.MULTILINE)
+    return [name for name, version in locked if installed.get(name) != version]
 
 
 def check_address(url: str) -> Iterator[Problem]:
@@ -108,6 +143,7 @@ def check_address(url: str) -> Iterator[Problem]:
             "The site does not know that the request came over TLS, so sign-in fails.",
             "Set TRUSTED_PROXY_COUNT, and let the outermost proxy set X-Forwarded-Proto.",
         )
+    yield from _check_probe(_head("https", host, "/v2/health", probe.headers()))
     plain = _head("http", host, "/login", {"X-Forwarded-Proto": "https"})
     if plain and "strict-transport-security" in plain:
         yield Problem(
@@ -118,6 +154,31 @@ def check_address(url: str) -> Iterator[Problem]:
         yield Problem(
             "The API responds without TLS, or redirects: a client has sent its secret in clear, and no one notices.",
             "Let the proxy respond to /v2 on port 80 with 403.",
+        )
+
+
+def _check_probe(headers: dict[str, str] | None) -> Iterator[Problem]:
+    """Report what the running site says about the headers of a signed request."""
+    if not headers or headers["status"] != "200":
+        yield Problem("/v2/health does not respond with 200.", "Read the log of the proxy and the site.")
+        return
+    findings = headers.get(probe.HEADER.lower())
+    if findings is None:
+        yield Problem(
+            "The site that responds has another SECRET_KEY, or older code: it is not this one, or was not restarted.",
+            "Restart it, and run doctor with its environment. Check where the proxy sends requests.",
+        )
+        return
+    if probe.WRONG_COUNT in findings:
+        yield Problem(
+            "TRUSTED_PROXY_COUNT is not the number of proxies that add to X-Forwarded-For, so clients count as one, "
+            "or choose their addresses.",
+            "Set it to the number of your proxies, let each append to X-Forwarded-For, and restart.",
+        )
+    if probe.NO_AUTHORIZATION in findings:
+        yield Problem(
+            "The Authorization header does not reach the site, so every key gets 401.",
+            "Let every proxy pass it on. For Apache with mod_wsgi, set WSGIPassAuthorization On.",
         )
 
 

@@ -5,18 +5,21 @@ import io
 import smtplib
 import ssl
 import time
-from pathlib import Path
+from importlib import metadata
 from unittest.mock import Mock
 
 import pytest
-from django.core.management import call_command
+from django.contrib.staticfiles.finders import FileSystemFinder
+from django.core import signing
+from django.core.files.storage import FileSystemStorage
+from django.core.management import CommandError, call_command
 from django.db import NotSupportedError, OperationalError, connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 from redis.exceptions import AuthenticationError, ReadOnlyError
 
 from accounts_app import limiter
-from accounts_app.doctor import data, services, site
+from accounts_app.doctor import data, probe, services, site
 from finta_keys.models import ApiKey
 
 PRIVATE = "private-value"
@@ -51,12 +54,18 @@ def production(settings, tmp_path, monkeypatch):
     settings.STATIC_ROOT = tmp_path / "static"
     (tmp_path / "manage.py").touch()
     (tmp_path / ".env").touch(0o600)
-    collected = tmp_path / "static" / site.STATIC_FILE
-    collected.parent.mkdir(parents=True)
-    collected.write_bytes(Path(site.finders.find(site.STATIC_FILE)).read_bytes())
+    (tmp_path / "static").mkdir()
     (tmp_path / "static/staticfiles.json").touch()
+    (tmp_path / "static/style.css").write_text("new")
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source/style.css").write_text("new")
+    finder = FileSystemFinder()
+    finder.locations = [("", str(tmp_path / "source"))]
+    finder.storages = {str(tmp_path / "source"): FileSystemStorage(str(tmp_path / "source"))}
+    monkeypatch.setattr(site.finders, "get_finders", lambda: [finder])
     monkeypatch.delenv("WEB_CONCURRENCY", raising=False)
     server = Mock(host="mail.example.com", use_tls=True, use_ssl=False, password=PRIVATE)
+    server.connection.mail.return_value = (250, b"ok")
     monkeypatch.setattr(services, "_mail_server", lambda: server)
     settings.mail_server = server
     return settings
@@ -88,7 +97,7 @@ def test_healthy_development_site_has_no_problem(settings, tmp_path):
         ("CSRF_TRUSTED_ORIGINS", ["http://keys.example.com"], "origin without TLS"),
         ("FINTA_KEYS_PEPPERS", ["5e" * 32], "A pepper is a pattern"),
         ("FINTA_KEYS_PEPPERS", [bytes(range(32)).hex()] * 2, "a pepper twice"),
-        ("SECRET_KEY", "short", "security.W009"),
+        ("SECRET_KEY", "short", "Set SECRET_KEY to what this prints"),
         ("DEFAULT_FROM_EMAIL", "Finta <noreply@localhost>", "DEFAULT_FROM_EMAIL is not set"),
         ("STATIC_ROOT", "/missing", "not collected"),
         ("FINTA_KEYS_LAST_USED_INTERVAL", -1, "finta_keys.E001"),
@@ -116,8 +125,22 @@ def test_readable_env_file_is_a_problem(production):
 
 @pytest.mark.django_db
 def test_outdated_static_files_are_a_problem(production):
-    (production.STATIC_ROOT / site.STATIC_FILE).write_text("old")
+    (production.STATIC_ROOT / "style.css").write_text("old")
     assert "those of another version" in doctor()[0]
+    (production.STATIC_ROOT / "style.css").unlink()
+    assert "those of another version" in doctor()[0]
+
+
+@pytest.mark.django_db
+def test_packages_that_differ_from_the_lock(production):
+    lock = f"""limits=={metadata.version("limits")} \\
+    --hash=sha256:0
+django==1.0 ; python_full_version < '3' \\
+redis==0.1 \\
+no-such-package==1 \\
+"""
+    (production.BASE_DIR / "requirements.txt").write_text(lock)
+    assert "differ from requirements.txt: redis, no-such-package." in doctor()[0]
 
 
 @pytest.mark.django_db
@@ -132,7 +155,7 @@ def test_several_workers_with_limits_in_memory(production, monkeypatch):
 @pytest.mark.parametrize(
     ("reason", "remedy"),
     [
-        (ConnectionRefusedError(PRIVATE), "Start Redis"),
+        (ConnectionRefusedError(PRIVATE), "Start or restart Redis"),
         (AuthenticationError(PRIVATE), "user and password"),
         (ReadOnlyError(PRIVATE), "Name the primary"),
     ],
@@ -164,6 +187,17 @@ def test_mail_server_that_cannot_be_used(production, error, remedy):
 
 
 @pytest.mark.django_db
+def test_rejected_sender_is_a_problem(production):
+    mail = production.mail_server.connection.mail
+    mail.return_value = (553, PRIVATE.encode())
+    production.DEFAULT_FROM_EMAIL = "Finta <other@example.com>"
+    printed, _ = doctor()
+    assert "rejects the sender" in printed
+    assert PRIVATE not in printed
+    mail.assert_called_once_with("other@example.com")
+
+
+@pytest.mark.django_db
 def test_mail_without_server_or_tls_is_a_problem(production, monkeypatch):
     production.mail_server.use_tls = False
     assert "without TLS" in doctor()[0]
@@ -175,7 +209,7 @@ def test_mail_without_server_or_tls_is_a_problem(production, monkeypatch):
 @pytest.mark.parametrize(
     ("error", "remedy"),
     [
-        (OperationalError(f"connection to {PRIVATE} failed: Connection refused"), "Start the database"),
+        (OperationalError(f"connection to {PRIVATE} failed: Connection refused"), "Start or restart the database"),
         (OperationalError(f'password authentication failed for user "{PRIVATE}"'), "user and password"),
         (OperationalError(f'database "{PRIVATE}" does not exist'), "Create the database"),
         (OperationalError("unable to open database file"), "Create the folder"),
@@ -198,6 +232,28 @@ def test_pending_and_unknown_migrations(production):
     recorder.record_applied("finta_keys", "0004_permission_and_expiry")
     recorder.record_applied("finta_keys", "9999_later")
     assert "migrated by newer code" in doctor()[0]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER TABLE finta_keys_keyevent RENAME TO other",
+        "ALTER TABLE finta_keys_keyevent RENAME COLUMN key_hint TO other",
+    ],
+)
+def test_faked_migration_is_a_problem(production, change):
+    with connection.cursor() as cursor:
+        cursor.execute(change)
+    assert "columns of them are missing: finta_keys_keyevent." in doctor()[0]
+
+
+@pytest.mark.django_db
+def test_lost_commits_after_a_crash(production):
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL synchronous_commit = off")
+        assert "synchronous_commit is off" in doctor()[0]
 
 
 @pytest.mark.django_db
@@ -241,6 +297,7 @@ def test_missing_table_is_a_problem(production, monkeypatch):
 
 HEALTHY = {
     "https /login": {"status": "200", "strict-transport-security": "max-age=1"},
+    "https /v2/health": {"status": "200", "x-doctor": "ok"},
     "http /login": {"status": "301"},
     "http /v2/health": {"status": "403"},
 }
@@ -255,6 +312,10 @@ HEALTHY = {
         ("https /login", {"status": "400"}, "rejects the host name"),
         ("https /login", {"status": "502"}, "responds with 502"),
         ("https /login", {"status": "200"}, "does not know that the request came over TLS"),
+        ("https /v2/health", {"status": "503"}, "does not respond with 200"),
+        ("https /v2/health", {"status": "200"}, "another SECRET_KEY"),
+        ("https /v2/health", {"status": "200", "x-doctor": "wrong-count"}, "not the number of proxies"),
+        ("https /v2/health", {"status": "200", "x-doctor": "no-authorization"}, "every key gets 401"),
         ("http /login", HEALTHY["https /login"], "passes X-Forwarded-Proto of clients on"),
         ("http /v2/health", {"status": "301"}, "secret in clear"),
     ],
@@ -265,3 +326,42 @@ def test_proxies_seen_from_outside(production, monkeypatch, place, response, pro
     printed, status = doctor("--url", "https://keys.example.com")
     assert status == bool(problem)
     assert problem in printed
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("forwarded", "count", "report"),
+    [
+        ("192.0.2.1, 198.51.100.7", 1, "ok"),
+        ("198.51.100.7", 1, "ok"),
+        ("192.0.2.1", None, "ok"),
+        ("192.0.2.1, 198.51.100.7", None, "wrong-count"),
+        ("192.0.2.1, 198.51.100.7", 2, "wrong-count"),
+        ("192.0.2.1", 1, "wrong-count"),
+        ("", 1, "wrong-count"),
+    ],
+)
+def test_site_reports_number_of_proxies(production, client, forwarded, count, report):
+    production.TRUSTED_PROXY_COUNT = count
+    headers = {**probe.headers(), "X-Forwarded-For": forwarded}
+    assert client.get("/v2/health", headers=headers)["X-Doctor"] == report
+    del headers["Authorization"]
+    assert "no-authorization" in client.get("/v2/health", headers=headers)["X-Doctor"]
+
+
+@pytest.mark.django_db
+def test_site_reports_to_holders_of_secret_key(client, settings, monkeypatch):
+    assert "X-Doctor" not in client.get("/v2/health")
+    headers = probe.headers()
+    with monkeypatch.context() as patched:
+        patched.setattr(signing.time, "time", lambda: time.time_ns() / 1e9 + 600)
+        assert "X-Doctor" not in client.get("/v2/health", headers=headers)
+    assert "X-Doctor" in client.get("/v2/health", headers=headers)
+    settings.SECRET_KEY = "other" * 12
+    assert "X-Doctor" not in client.get("/v2/health", headers=headers)
+
+
+@pytest.mark.parametrize("url", ["keys.example.com", "http://keys.example.com"])
+def test_url_must_be_https(url):
+    with pytest.raises(CommandError, match="must start with https://"):
+        doctor("--url", url)

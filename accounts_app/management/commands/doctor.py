@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts_app.doctor import examine
 from finta_keys.management.errors import explain_output_errors
@@ -22,6 +22,8 @@ class Command(BaseCommand):
         parser.add_argument("--url", default="", help="Also test the proxies from outside, by the address of the site.")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["url"] and not options["url"].startswith("https://"):
+            raise CommandError("--url must start with https://, such as https://keys.example.com.")
         with explain_output_errors(self.stdout):
             count = 0
             for name, problems in examine(options["url"]):
