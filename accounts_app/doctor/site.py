@@ -96,7 +96,7 @@ def check_files() -> Iterator[Problem]:
     if packages := _differing_packages():
         yield Problem(
             f"Installed packages differ from requirements.txt: {', '.join(packages)}.",
-            "Run make install, and restart.",
+            "Remove .venv/site, run make install, and restart.",
         )
 
 
