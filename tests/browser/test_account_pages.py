@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 
 from accounts_app.models import Account
 from finta_keys.testing import make_key
+from tests.browser.scenes import SCENES
 from tests.factories import PASSWORD, AccountFactory
 
 
@@ -151,10 +152,8 @@ def test_account_menu_works_without_javascript(any_settings, alice, is_staff, wi
 
 
 @pytest.mark.parametrize("width", [1280, 1024, 768])
-def test_names_of_accounts_are_not_broken(page, alice, width):
-    AccountFactory(owner=alice, name="Savings", mask="8830")
+def test_names_of_accounts_are_not_broken(stage, width):
+    page = SCENES["accounts-many"](stage)
     page.set_viewport_size({"width": width, "height": 800})
-    page.goto("/accounts")
-    name = page.get_by_role("rowheader", name="Savings")
-    expect(name).to_be_visible()
-    assert name.locator("bdi").bounding_box()["height"] < 30
+    for name in ("Savings", "Total Checking", "Euro balance"):
+        assert page.get_by_role("rowheader", name=name).bounding_box()["width"] > 150
