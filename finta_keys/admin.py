@@ -92,6 +92,8 @@ class ApiKeyAdmin(SignedInPeopleOnly, admin.ModelAdmin):
             page("<str:key_pk>/rename/", admin_views.RenameKeyView, "rename"),
             page("<str:key_pk>/edit-scope/", admin_views.EditScopeView, "edit_scope"),
             page("<str:key_pk>/rotate/", admin_views.RotateKeyView, "rotate"),
+            page("<str:key_pk>/report/", admin_views.ReportView, "report"),
+            page("<str:key_pk>/report.csv", admin_views.ReportFileView, "report_file"),
             *super().get_urls(),
         ]
 

@@ -28,8 +28,10 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.generic import FormView
+from django.views.generic.base import ContextMixin, TemplateResponseMixin, View
 
-from finta_keys import display, expiry, owners, transactions, views
+from finta_keys import display, event_admin, expiry, owners, report_views, transactions, views
+from finta_keys.access_history import AccessHistory
 from finta_keys.database import key_database
 from finta_keys.models import ApiKey, KeyAccountScope
 from finta_keys.own_keys import NewSecret, non_atomic_requests
@@ -56,7 +58,7 @@ class OwnerForm(forms.Form):
 
 
 @method_decorator([never_cache, non_atomic_requests], name="dispatch")
-class AdminPage(PermissionRequiredMixin, FormView):
+class AdminPage(PermissionRequiredMixin, TemplateResponseMixin, ContextMixin, View):
     """A page for keys in the admin. The ``ModelAdmin`` wraps it in ``admin_site.admin_view``."""
 
     model_admin: Any = None
@@ -121,7 +123,7 @@ class KeyPage(AdminPage, views.KeyFormView):
             return super().change(form)
 
 
-class ChooseOwnerView(AdminPage):
+class ChooseOwnerView(AdminPage, FormView):
     """The first step of Create Key: select the owner."""
 
     action = "create"
@@ -235,3 +237,31 @@ class DeleteKeyView(KeyPage, views.DeleteKeyView):
         with self.key.locked():
             self.model_admin.log_deletions(self.request, [self.key])
             return super().change(form)
+
+
+class ReportView(AdminPage, report_views.ReportView):
+    """The report of a key that the operator may view. All others get the same 404."""
+
+    permission = "view"
+    action = "report"
+    title = gettext_lazy("Report")
+
+    @property
+    def file_url(self) -> str:
+        return self.url("report_file", quote(self.report.key_id))
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(key=self.report.key, **kwargs)
+
+    def may_see(self, history: AccessHistory) -> bool:
+        if history.key is None:
+            return event_admin.may_see_events(self.request, self.model_admin.admin_site, history.key_id)
+        is_listed = self.get_queryset().filter(pk=history.key.pk).exists()
+        return bool(is_listed and self.model_admin.has_view_permission(self.request, history.key))
+
+    def handle_no_permission(self) -> HttpResponse:  # type: ignore[override]
+        return self.render_page("key_not_found", status=404)
+
+
+class ReportFileView(ReportView, report_views.ReportFileView):
+    """The report as a CSV file."""

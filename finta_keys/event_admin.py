@@ -37,7 +37,7 @@ class KeyEventAdmin(SignedInPeopleOnly, admin.ModelAdmin):
     search_fields = ("key_name", "key_hint", "=owner_pk", "actor_name", "=address")
     search_help_text = gettext_lazy("Name or hint of a key, user name, or address")
     show_full_result_count = False  # counting millions of events takes seconds
-    fields = ("at", "action", "key", "key_id", "owner", "made_by", "actor", "address", "details", "changes")
+    fields = ("at", "action", "key", "key_id", "report", "owner", "made_by", "actor", "address", "details", "changes")
     readonly_fields = fields
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -66,6 +66,13 @@ class KeyEventAdmin(SignedInPeopleOnly, admin.ModelAdmin):
     def key(self, event: KeyEvent) -> str:
         return format_html("<bdi>{}</bdi> <code>{}</code>", event.key_name, event.key_hint) if event.key_id else "–"
 
+    @admin.display(description=gettext_lazy("report"))
+    def report(self, event: KeyEvent) -> str:
+        if not event.key_id or not self.admin_site.is_registered(ApiKey):
+            return "–"
+        address = reverse("admin:finta_keys_apikey_report", args=[event.key_id], current_app=self.admin_site.name)
+        return format_html('<a href="{}">{}</a>', address, _("What it could access, and did"))
+
     @admin.display(description=gettext_lazy("owner"))
     def owner(self, event: Any) -> str:
         if not hasattr(event, "owner_name"):  # on the page of one event
@@ -85,3 +92,12 @@ def link_to_events(key: ApiKey, site: str) -> str:
     """Return a link to the events of a key."""
     address = reverse("admin:finta_keys_keyevent_changelist", current_app=site)
     return format_html('<a href="{}?key_id__exact={}">{}</a>', address, key.pk, _("Events"))
+
+
+def may_see_events(request: HttpRequest, site: Any, key_id: Any) -> bool:
+    """Return True if the user may view the events of a key that was deleted."""
+    if not site.is_registered(KeyEvent):
+        return False
+    model_admin = site.get_model_admin(KeyEvent)
+    is_listed = model_admin.get_queryset(request).filter(key_id=key_id).exists()
+    return bool(is_listed and model_admin.has_view_permission(request))

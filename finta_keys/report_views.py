@@ -56,9 +56,17 @@ class ReportView(OwnKeysMixin, TemplateView):
             history = AccessHistory.of(UUID(self.kwargs["key_pk"]))
         except ValueError:
             history = None
-        if history is None or history.owner_pk != str(self.request.user.pk):
+        if history is None or not self.may_see(history):
             raise Http404
         return Report(history, *self.form.cleaned_data.values())
+
+    def may_see(self, history: AccessHistory) -> bool:
+        return history.owner_pk == str(self.request.user.pk)
+
+    @property
+    def file_url(self) -> str:
+        """The URL of the CSV file."""
+        return self.page_url("report_file", self.report.key_id)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         report = self.report
