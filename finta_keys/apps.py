@@ -12,8 +12,15 @@ class FintaKeysConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from finta_keys import account_events, checks, conf, save_signals  # noqa: F401  # importing registers the checks
+        from finta_keys import (
+            account_events,
+            checks,  # noqa: F401  # importing registers them
+            conf,
+            save_signals,
+            usage_counts,
+        )
 
+        usage_counts.remember_databases()
         with suppress(ImproperlyConfigured):  # A check reports it.
             save_signals.receive_m2m_changes(apps.get_models())
             account_events.receive_changes(apps.get_models())

@@ -10,13 +10,13 @@ from __future__ import annotations
 import atexit
 import logging
 import os
-import sys
 import threading
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from django.conf import settings
 from django.db import connections
 from django.utils import timezone
 from rest_framework.permissions import SAFE_METHODS
@@ -80,6 +80,7 @@ _lock = threading.Lock()  # around the names below; held for microseconds
 _pending = Pending()
 _thread: threading.Thread | None = None
 _save_lock = threading.Lock()  # held while counts are saved
+_databases: dict[str, Any] = {}  # their names by alias; Django's test runners change them
 # Set by ``finta_keys.testing.count_usage()``. Tests count nothing without it, and start no thread.
 is_counting_in_tests = False
 
@@ -127,14 +128,23 @@ def discard() -> None:
         _pending = Pending()
 
 
+def remember_databases() -> None:
+    """Remember the databases that this process begins with. Later calls change nothing."""
+    global _databases
+    _databases = _databases or _database_names()
+
+
 def is_in_test() -> bool:
-    """Return True inside the environment of Django's tests.
+    """Return True if Django uses a test database instead of the one that the process began with.
 
     A thread would save counts between tests, into a database that is emptied or removed, or after
     them, into that of the project.
     """
-    utils: Any = sys.modules.get("django.test.utils")
-    return hasattr(getattr(utils, "_TestState", None), "saved_data")
+    return _databases != _database_names()
+
+
+def _database_names() -> dict[str, Any]:
+    return {alias: database.get("NAME") for alias, database in settings.DATABASES.items()}
 
 
 def _keep(unsaved: Pending) -> None:

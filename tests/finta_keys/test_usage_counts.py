@@ -521,6 +521,23 @@ def test_tests_count_nothing_by_themselves(restricted):
     usage_counts._save_at_exit()
 
 
+def test_test_database_is_noticed(settings):
+    """Django's test runners change the name of each database, and restore it at their end."""
+    assert usage_counts.is_in_test()
+    names = {
+        alias: {**database, "NAME": usage_counts._databases[alias]} for alias, database in settings.DATABASES.items()
+    }
+    with mock.patch.object(usage_counts.settings, "DATABASES", names):
+        assert not usage_counts.is_in_test()
+
+
+def test_no_thread_starts_inside_count_usage(restricted):
+    with count_usage():
+        restricted.client.get("/v2/me")
+        assert usage_counts._pending
+        assert usage_counts._thread is None
+
+
 def test_rows_have_short_names():
     key_id, day = UUID(int=1), NOON.date()
     assert str(KeyUsage(key_id=key_id, day=day, source="192.0.2.0/24")) == f"{key_id} 2027-03-01 192.0.2.0/24"
