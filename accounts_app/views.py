@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.functional import cached_property
 from django.views.decorators.cache import never_cache
@@ -80,16 +81,29 @@ class AddAccountView(OwnerMixin, FormView):
         messages.success(self.request, f"Added “{account.name}”. {self._access_message()}")
         return redirect("my_accounts")
 
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(sharing_keys=self._sharing_keys()[1], **kwargs)
+
     def _access_message(self) -> str:
-        """Return a sentence with the keys that share all accounts: they can access the new one."""
-        sharing = self.own_keys().filter(share_all_accounts=True)
-        count, names = sharing.count(), sharing.values_list("name", flat=True)[:MAX_NAMED_KEYS]
+        count, names = self._sharing_keys()
         if not count:
             hint = "Edit the scope of a key" if self.own_keys().exists() else "Create a key"
             return f"No key can access it yet. {hint} to share it."
-        rest = f" and {count - MAX_NAMED_KEYS} more" if count > MAX_NAMED_KEYS else ""
         reason = "it shares all accounts" if count == 1 else "they share all accounts"
-        return f"Keys that can access it: {', '.join(names)}{rest} ({reason})."
+        return f"Keys that can access it: {names} ({reason})."
+
+    def _sharing_keys(self) -> tuple[int, str]:
+        """Return how many valid keys share all accounts, and the names of the first ones.
+
+        They can access a new account immediately.
+        """
+        keys = self.own_keys().filter(share_all_accounts=True).exclude(expires_at__lte=timezone.now())
+        names = list(keys.values_list("name", flat=True)[: MAX_NAMED_KEYS + 1])
+        text = ", ".join(names[:MAX_NAMED_KEYS])
+        if len(names) <= MAX_NAMED_KEYS:
+            return len(names), text
+        count = keys.count()
+        return count, f"{text} and {count - MAX_NAMED_KEYS} more"
 
 
 @method_decorator(never_cache, name="dispatch")

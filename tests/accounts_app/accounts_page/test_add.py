@@ -68,6 +68,23 @@ def test_message_lists_at_most_five_keys(alice, alices_browser):
     assert "Key 7, Key 6, Key 5, Key 4, Key 3 and 3 more (they share all accounts)." in message
 
 
+def test_page_lists_keys_with_access(alice, bob, alices_browser, restricted):
+    assert "immediately" not in text(alices_browser.get("/accounts/new"))
+    make_key(bob, "Stranger")
+    for number in range(7):
+        make_key(alice, f"Key {number}")
+    listed = "because they share all accounts: Key 6, Key 5, Key 4, Key 3, Key 2 and 2 more."
+    assert listed in text(alices_browser.get("/accounts/new"))
+    assert listed in text(alices_browser.post("/accounts/new", {}))
+
+
+def test_expired_keys_are_not_listed(alice, alices_browser):
+    key, _ = make_key(alice, "Old")
+    ApiKey.objects.filter(pk=key.pk).update(expires_at=dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
+    assert "Old" not in text(alices_browser.get("/accounts/new"))
+    assert "No key can access it yet" in flash_message(alices_browser, add(alices_browser))
+
+
 def test_message_without_keys(alice, alices_browser, bob):
     make_key(bob)
     assert (
