@@ -87,6 +87,7 @@ class ApiKeyAdmin(SignedInPeopleOnly, admin.ModelAdmin):
             return pattern
 
         return [
+            page("attention/", admin_views.AttentionView, "attention"),
             page("add/<str:owner>/", admin_views.CreateKeyView, "create"),
             page("<str:key_pk>/duplicate/", admin_views.DuplicateKeyView, "duplicate"),
             page("<str:key_pk>/rename/", admin_views.RenameKeyView, "rename"),

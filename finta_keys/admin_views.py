@@ -27,10 +27,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
-from django.views.generic import FormView
+from django.views.generic import FormView, TemplateView
 from django.views.generic.base import ContextMixin, TemplateResponseMixin, View
 
-from finta_keys import display, event_admin, expiry, owners, report_views, transactions, views
+from finta_keys import attention, display, event_admin, expiry, owners, report_views, transactions, views
 from finta_keys.access_history import AccessHistory
 from finta_keys.database import key_database
 from finta_keys.models import ApiKey, KeyAccountScope
@@ -237,6 +237,28 @@ class DeleteKeyView(KeyPage, views.DeleteKeyView):
         with self.key.locked():
             self.model_admin.log_deletions(self.request, [self.key])
             return super().change(form)
+
+
+class AttentionView(AdminPage, TemplateView):
+    """The reasons why keys need attention, with the numbers of keys and links to them."""
+
+    permission = "view"
+    action = "attention"
+    title = gettext_lazy("Keys that need attention")
+    template_name = "finta_keys/attention.html"
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        keys, address = self.get_queryset().order_by(), self.url("changelist")
+        reasons = [
+            {
+                "text": text,
+                "number": attention.filtered(keys, name).count(),
+                "url": f"{address}?attention={name}",
+                "advice": attention.ADVICE[name],
+            }
+            for name, (text, _select) in attention.REASONS.items()
+        ]
+        return super().get_context_data(reasons=reasons, **kwargs)
 
 
 class ReportView(AdminPage, report_views.ReportView):

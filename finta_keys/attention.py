@@ -58,6 +58,12 @@ REASONS: dict[str, tuple[Any, Callable[[QuerySet[Any]], QuerySet[Any]]]] = {
     "retired": (gettext_lazy("Retired secret in use"), retired_secret_tried),
     "wide": (gettext_lazy("Shares all, used few"), too_wide),
 }
+ADVICE = {
+    "unused": gettext_lazy("Ask the owner. Delete the key if nothing needs it."),
+    "not_rotated": gettext_lazy("Ask the owner to rotate it."),
+    "retired": gettext_lazy("Look at its report: an application still has the old secret, or it has leaked."),
+    "wide": gettext_lazy("Ask the owner to restrict it to what it uses."),
+}
 
 
 def filtered(keys: QuerySet[Any], reason: str) -> QuerySet[Any]:

@@ -4,6 +4,7 @@ import datetime as dt
 
 import pytest
 import time_machine
+from django.contrib.admin import site
 
 from finta_keys import admin, attention
 from finta_keys.models import ApiKey, RetiredSecret
@@ -121,3 +122,37 @@ def test_lists_of_the_project_work(restricted, alice):
     with count_usage():
         key_client(secret).get("/v2/me")
     assert admin.ApiKeyAdmin.recent_requests(None, ApiKey.objects.get(pk=key.pk)) == 1
+
+
+def test_page_counts_keys_by_reason(superuser, restricted, unrestricted, bob):
+    change(restricted.key, last_used_at=NOW - 91 * DAY)
+    change(unrestricted.key, created_at=NOW - 400 * DAY)
+    page = superuser.get(url("attention"))
+    numbers = [row["number"] for row in page.context["reasons"]]
+    assert numbers == [2, 1, 0, 0]
+    text = read(page)
+    assert "Unused for 90 days 2 Ask the owner. Delete the key" in text
+    for row, number in zip(page.context["reasons"], numbers, strict=True):
+        assert f'href="{row["url"]}"' in page.content.decode()
+        assert superuser.get(row["url"]).context["cl"].result_count == number
+    assert f'href="{url("attention")}"' in superuser.get(url("changelist")).content.decode()
+
+
+def test_page_counts_only_keys_of_the_operator(superuser, restricted, bob, monkeypatch):
+    """A project may limit the keys that an operator can see."""
+    change(restricted.key, last_used_at=NOW - 91 * DAY)
+    keys = ApiKey.objects.filter(owner=bob)
+    model_admin = site.get_model_admin(ApiKey)
+    monkeypatch.setattr(model_admin, "get_queryset", lambda request: keys.all())
+    assert [row["number"] for row in superuser.get(url("attention")).context["reasons"]] == [0] * 4
+
+
+@pytest.mark.parametrize(("permission", "status"), [("none", 403), ("add", 403), ("view", 200)])
+def test_page_needs_permission_to_view(restricted, permission, status):
+    assert operator(permission).get(url("attention")).status_code == status
+
+
+@pytest.mark.rule("K6")
+def test_key_opens_no_page(superuser, restricted):
+    response = superuser.get(url("attention"), HTTP_AUTHORIZATION=f"Bearer {restricted.secret}")
+    assert response.status_code in (302, 403)
