@@ -57,7 +57,7 @@ class Report:
     def __init__(self, history: AccessHistory, first_day: date, last_day: date) -> None:
         self.history, self.key, self.key_id = history, history.key, history.key_id
         self.first_day, self.last_day = first_day, last_day
-        self._start, self._end = _start_of(first_day), min(_start_of(last_day + timedelta(days=1)), timezone.now())
+        self._start, self._end = _start_of(first_day), _start_of(last_day + timedelta(days=1))
         usage = {"key_id": self.key_id, "day__range": (first_day, last_day)}
         self.sources = list(_sources(usage))
         self.total = _sum(self.sources)

@@ -62,6 +62,15 @@ def test_scope_is_followed_through_edits(story):
     assert AccessHistory.of(key.pk).unknown == []
 
 
+def test_history_begins_with_the_key(story):
+    """The event is saved a moment after the key."""
+    key, _ = make_key(story.owner)
+    KeyEvent.objects.update(at=START + HOUR / 60)
+    story.clock.shift(HOUR)
+    assert spans(key, story.checking) == [(0, 1)]
+    assert AccessHistory.of(key.pk).unknown == []
+
+
 def test_deleted_key_has_its_history(story):
     key, _ = make_key(story.owner, accounts=[story.checking])
     pk = key.pk

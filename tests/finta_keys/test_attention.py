@@ -7,7 +7,7 @@ import time_machine
 from django.contrib.admin import site
 
 from finta_keys import admin, attention
-from finta_keys.models import ApiKey, RetiredSecret
+from finta_keys.models import ApiKey, KeyUsage, RetiredSecret
 from finta_keys.testing import count_usage, key_client, make_key
 from tests.factories import AccountFactory
 from tests.finta_keys.admin_pages import operator, url
@@ -98,6 +98,20 @@ def test_list_shows_use_and_last_source(superuser, restricted, unrestricted):
         keys = superuser.get(url("changelist")).context["cl"].result_list
         by_name = {key.name: (key.requests, key.last_source) for key in keys}
     assert by_name == {"Restricted": (3, "198.51.100.0/24 (wget)"), "All accounts": (0, "")}
+
+
+def test_last_source_is_that_of_the_key(restricted, unrestricted):
+    """Another key was last used at the same moment as this one before."""
+    numbers = dict.fromkeys(["requests", "reads", "writes", "refused"], 1)
+    for key, at, source in (
+        (restricted.key, NOW, "new"),
+        (restricted.key, NOW - DAY, "old"),
+        (unrestricted.key, NOW - DAY, "other"),
+    ):
+        row = {"day": at.date(), "source": source, "agent": "curl", "first_at": at, "last_at": at}
+        KeyUsage.objects.create(key_id=key.pk, **row, **numbers)
+    attention.add_use([restricted.key, unrestricted.key])
+    assert (restricted.key.last_source, unrestricted.key.last_source) == ("new (curl)", "other (curl)")
 
 
 def test_list_filters_by_attention(superuser, restricted, unrestricted):

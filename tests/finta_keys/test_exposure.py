@@ -137,6 +137,30 @@ def test_account_without_record_is_not_certain(story, bob):
     assert result.has_uncertain
 
 
+def test_account_shown_outside_the_scope_is_not_certain(story):
+    """The scope was changed and restored without a record."""
+    key, _ = make_key(story.owner, "Savings", [story.accounts.savings])
+    checking = str(story.accounts.checking.pk)
+    AccountUsage.objects.create(
+        key_id=key.pk, account_id=checking, day=START.date(), responses=1, first_at=START, last_at=START
+    )
+    (line,) = (line for line in report(key.pk).accounts if line.pk == checking)
+    assert (line.spans, line.is_certain) == ([], False)
+
+
+def test_report_of_future_days_ends_now(story):
+    last = (START + 30 * DAY).date()
+    assert report(story.key.pk, START.date(), last).accounts[0].spans == [(START, START + 3 * DAY)]
+
+
+@pytest.mark.rule("K2")
+def test_secret_in_label_is_redacted(story):
+    Account.objects.update(name=story.secret)
+    labels = [line.label for line in report(story.key.pk).accounts]
+    assert len(labels) == 3
+    assert not any(story.secret in label for label in labels)
+
+
 # --- The page ------------------------------------------------------------------------------------------------------
 
 
@@ -265,7 +289,7 @@ def test_file_has_all_numbers(story, alices_browser):
     assert (rows[4]["id"], rows[4]["name"], rows[4]["requests"]) == ("192.0.0.0/24", "curl", "4")
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t"])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
 def test_file_contains_no_formulas(story, alices_browser, start):
     story.key.rename(f"{start.strip()}1")
     KeyUsage.objects.update(agent=f"{start}1")

@@ -216,6 +216,23 @@ class TestTries:
         assert {digest: tries[0] for digest, tries in pending.tries.items()} == {b"a": 2, b"b": 1}
         assert len(pending) == 2
 
+    def test_latest_try_is_kept(self, rotated):
+        """Processes save their tries in any order."""
+        digest, now = secret.digest(rotated, PEPPER), dt.datetime.now(dt.UTC)
+        hour = dt.timedelta(hours=1)
+        for at, network, expected in (
+            (now, "now", "now"),
+            (now - hour, "before", "now"),
+            (now + hour, "after", "after"),
+        ):
+            usage_store.save_tries({digest: (1, at, network, "curl")})
+            assert retired().last_network == expected
+        assert retired().tries == 3
+        pending = {}
+        for at, network in ((now, "now"), (now - hour, "before")):
+            usage_store.add_tries(pending, digest, (1, at, network, "curl"))
+        assert pending == {digest: (2, now, "now", "curl")}
+
     def test_failed_save_is_repeated(self, rotated):
         def fail(*args):
             raise OperationalError

@@ -514,6 +514,15 @@ def test_fork_is_noticed():
         usage_counts.discard()
 
 
+@pytest.mark.django_db
+def test_busiest_sources_are_kept(monkeypatch):
+    monkeypatch.setattr(usage_store, "MAX_SOURCES", 1)
+    key_id, day = UUID(int=1), NOON.date()
+    counts = {(key_id, day, f"192.0.{number}.0/24", "curl"): [number, 0, 0, 0, NOON, NOON] for number in (1, 5, 2)}
+    usage_store.save(counts, {})
+    assert dict(KeyUsage.objects.values_list("source", "requests")) == {"192.0.5.0/24": 5, "other": 3}
+
+
 def test_tests_count_nothing_by_themselves(restricted):
     assert restricted.client.get("/v2/me").status_code == 200
     assert not usage_counts._pending
@@ -523,6 +532,7 @@ def test_tests_count_nothing_by_themselves(restricted):
 
 def test_test_database_is_noticed(settings):
     """Django's test runners change the name of each database, and restore it at their end."""
+    usage_counts.remember_databases()  # A second call changes nothing.
     assert usage_counts.is_in_test()
     names = {
         alias: {**database, "NAME": usage_counts._databases[alias]} for alias, database in settings.DATABASES.items()
