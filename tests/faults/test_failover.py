@@ -133,7 +133,7 @@ def fail_over(pair: Pair, worker: Worker, seconds: float, *, is_cut: bool) -> tu
         if is_cut:
             pair.proxy.cut()
             time.sleep(CUT)
-        pair.primary.stop("immediate")
+        pair.primary.kill()
         pair.proxy.cut()
         events = worker.end()
         pair.standby.promote()

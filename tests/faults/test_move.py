@@ -87,7 +87,7 @@ def fail_over(pair, url, description, outage=OUTAGE, moved=lambda: None):
         secret = person.create("Before").secret
         with Load(served, person, secret) as load:
             time.sleep(1)
-            pair.primary.stop("immediate")
+            pair.primary.kill()
             time.sleep(outage)
             assert load.statuses["read"][503] > 0
             pair.standby.promote()
