@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
-from django.core.signals import setting_changed
 from django.db import models
 from django.db.models.manager import BaseManager
-from django.dispatch import receiver
 
 from finta_keys import conf, pk_lookup
 from finta_keys.database import key_database
@@ -68,7 +65,7 @@ def can_filter(rows: Any) -> bool:
     return isinstance(rows, models.QuerySet) and not rows.query.is_sliced and not rows.query.combinator
 
 
-@lru_cache(maxsize=256)
+@conf.cached
 def lookups(model: type[models.Model], account_path: str) -> tuple[str, str]:
     """Return the lookups from ``model`` to the account's owner, and to the keys that have the
     account in their scope.
@@ -110,7 +107,7 @@ def shortest_path(model: type[models.Model]) -> str | None:
     return min(all_paths(model), key=lambda path: (path.count("__"), bool(path)), default=None)
 
 
-@lru_cache(maxsize=256)
+@conf.cached
 def all_paths(model: type[models.Model]) -> tuple[str, ...]:
     """Return every foreign-key path from ``model`` to the account. Empty if there is none.
 
@@ -140,7 +137,7 @@ def _joined(name: str, path: str) -> str:
     return f"{name}__{path}" if path else name
 
 
-@lru_cache(maxsize=256)
+@conf.cached
 def paths_to_user(model: type[models.Model]) -> tuple[str, ...]:
     """Return the shortest foreign-key paths from ``model`` to the user model, all of the same
     length."""
@@ -159,11 +156,3 @@ def paths_to_user(model: type[models.Model]) -> tuple[str, ...]:
         visited |= {start for _, start in level}
         level = steps
     return ()
-
-
-@receiver(setting_changed)
-def _clear_caches(**kwargs: object) -> None:
-    """Read the settings again after a test has changed them."""
-    lookups.cache_clear()
-    all_paths.cache_clear()
-    paths_to_user.cache_clear()

@@ -3,15 +3,14 @@ values."""
 
 from collections.abc import Callable
 from datetime import timedelta
-from functools import cache, lru_cache
-from typing import Any, cast
+from functools import lru_cache
+from typing import Any, TypeVar, cast
 
 from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.db import models
-from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 from django.utils.module_loading import import_string
 
@@ -40,6 +39,15 @@ SETTINGS = (
 TWO_YEARS = 730  # days
 PEPPER_LENGTH = 32  # bytes, which are 64 hex digits
 
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def cached(function: Function) -> Function:
+    """Cache the results of a function that reads settings, until a test changes a setting."""
+    wrapper = lru_cache(maxsize=256)(function)
+    setting_changed.connect(lambda **kwargs: wrapper.cache_clear(), weak=False)
+    return cast(Function, wrapper)
+
 
 def peppers() -> tuple[bytes, ...]:
     """Return ``FINTA_KEYS_PEPPERS``, decoded from 64 hex digits each. The first pepper creates new
@@ -64,13 +72,13 @@ def _decoded(configured: tuple[str, ...]) -> tuple[bytes, ...]:
     return decoded
 
 
-@cache  # read on every request, and an unset setting is slow
+@cached  # read on every request, and an unset setting is slow
 def prefix() -> str:
     """Return the prefix of secrets, such as ``"shop_"``: ``FINTA_KEYS_PREFIX``."""
     return str(getattr(settings, "FINTA_KEYS_PREFIX", secret.PREFIX))
 
 
-@cache
+@cached
 def extra_header() -> str:
     """Return the name in ``request.META`` of a second header that may present a secret, or an empty
     string.
@@ -97,14 +105,7 @@ def owner_paths() -> dict[str, str]:
     return {label.lower(): path for label, path in getattr(settings, "FINTA_KEYS_OWNER_PATHS", {}).items()}
 
 
-@receiver(setting_changed)
-def _clear_caches(**kwargs: object) -> None:
-    """Clear the caches when a test changes settings."""
-    for function in (prefix, extra_header, last_used_interval, client_address):
-        function.cache_clear()
-
-
-@cache
+@cached
 def last_used_interval() -> timedelta:
     """Return the minimum interval between updates of ``last_used_at``:
     ``FINTA_KEYS_LAST_USED_INTERVAL``."""
@@ -224,7 +225,7 @@ def fresh_sign_in() -> Callable[[HttpRequest], HttpResponse | None] | None:
     return cast(Callable[[HttpRequest], HttpResponse | None], import_string(path)) if path else None
 
 
-@cache
+@cached
 def client_address() -> Callable[[HttpRequest], str]:
     """Return the function at the dotted path ``FINTA_KEYS_CLIENT_ADDRESS``, which returns the
     address of the client that sent a request.

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
-from functools import cache
 from typing import Any, NoReturn
 
 from django.contrib.auth import get_backends, get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ImproperlyConfigured, ValidationError
-from django.core.signals import setting_changed
 from django.core.validators import ProhibitNullCharactersValidator
 from django.db import models
 from django.db.models.manager import BaseManager
-from django.dispatch import receiver
 from django.utils.translation import gettext as _
 
 from finta_keys import conf, display
@@ -93,7 +90,7 @@ def can_sign_in(owner: Any) -> bool:
     )
 
 
-@cache
+@conf.cached
 def _backends_decide() -> bool:
     """Return False if no backend decides which active users may sign in, or if one accepts all
     of them."""
@@ -107,12 +104,6 @@ def _backends_decide() -> bool:
     methods = [getattr(type(backend), "user_can_authenticate", None) for backend in backends]
     accepting = (ModelBackend.user_can_authenticate, AllowAllUsersModelBackend.user_can_authenticate)
     return any(methods) and not any(method in accepting for method in methods)
-
-
-@receiver(setting_changed)
-def _clear_backends(**kwargs: object) -> None:
-    """Read the settings again after a test has changed them."""
-    _backends_decide.cache_clear()
 
 
 def manager_filters() -> bool:

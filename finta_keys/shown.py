@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import Any
 
-from django.core.signals import setting_changed
 from django.db import models
-from django.dispatch import receiver
 
-from finta_keys import account_paths
+from finta_keys import account_paths, conf
 from finta_keys.request_state import state_of
 
 
@@ -47,7 +44,7 @@ def _account_pk(row: models.Model, account_path: str) -> Any:
     return account and account.pk
 
 
-@lru_cache(maxsize=256)
+@conf.cached
 def _fields_to_account(model: Any, account_path: str) -> tuple[Any, ...] | None:
     """Return the foreign keys from a model to the account, or None if there is no path."""
     leads_there = account_paths.leads_to_account(model, account_path)
@@ -59,9 +56,3 @@ def _fields_to_account(model: Any, account_path: str) -> tuple[Any, ...] | None:
         fields.append(model._meta.get_field(name))
         model = fields[-1].related_model
     return tuple(fields)
-
-
-@receiver(setting_changed)
-def _clear_caches(**kwargs: object) -> None:
-    """Read the settings again after a test has changed them."""
-    _fields_to_account.cache_clear()

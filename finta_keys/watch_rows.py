@@ -14,13 +14,11 @@ from functools import lru_cache
 from typing import Any
 
 from django.apps import apps
-from django.core.signals import setting_changed
 from django.db import Error as AnyDatabaseError
 from django.db import models
 from django.db.models import Q
-from django.dispatch import receiver
 
-from finta_keys import account_paths, relations, scope_queries
+from finta_keys import account_paths, conf, relations, scope_queries
 from finta_keys.database import key_model
 from finta_keys.watch_sql import Row, comparable, compiled, execute, fetch, with_full_group_by
 
@@ -42,18 +40,13 @@ def is_watched(model: Model) -> bool:
     return scope_queries.belongs_to_account(model) and not relations.is_shared(model)
 
 
-@lru_cache
+@conf.cached
 def _project_tables() -> dict[str, Model]:
     return {
         model._meta.db_table.lower(): model
         for model in apps.get_models(include_auto_created=True)
         if not model._meta.proxy and not model._meta.swapped and is_watched(model)
     }
-
-
-@receiver(setting_changed)
-def _clear_cache(**kwargs: object) -> None:
-    _project_tables.cache_clear()
 
 
 @lru_cache(maxsize=64)
