@@ -233,8 +233,7 @@ class ApiKey(DeprecatedMethods, models.Model):
         new_secret, columns = self._new_secret()
         columns |= {"rotation": rotation + 1, "rotated_at": timezone.now()}
         with self.locked() as current:
-            # The condition in the UPDATE is for databases without row locks.
-            if current.rotation != rotation or not self._write(where={"rotation": rotation}, **columns):
+            if not self._write(where={"rotation": rotation}, **columns):
                 raise AlreadyDone(key=current, at=current.secret_made_at)
             RetiredSecret.objects.keep([RetiredSecret.of(current, RetiredSecret.Reason.ROTATED)])
             history.record(history.Action.ROTATED, current, {"hint": [current.hint, self.hint]}, key_hint=self.hint)

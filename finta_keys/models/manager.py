@@ -70,15 +70,13 @@ class ApiKeyManager(KeyDatabaseManager["ApiKey"]):
     def _create(
         self, owner_pk: Any, columns: dict[str, Any], accounts: list[Any] | None, nonce: str | None
     ) -> tuple[ApiKey, secret.Secret]:
-        name_key = names.normalize(columns["name"])
-        key: ApiKey = key_model()(**columns, name_key=name_key, share_all_accounts=accounts is None)
+        new_secret, secret_columns = key_model()._new_secret()
+        columns |= secret_columns | {"name_key": names.normalize(columns["name"])}
+        key: ApiKey = key_model()(**columns, share_all_accounts=accounts is None)
         with transactions.atomic():
             key.owner = owners.require_active(owners.lock_owner(owner_pk))
             if nonce is not None:
                 CreateNonce.spend(nonce, key)
-            new_secret, secret_columns = key._new_secret()
-            for column, value in secret_columns.items():
-                setattr(key, column, value)
             with key._refuse_taken_name(key.name_key):
                 key.save(force_insert=True, using=key_database())
             if accounts is not None:
