@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.db.models import Count, Exists, F, IntegerField, Max, OuterRef, Q, QuerySet, Subquery, Sum
@@ -12,10 +12,10 @@ from django.utils.translation import gettext_lazy
 
 from finta_keys import conf
 from finta_keys.database import key_database
+from finta_keys.key_list import UNUSED_AFTER
 from finta_keys.models import AccountUsage, ApiKey, KeyUsage, RetiredSecret
-from finta_keys.recent_use import DAYS
+from finta_keys.recent_use import first_day
 
-UNUSED_AFTER = timedelta(days=DAYS)
 ROTATE_AFTER = timedelta(days=365)
 TRIED_WITHIN = timedelta(days=30)
 FEW = 2  # A key is too wide if it used at most one of so many accounts.
@@ -91,7 +91,3 @@ def add_use(keys: list[Any]) -> None:
         key.requests = numbers.get(key.pk, 0)
         key.last_source = sources.get(key.pk, "")
         key.reasons = [str(text) for text, matches in reasons if key.pk in matches]
-
-
-def first_day() -> Any:
-    return datetime.now(UTC).date() - UNUSED_AFTER + timedelta(days=1)

@@ -40,6 +40,6 @@ def describe(key: ApiKey) -> dict[str, Any]:
         "name": key.name,
         "hint": key.hint,
         "permission": key.permission,
-        "expiresAt": None if key.expires_at is None else expiry.to_json(key.expires_at),
+        "expiresAt": expiry.json_or_none(key.expires_at),
         "shareAllAccounts": key.share_all_accounts,
     }

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from django.db.models import Sum
 
 from finta_keys.models import KeyUsage
+from finta_keys.recent_use import first_day
 
 DAYS = 30
 HEIGHT = 20  # of the bars
@@ -52,14 +53,14 @@ class DailyUse:
 def add_daily_use(keys: Iterable[Any]) -> None:
     """Set ``daily_use`` on each key, with one query for all."""
     by_key = {key.pk: key for key in keys}
-    first_day = datetime.now(UTC).date() - timedelta(days=DAYS - 1)
+    start = first_day(DAYS)
     calls = {pk: [0] * DAYS for pk in by_key}
     refused = dict.fromkeys(by_key, 0)
-    usage = KeyUsage.objects.filter(key_id__in=list(by_key), day__gte=first_day).order_by()
+    usage = KeyUsage.objects.filter(key_id__in=list(by_key), day__gte=start).order_by()
     for pk, day, number, rejections in usage.values_list("key_id", "day").annotate(Sum("requests"), Sum("refused")):
-        index = (day - first_day).days
+        index = (day - start).days
         if index < DAYS:  # not written by a process with a wrong clock
             calls[pk][index] = number
             refused[pk] += rejections
     for pk, key in by_key.items():
-        key.daily_use = DailyUse(first_day, tuple(calls[pk]), refused[pk])
+        key.daily_use = DailyUse(start, tuple(calls[pk]), refused[pk])

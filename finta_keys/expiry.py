@@ -74,6 +74,10 @@ def to_json(at: datetime) -> str:
     return aware.astimezone(UTC).isoformat(timespec="seconds").removesuffix("+00:00") + "Z"
 
 
+def json_or_none(at: datetime | None) -> str | None:
+    return None if at is None else to_json(at)
+
+
 def parse(text: str) -> date:
     """Return the date in a text such as ``2027-03-31``, or ``90d`` for 90 days from today.
 

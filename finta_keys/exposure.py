@@ -12,13 +12,12 @@ from django.conf import settings
 from django.db.models import Max, Min, Sum
 from django.utils import timezone
 
-from finta_keys import display, expiry
 from finta_keys.access_history import AccessHistory, Span
-from finta_keys.history import MAX_LABEL
+from finta_keys.expiry import json_or_none
+from finta_keys.history import label_of
 from finta_keys.models import AccountUsage, KeyUsage, RetiredSecret
-from finta_keys.redaction import without_secrets
+from finta_keys.recent_use import first_day
 
-DEFAULT_DAYS = 90
 NUMBERS = ("requests", "reads", "writes", "refused")
 COLUMNS = ("kind", "id", "name", "from", "until", "certain", "responses", *NUMBERS, "first", "last")
 
@@ -91,23 +90,23 @@ class Report:
         """Yield the rows of the CSV file and of the JSON object."""
         yield {"kind": "key", "id": self.key_id, "name": self.name, **self._counts(self.total)}
         for start, end in self.unknown:
-            yield {"kind": "unknown", "from": _json(start), "until": _json(end), "certain": False}
+            yield {"kind": "unknown", "from": json_or_none(start), "until": json_or_none(end), "certain": False}
         for line in self.accounts:
             yield {
                 "kind": "account",
                 "id": line.pk,
                 "name": line.label,
-                "from": _json(line.spans[0][0]) if line.spans else None,
-                "until": _json(line.spans[-1][1]) if line.spans else None,
+                "from": json_or_none(line.spans[0][0]) if line.spans else None,
+                "until": json_or_none(line.spans[-1][1]) if line.spans else None,
                 "certain": line.is_certain,
                 "responses": line.responses,
-                "first": _json(line.first_at),
-                "last": _json(line.last_at),
+                "first": json_or_none(line.first_at),
+                "last": json_or_none(line.last_at),
             }
         for source in self.sources:
             yield {"kind": "source", "id": source.network, "name": source.program, **self._counts(source)}
         for retired in self.retired:
-            tries = {"requests": retired.tries, "refused": retired.tries, "last": _json(retired.last_tried_at)}
+            tries = {"requests": retired.tries, "refused": retired.tries, "last": json_or_none(retired.last_tried_at)}
             yield {"kind": "retired secret", "id": retired.last_network, "name": retired.hint, **tries}
 
     def write_csv(self, stream: Any) -> None:
@@ -119,14 +118,17 @@ class Report:
     @staticmethod
     def _counts(line: SourceLine) -> dict[str, Any]:
         numbers = {name: getattr(line, name) for name in NUMBERS}
-        return {**numbers, "first": _json(line.first_at), "last": _json(line.last_at)}
+        return {**numbers, "first": json_or_none(line.first_at), "last": json_or_none(line.last_at)}
 
     def _accounts(self, usage: dict[str, Any]) -> list[AccountLine]:
         """Return the accounts that were shown, most recent first, then the others by name."""
         history = self.history
         rows = AccountUsage.objects.filter(**usage).values_list("account_id").order_by()
         rows = rows.annotate(Sum("responses"), Min("first_at"), Max("last_at"))
-        shown = {pk: AccountLine(pk, "", [], True, *numbers) for pk, *numbers in rows}
+        shown = {
+            pk: AccountLine(pk, "", responses=responses, first_at=first_at, last_at=last_at)
+            for pk, responses, first_at, last_at in rows
+        }
         lines = []
         for pk in history.account_pks() | shown.keys():
             line = shown.get(pk) or AccountLine(pk, "")
@@ -144,9 +146,7 @@ class Report:
         Not the present one of an account that belongs to another user now.
         """
         account = self.history.owned_now.get(pk)
-        if account is None:
-            return self.history.labels.get(pk, pk)
-        return without_secrets(f"{display.group_of(account)} {display.label(account)}".strip()[:MAX_LABEL])
+        return self.history.labels.get(pk, pk) if account is None else label_of(account)
 
     def _within(self, spans: list[Span]) -> list[Span]:
         """Return the parts of the spans that are in the period."""
@@ -159,8 +159,7 @@ class Report:
 
 def default_days() -> tuple[date, date]:
     """Return the first and the last day of the last 90 days."""
-    today = datetime.now(UTC).date()
-    return today - timedelta(days=DEFAULT_DAYS - 1), today
+    return first_day(), datetime.now(UTC).date()
 
 
 def _sources(usage: dict[str, Any]) -> Iterator[SourceLine]:
@@ -180,10 +179,6 @@ def _sum(lines: list[SourceLine]) -> SourceLine:
 def _start_of(day: date) -> datetime:
     start = datetime.combine(day, time.min, tzinfo=UTC)
     return start if settings.USE_TZ else timezone.make_naive(start, UTC)
-
-
-def _json(at: datetime | None) -> str | None:
-    return None if at is None else expiry.to_json(at)
 
 
 def _cell(value: Any) -> Any:

@@ -91,7 +91,7 @@ def state_of_key(key: Any, accounts: Pairs) -> dict[str, Any]:
         "share_all_accounts": key.share_all_accounts,
         "accounts": accounts,
         "read_only": key.read_only,
-        "expires_at": _time(key.expires_at),
+        "expires_at": expiry.json_or_none(key.expires_at),
     }
 
 
@@ -119,7 +119,7 @@ def record_scope_edit(key: Any, columns: dict[str, Any], added: set[Any], remove
     for name, new in columns.items():
         old = getattr(key, name)
         if old != new:
-            changes[name] = [_time(old), _time(new)] if name == "expires_at" else [old, new]
+            changes[name] = [*map(expiry.json_or_none, (old, new))] if name == "expires_at" else [old, new]
     record(Action.SCOPE_EDITED, key, changes)
 
 
@@ -138,12 +138,13 @@ def _pairs(accounts: Iterable[Any]) -> Pairs:
 
 
 def _pair(account: Any) -> list[str]:
+    return [str(account.pk), label_of(account)]
+
+
+def label_of(account: Any) -> str:
+    """Return the group and label of an account, as events record them."""
     label = f"{display.group_of(account)} {display.label(account)}".strip()
-    return [str(account.pk), redaction.without_secrets(label[:MAX_LABEL])]
-
-
-def _time(at: Any) -> str | None:
-    return None if at is None else expiry.to_json(at)
+    return redaction.without_secrets(label[:MAX_LABEL])
 
 
 def _event(action: str, owner_pk: Any, changes: dict[str, Any], **key: Any) -> KeyEvent:

@@ -18,6 +18,11 @@ DAYS = 90
 LINES_SHOWN = 10  # of accounts; the report has all
 
 
+def first_day(days: int = DAYS) -> date:
+    """Return the first of the last ``days`` days. Days are those of UTC, the last one is today."""
+    return datetime.now(UTC).date() - timedelta(days=days - 1)
+
+
 @dataclass(frozen=True)
 class UsedAccount:
     account: Any
@@ -39,7 +44,7 @@ class RecentUse:
         created_on = (
             self.key.created_at.astimezone(UTC).date() if self.key.created_at.tzinfo else self.key.created_at.date()
         )
-        return max(self.today - timedelta(days=DAYS - 1), created_on, counted_from)
+        return max(first_day(), created_on, counted_from)
 
     @cached_property
     def requests(self) -> int:

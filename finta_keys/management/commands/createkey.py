@@ -239,7 +239,7 @@ def _as_json(key: ApiKey, *, created: bool, **extra: Any) -> str:
             "hint": key.hint,
             **extra,
             "permission": key.permission,
-            "expiresAt": expiry.to_json(key.expires_at) if key.expires_at else None,
+            "expiresAt": expiry.json_or_none(key.expires_at),
             "shareAllAccounts": key.share_all_accounts,
             "accounts": None if key.share_all_accounts else _accessible(key),
         },

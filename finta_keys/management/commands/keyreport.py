@@ -15,9 +15,10 @@ from django.views.decorators.debug import sensitive_variables
 
 from finta_keys import conf, expiry, leaks, secret
 from finta_keys.access_history import AccessHistory
-from finta_keys.exposure import DEFAULT_DAYS, Report, default_days
+from finta_keys.exposure import Report, default_days
 from finta_keys.management.errors import explain_database_errors, explain_output_errors
 from finta_keys.models import ApiKey, KeyEvent, RetiredSecret
+from finta_keys.recent_use import DAYS
 from finta_keys.redaction import without_secrets
 from finta_keys.secret import Secret, is_wellformed
 
@@ -35,7 +36,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         # One is allowed. The errors of argparse would repeat a secret.
         parser.add_argument("key", nargs="*", metavar="KEY", help="Id or hint of a key. Default: standard input.")
-        parser.add_argument("--from", dest="first", help=f"First day, in UTC. Default: the last {DEFAULT_DAYS} days.")
+        parser.add_argument("--from", dest="first", help=f"First day, in UTC. Default: the last {DAYS} days.")
         parser.add_argument("--until", dest="last", help="Last day, in UTC. Default: today.")
         parser.add_argument("--csv", action="store_true", help="Print CSV.")
         parser.add_argument("--json", action="store_true", help="Print a JSON object.")

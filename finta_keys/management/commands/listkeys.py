@@ -67,7 +67,7 @@ def _as_json(key: ApiKey) -> dict[str, Any]:
         "name": key.name,
         "hint": key.hint,
         "permission": key.permission,
-        "expiresAt": None if key.expires_at is None else expiry.to_json(key.expires_at),
-        "lastUsedAt": None if key.last_used_at is None else expiry.to_json(key.last_used_at),
+        "expiresAt": expiry.json_or_none(key.expires_at),
+        "lastUsedAt": expiry.json_or_none(key.last_used_at),
         "shareAllAccounts": key.share_all_accounts,
     }
