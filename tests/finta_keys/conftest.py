@@ -1,8 +1,20 @@
 """Fixtures of several test modules."""
 
+import datetime as dt
+
 import pytest
+import time_machine
 
 from finta_keys import pk_lookup
+
+START = dt.datetime(2027, 3, 1, 12, tzinfo=dt.UTC)
+
+
+@pytest.fixture
+def clock():
+    """A clock that starts at ``START`` and stands still until a test moves it."""
+    with time_machine.travel(START, tick=False) as clock:
+        yield clock
 
 
 @pytest.fixture

@@ -5,24 +5,17 @@ import random
 from types import SimpleNamespace
 
 import pytest
-import time_machine
 
 from accounts_app.models import Account, User
 from finta_keys.access_history import AccessHistory
 from finta_keys.models import ApiKey, KeyAccountScope, KeyEvent
 from finta_keys.testing import make_key
 from tests.factories import AccountFactory
+from tests.finta_keys.conftest import START
 
 pytestmark = [pytest.mark.django_db, pytest.mark.rule("H4")]
 
-START = dt.datetime(2027, 3, 1, 12, tzinfo=dt.UTC)
 HOUR = dt.timedelta(hours=1)
-
-
-@pytest.fixture
-def clock():
-    with time_machine.travel(START, tick=False) as clock:
-        yield clock
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
-import time_machine
 from django.core.management import CommandError, call_command
 from django.test import Client
 
@@ -21,18 +20,12 @@ from finta_keys.models import AccountUsage, KeyEvent, KeyUsage, RetiredSecret
 from finta_keys.testing import count_usage, make_key
 from tests.conftest import ApiClient
 from tests.factories import AccountFactory
+from tests.finta_keys.conftest import START
 from tests.finta_keys.pages import read, url
 
 pytestmark = [pytest.mark.django_db, pytest.mark.rule("H4")]
 
-START = dt.datetime(2027, 3, 1, 12, tzinfo=dt.UTC)
 DAY = dt.timedelta(days=1)
-
-
-@pytest.fixture
-def clock():
-    with time_machine.travel(START, tick=False) as clock:
-        yield clock
 
 
 @pytest.fixture

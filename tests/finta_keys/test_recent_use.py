@@ -3,7 +3,6 @@
 import datetime as dt
 
 import pytest
-import time_machine
 from django.test import Client
 
 from accounts_app.models import Account
@@ -13,18 +12,12 @@ from finta_keys.testing import count_usage
 from tests.conftest import ApiClient
 from tests.factories import AccountFactory, UserFactory
 from tests.finta_keys import admin_pages
+from tests.finta_keys.conftest import START
 from tests.finta_keys.pages import hidden_fields, read, submit, url
 
 pytestmark = pytest.mark.rule("H4")
 
-START = dt.datetime(2027, 3, 1, 12, tzinfo=dt.UTC)
 DAY = dt.timedelta(days=1)
-
-
-@pytest.fixture
-def clock():
-    with time_machine.travel(START, tick=False) as clock:
-        yield clock
 
 
 @pytest.fixture
