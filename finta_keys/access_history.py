@@ -144,7 +144,9 @@ class AccessHistory:
             return
         state = _complete_state(first) if first.action == Action.CREATED else self._first_state()
         start = self.known_from
-        for event in self.own_events[1:] if first.action in (Action.CREATED, Action.KNOWN) else self.own_events:
+        # These two actions record the state, and do not change it.
+        events = self.own_events[1:] if first.action in (Action.CREATED, Action.KNOWN) else self.own_events
+        for event in events:
             if event.at > start:
                 yield (start, event.at), state
             start = event.at

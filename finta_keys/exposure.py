@@ -68,11 +68,11 @@ class Report:
     @property
     def name(self) -> str:
         """The name of the key, or the last one that is recorded."""
-        return self.key.name if self.key else self._last("key_name")
+        return self.key.name if self.key else self._last_recorded("key_name")
 
     @property
     def hint(self) -> str:
-        return self.key.hint if self.key else self._last("key_hint")
+        return self.key.hint if self.key else self._last_recorded("key_hint")
 
     @property
     def used_accounts(self) -> list[AccountLine]:
@@ -153,7 +153,7 @@ class Report:
         cut = [(max(start, self._start), min(end, self._end)) for start, end in spans]
         return [(start, end) for start, end in cut if start < end]
 
-    def _last(self, name: str) -> str:
+    def _last_recorded(self, name: str) -> str:
         return next((value for event in reversed(self.history.own_events) if (value := getattr(event, name))), "")
 
 

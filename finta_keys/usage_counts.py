@@ -11,6 +11,7 @@ import atexit
 import logging
 import os
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
@@ -49,8 +50,7 @@ class Pending:
     def add(self, key_id: Any, state: RequestState, method: str, source: tuple[str, str]) -> None:
         now = timezone.now()
         day = now.date()
-        status = state.status
-        is_refused, has_succeeded = 400 <= status < 500, status < 400
+        is_refused, has_succeeded = 400 <= state.status < 500, state.status < 400
         is_read = method in SAFE_METHODS or state.only_reads
         numbers = (1, has_succeeded and is_read, has_succeeded and not is_read, is_refused)
         row = (key_id, day, *source)
@@ -164,9 +164,8 @@ def _start_thread() -> None:
 
 def _save_until_empty() -> None:
     global _thread
-    wake_up = threading.Event()  # Never set. Unlike the clock, its wait() does not jump.
     while True:
-        wake_up.wait(SAVE_AFTER)
+        time.sleep(SAVE_AFTER)
         save()
         connections.close_all()
         with _lock:

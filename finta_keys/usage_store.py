@@ -34,9 +34,9 @@ _ACCOUNT_COLUMNS = ("key_id", "account_id", "day")
 BATCH = 80  # rows of one statement: SQLite allowed 999 parameters in old versions
 
 
-def add_counts(counts: list[Any], times: Sequence[int], first_at: datetime, last_at: datetime) -> None:
+def add_counts(counts: list[Any], numbers: Sequence[int], first_at: datetime, last_at: datetime) -> None:
     """Add numbers, and the times of the first and the last request, to others."""
-    for place, number in enumerate(times):
+    for place, number in enumerate(numbers):
         counts[place] += number
     counts[-2], counts[-1] = min(counts[-2], first_at), max(counts[-1], last_at)
 
@@ -51,9 +51,10 @@ def merge(target: dict[Any, list[Any]], row: Any, counts: Sequence[Any]) -> None
 
 def add_tries(target: Tries, digest: bytes, tries: tuple[int, datetime, str, str]) -> None:
     """Add the tries of a retired secret to those in ``target``."""
-    known = target.get(digest, tries)
-    number = tries[0] if digest not in target else tries[0] + known[0]
-    target[digest] = (number, *max(known[1:], tries[1:]))
+    if digest in target:
+        known = target[digest]
+        tries = (known[0] + tries[0], *max(known[1:], tries[1:]))
+    target[digest] = tries
 
 
 def save_tries(tries: Tries) -> None:
@@ -79,8 +80,8 @@ def save(keys: KeyCounts, accounts: AccountCounts) -> None:
     that they wait for each other instead of a deadlock. If the database fails, the rest stays in
     the dicts.
     """
-    _fold(keys)
-    _text_account_ids(accounts)
+    _apply_caps(keys)
+    _merge_account_ids(accounts)
     for model, columns, counts in ((KeyUsage, _KEY_COLUMNS, keys), (AccountUsage, _ACCOUNT_COLUMNS, accounts)):
         rows = sorted(counts, key=lambda row: tuple(map(str, row)))
         for start in range(0, len(rows), BATCH):
@@ -90,7 +91,7 @@ def save(keys: KeyCounts, accounts: AccountCounts) -> None:
                 del counts[row]  # type: ignore[arg-type]
 
 
-def _fold(keys: KeyCounts) -> None:
+def _apply_caps(keys: KeyCounts) -> None:
     """Count sources and agents beyond the caps under "other".
 
     Several processes that add new sources at the same moment can exceed the caps by as many.
@@ -120,7 +121,7 @@ def fold(known: dict[str, set[str]], source: str, agent: str) -> tuple[str, str]
     return source, agent
 
 
-def _text_account_ids(accounts: AccountCounts) -> None:
+def _merge_account_ids(accounts: AccountCounts) -> None:
     """Replace the primary keys by their text. ``5`` and ``"5"`` are the same account."""
     pk: Any = conf.account_model()._meta.pk
     for row in list(accounts):
