@@ -135,7 +135,6 @@ def created_secrets(monkeypatch):
     return secrets
 
 
-@pytest.mark.rule("K2")
 @pytest.mark.parametrize("debug", [False, True])
 def test_reset_token_is_never_logged(alice, log, settings, monkeypatch, debug):
     settings.DEBUG = debug

@@ -1,4 +1,4 @@
-"""The admin shows how keys are used, and which need attention (rule H4)."""
+"""The admin shows how keys are used, and which need attention."""
 
 import datetime as dt
 
@@ -13,7 +13,7 @@ from tests.factories import AccountFactory
 from tests.finta_keys.admin_pages import operator, url
 from tests.finta_keys.pages import read
 
-pytestmark = [pytest.mark.django_db, pytest.mark.rule("H4")]
+pytestmark = pytest.mark.django_db
 
 NOW = dt.datetime(2027, 3, 1, 12, tzinfo=dt.UTC)
 DAY = dt.timedelta(days=1)

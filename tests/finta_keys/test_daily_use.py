@@ -12,7 +12,6 @@ from finta_keys.testing import make_key
 from tests.factories import add_calls
 from tests.finta_keys.pages import read, url
 
-pytestmark = pytest.mark.rule("H2")
 NOON = dt.datetime(2026, 11, 29, 12, tzinfo=dt.UTC)
 
 

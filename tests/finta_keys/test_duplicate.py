@@ -84,7 +84,6 @@ def test_rotate_leads_to_duplicate(alices_browser, original):
     assert url("duplicate", original) in alices_browser.get(url("rotate", original)).content.decode()
 
 
-@pytest.mark.rule("K6")
 def test_key_of_another_user_is_not_found(alices_browser, bob, bobs_account):
     key, _ = make_key(bob, "Bob's")
     assert alices_browser.get(url("duplicate", key)).status_code == 404

@@ -102,7 +102,6 @@ def test_valid_interval_passes(settings, seconds):
     assert conf.last_used_interval() == dt.timedelta(seconds=seconds)
 
 
-@pytest.mark.rule("K7")
 @pytest.mark.parametrize("name", NUMBERS_OF_DAYS)
 @pytest.mark.parametrize("days", [0, -1, 36_501, 1.5, "90", True])
 def test_number_of_days_must_be_whole(settings, name, days):
