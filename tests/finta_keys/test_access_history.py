@@ -8,6 +8,7 @@ import pytest
 
 from accounts_app.models import Account, User
 from finta_keys.access_history import AccessHistory
+from finta_keys.exposure import Report
 from finta_keys.models import ApiKey, KeyAccountScope, KeyEvent
 from finta_keys.testing import make_key
 from tests.factories import AccountFactory
@@ -193,6 +194,19 @@ def test_deleted_account_may_have_been_shared(story):
     history = AccessHistory.of(key.pk)
     assert pk in history.account_pks()
     assert not history.is_certain(pk)
+    report = Report(history, START.date(), START.date())
+    assert [line.is_certain for line in report.accounts if line.pk == pk] == [False]
+
+
+def test_deleted_account_that_events_name_is_certain(story):
+    key, _ = make_key(story.owner, accounts=[story.checking, story.cash])
+    KeyEvent.objects.all().delete()
+    story.clock.shift(HOUR)
+    key.restrict_to([story.cash])
+    story.clock.shift(HOUR)
+    pk = str(story.checking.pk)
+    story.checking.delete()
+    assert AccessHistory.of(key.pk).is_certain(pk)
 
 
 def test_changed_owner_without_record_is_uncertain(story, bob):

@@ -16,7 +16,7 @@ from tests.finta_keys.pages import read
 pytestmark = pytest.mark.django_db
 
 NOW = dt.datetime(2027, 3, 1, 12, tzinfo=dt.UTC)
-DAY = dt.timedelta(days=1)
+DAY, HOUR = dt.timedelta(days=1), dt.timedelta(hours=1)
 
 
 @pytest.fixture(autouse=True)
@@ -105,8 +105,8 @@ def test_last_source_is_that_of_the_key(restricted, unrestricted):
     numbers = dict.fromkeys(["requests", "reads", "writes", "refused"], 1)
     for key, at, source in (
         (restricted.key, NOW, "new"),
-        (restricted.key, NOW - DAY, "old"),
-        (unrestricted.key, NOW - DAY, "other"),
+        (restricted.key, NOW - HOUR, "old"),
+        (unrestricted.key, NOW - HOUR, "other"),
     ):
         row = {"day": at.date(), "source": source, "agent": "curl", "first_at": at, "last_at": at}
         KeyUsage.objects.create(key_id=key.pk, **row, **numbers)
