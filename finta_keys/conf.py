@@ -89,6 +89,7 @@ def extra_header() -> str:
     return f"HTTP_{name.upper().replace('-', '_')}" if name else ""
 
 
+@cached
 def extra_header_name() -> str:
     return str(getattr(settings, "FINTA_KEYS_EXTRA_HEADER", None) or "")
 
