@@ -98,7 +98,7 @@ def _look_up(view: Any, request: Any, handler: Any, can_reuse: bool) -> Any:
     # A handler of the project may write before it calls get_object(), and the row would be out of
     # date.
     can_reuse = can_reuse and (request.method in SAFE_METHODS or is_of_drf(handler))
-    can_reuse = can_reuse and not inspect.iscoroutinefunction(getattr(view, "get_object", None))
+    can_reuse = can_reuse and not (overrides_get_object and inspect.iscoroutinefunction(view.get_object))
     # A filter backend may exclude the row, so then get_object() has to run.
     if can_reuse and (by_get_object or not view.filter_backends):
         _reuse(view, row, is_permitted=by_get_object)
@@ -136,8 +136,10 @@ def _lookup_kwarg(view: Any) -> str | None:
 def _attributes(view: Any) -> dict[str, Any]:
     """Return the attributes that a handler may have changed. Django REST framework changes
     ``request`` for OPTIONS."""
-    attributes = vars(view) | {"kwargs": dict(view.kwargs)}
-    return {name: value for name, value in attributes.items() if name not in ("get_object", "request")}
+    attributes: dict[str, Any] = vars(view) | {"kwargs": dict(view.kwargs)}
+    attributes.pop("get_object", None)
+    attributes.pop("request", None)
+    return attributes
 
 
 def _has_queryset(view: Any) -> bool:
