@@ -77,10 +77,12 @@ def _limit(view: Any, rows: Any, *, has_scoped: bool) -> Any:
     many-to-many relation to accounts, then ``get_queryset()`` must have used ``scoped()``
     itself.
     """
+    return rows if has_scoped and not _can_limit(view, rows) else view.scoped(rows)
+
+
+def _can_limit(view: Any, rows: Any) -> bool:
     is_queryset = isinstance(rows, BaseManager) or account_paths.can_filter(rows)
-    if has_scoped and not (is_queryset and account_paths.leads_to_account(rows.model, view.account_path)):
-        return rows
-    return view.scoped(rows)
+    return is_queryset and account_paths.leads_to_account(rows.model, view.account_path)
 
 
 def wrap_filter_queryset(filter_queryset: Callable[..., Any]) -> Callable[..., Any]:
