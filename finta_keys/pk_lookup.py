@@ -49,7 +49,7 @@ def seal(rows: models.QuerySet[M], conditions: dict[str, Any], alias: str) -> mo
     """Return ``rows.filter(**conditions).using(alias)``. It is sealed if ``rows`` is plain."""
     if not _is_plain(rows, None):
         return rows.filter(**conditions).using(alias)
-    sealed: Any = rows.using(alias)  # a copy
+    sealed: Any = type(rows)(rows.model, using=alias)  # the same as a copy, because it is plain
     sealed._deferred_filter = ScopeFilter(False, tuple(sorted(conditions.items())), {})
     return sealed  # type: ignore[no-any-return]
 
