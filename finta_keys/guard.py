@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from contextlib import nullcontext
-from functools import wraps
+from functools import cached_property, lru_cache, wraps
 from typing import Any
 
 from asgiref.sync import async_to_sync, sync_to_async
@@ -37,6 +37,8 @@ from finta_keys.transactions import atomic
 
 PSYCOPG_INERROR = 3
 
+_is_async = lru_cache(maxsize=1024)(inspect.iscoroutinefunction)
+
 
 def guard_handler(view: Any, request: Any) -> None:
     """Put the guard in the place of the handler that Django REST framework is about to call."""
@@ -57,7 +59,7 @@ def guard_handler(view: Any, request: Any) -> None:
     async def guarded_async_handler(request: Any, *args: Any, **kwargs: Any) -> Any:
         return await new_guard(request).run_async(args, kwargs)
 
-    setattr(view, name, guarded_async_handler if inspect.iscoroutinefunction(handler) else guarded_handler)
+    setattr(view, name, guarded_async_handler if _is_async(getattr(handler, "__func__", handler)) else guarded_handler)
 
 
 def require_guarded(view: Any, state: RequestState, response: Any) -> None:
@@ -90,7 +92,11 @@ class Guard:
 
     @property
     def is_write_by_key(self) -> bool:
-        return self.key is not None and self.request.method not in SAFE_METHODS
+        return self.key is not None and not self.is_safe
+
+    @cached_property
+    def is_safe(self) -> bool:
+        return self.request.method in SAFE_METHODS
 
     @property
     def checks_saves(self) -> bool:
@@ -142,7 +148,7 @@ class Guard:
 
     def _look_up_url_rows(self) -> None:
         if not self.is_unscoped and not is_unlimited(self.request, self.view):
-            can_reuse = self.key is not None or self.request.method in SAFE_METHODS
+            can_reuse = self.key is not None or self.is_safe
             self.url_row = url_rows.look_up(self.view, self.request, self.handler, can_reuse=can_reuse)
 
     def _check_response(self, response: Any) -> None:
