@@ -117,10 +117,13 @@ def words(name: str) -> list[str]:
 
 def flag(name: str) -> bool:
     """Return True if a switch is on. It is off by default."""
-    value = text(name, "false").lower()
-    if value not in ON + OFF:
+    return _switch(name, text(name, "false"))
+
+
+def _switch(name: str, value: str) -> bool:
+    if value.lower() not in ON + OFF:
         raise ImproperlyConfigured(f"{name} must be true or false.")
-    return value in ON
+    return value.lower() in ON
 
 
 def choice(name: str, choices: tuple[str, ...], default: str) -> str:
@@ -243,6 +246,9 @@ def database(name: str) -> dict[str, Any]:
     config = _silently(environ.Env.db_url_config, f"{parts['scheme']}://{userinfo}{parts['rest']}", reject)
     if "." not in config.get("ENGINE", ""):  # django-environ returns unknown schemes as the engine.
         reject()
+    options = config.get("OPTIONS", {})
+    if "server_side_binding" in options:  # Django ignores it in silence unless it is True.
+        options["server_side_binding"] = _switch(f"{name}: server_side_binding", str(options["server_side_binding"]))
     return config
 
 

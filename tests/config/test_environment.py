@@ -209,8 +209,23 @@ def test_database_password_may_have_most_characters(load, password):
     assert database["CONN_MAX_AGE"] == 9
 
 
+@pytest.mark.parametrize(("value", "option"), [("true", True), ("1", True), ("false", False)])
+def test_server_side_binding_is_a_switch(load, value, option):
+    url = f"postgres://u:p@h/n?server_side_binding={value}&prepare_threshold=5"
+    options = load(**GOOD | {"DATABASE_URL": url}).DATABASES["default"]["OPTIONS"]
+    assert options["server_side_binding"] is option
+    assert options["prepare_threshold"] == 5
+
+
 @pytest.mark.parametrize(
-    "url", ["sqlite://relative", "postgres://u:s3cret?x@h/n", "postgres://u:s3cret@h/n#x", "mongo://u:s3cret@h/n"]
+    "url",
+    [
+        "sqlite://relative",
+        "postgres://u:s3cret?x@h/n",
+        "postgres://u:s3cret@h/n#x",
+        "mongo://u:s3cret@h/n",
+        "postgres://u:s3cret@h/n?server_side_binding=x",
+    ],
 )
 def test_database_url_is_rejected(load, url):
     rejection(load, DATABASE_URL=url)
