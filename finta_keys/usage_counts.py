@@ -15,6 +15,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
+from multiprocessing import util
 from typing import Any
 
 from django.conf import settings
@@ -194,4 +195,5 @@ def _reset_after_fork() -> None:
 
 
 atexit.register(_save_at_exit)
+util.Finalize(None, _save_at_exit, exitpriority=0)  # Processes of multiprocessing, as of granian, skip atexit.
 os.register_at_fork(after_in_child=_reset_after_fork)

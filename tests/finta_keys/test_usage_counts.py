@@ -3,6 +3,7 @@
 import datetime as dt
 import os
 import threading
+from multiprocessing import util
 from unittest import mock
 from uuid import UUID, uuid4
 
@@ -477,6 +478,11 @@ def test_exit_saves_the_rest(process, monkeypatch):
     assert len(process) == 1
     usage_counts._save_at_exit()  # Nothing is left.
     assert len(process) == 1
+
+
+def test_exit_of_a_multiprocessing_worker_saves(process):
+    exits = [finalizer._callback for finalizer in util._finalizer_registry.values()]
+    assert usage_counts._save_at_exit in exits
 
 
 def test_exit_waits_for_a_thread_that_saves(process, monkeypatch):
