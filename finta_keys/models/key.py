@@ -233,7 +233,8 @@ class ApiKey(DeprecatedMethods, models.Model):
         new_secret, columns = self._new_secret()
         columns |= {"rotation": rotation + 1, "rotated_at": timezone.now()}
         with self.locked() as current:
-            if not self._write(where={"rotation": rotation}, **columns):
+            # Databases without row locks need the condition in the UPDATE too.
+            if current.rotation != rotation or not self._write(where={"rotation": rotation}, **columns):
                 raise AlreadyDone(key=current, at=current.secret_made_at)
             RetiredSecret.objects.keep([RetiredSecret.of(current, RetiredSecret.Reason.ROTATED)])
             history.record(history.Action.ROTATED, current, {"hint": [current.hint, self.hint]}, key_hint=self.hint)

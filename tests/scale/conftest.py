@@ -6,9 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 from django.db import connection, transaction
+from django.utils import timezone
 
 from accounts_app.models import Account, User
 from benchmarks.make_data import Size, make, pk
+from finta_keys.models import ApiKey, KeyUsage
 from finta_keys.testing import make_key
 from tests.conftest import ApiClient
 
@@ -20,9 +22,20 @@ def crowd(django_db_setup, django_db_blocker):
     """Many owners with accounts, keys and transactions, created once per module and rolled back."""
     with django_db_blocker.unblock(), transaction.atomic():
         make(connection, CROWD)
+        use_all_keys()
         analyze()
         yield CROWD
         transaction.set_rollback(True)
+
+
+def use_all_keys() -> None:
+    now = timezone.now()
+    numbers = {"requests": 1, "reads": 1, "writes": 0, "refused": 0}
+    moments = {"first_at": now, "last_at": now}
+    KeyUsage.objects.bulk_create(
+        KeyUsage(key_id=key, day=now.date(), source="192.0.2.0/24", agent="curl", **numbers, **moments)
+        for key in ApiKey.objects.values_list("pk", flat=True)
+    )
 
 
 def analyze() -> None:
