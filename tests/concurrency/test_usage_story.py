@@ -194,7 +194,9 @@ def test_report_equals_log_of_proxy(database_url, tmp_path):
             person = served.sign_in(owner)
             path = f"/settings/api/keys/{created['one']['id']}/report"
             total = expected(proxy.log(), "one", scopes["one"])["total"]
-            assert f"Requests: {total['requests']}. Reads: {total['reads']}." in person.page(path).text
+            page = person.page(path).text
+            for label, number in (("Requests", total["requests"]), ("Reads", total["reads"])):
+                assert f"<dt>{label}</dt> <dd>{number}</dd>" in page
             person.send(f"/settings/api/keys/{created['one']['id']}/delete", {})
             assert "This key was deleted." in person.page(path).text
             # SIGKILL loses the counts of the last minute, and no others.
