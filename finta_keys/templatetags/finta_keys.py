@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
 from finta_keys import display
+from finta_keys.expiry import today
 from finta_keys.key_list import EXPIRING, UNUSED_AFTER
 
 MAX_CHIP_END = 8  # characters that a chip never cuts off
@@ -45,7 +46,7 @@ def day(moment: datetime) -> str:
 @register.filter(expects_localtime=True)
 def short_day(moment: datetime) -> str:
     """Return the day of a moment, such as "24 Nov", with its year if that is another one."""
-    if moment.year == timezone.localtime().year:
+    if moment.year == today().year:
         return date_format(moment, pgettext("format of a day of this year", "j M"))
     return date_format(moment, pgettext("format of a day, short", "j M Y"))
 

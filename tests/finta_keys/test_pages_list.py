@@ -349,3 +349,9 @@ def test_key_unused_for_90_days_is_tagged(alices_browser, restricted, days, is_t
 
 def test_never_used_key_is_tagged(alices_browser, restricted):
     assert "Never used" in page(alices_browser)
+
+
+def test_days_of_a_project_without_time_zones(settings):
+    settings.USE_TZ = False
+    assert tags.short_day(dt.datetime(2020, 6, 5)) == "5 Jun 2020"  # noqa: DTZ001
+    assert tags.short_day(dt.datetime.now()) == f"{dt.datetime.now():%-d %b}"  # noqa: DTZ005
