@@ -77,7 +77,7 @@ def test_selected_accounts_are_a_draft(api_settings, restricted):
     expect(api_settings.dialog.get_by_text(QUESTION)).to_be_visible()
 
 
-@pytest.mark.parametrize("size", [(1280, 720), (390, 664), (320, 568)])
+@pytest.mark.parametrize("size", [(1280, 720), (640, 360), (390, 664), (320, 568)])
 def test_question_and_submit_button_are_visible(typed, size):
     typed.page.set_viewport_size({"width": size[0], "height": size[1]})
     typed.page.keyboard.press("Escape")
