@@ -1,4 +1,4 @@
-"""Tell whether a view is scoped or unscoped, as set by the mixin and the decorators."""
+"""Read from a view if it is scoped or unscoped, as set by the mixin and the decorators."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def headers() -> dict[str, str]:
 
 
 def report(request: HttpRequest) -> str | None:
-    """Return what is wrong with the headers of a signed request, or None for any other request."""
+    """Return the faults in the headers of a signed request, or None for any other request."""
     try:
         TimestampSigner(salt=_SALT).unsign(request.headers.get(HEADER, ""), max_age=_MAX_AGE)
     except BadSignature:

@@ -158,7 +158,7 @@ def check_address(url: str) -> Iterator[Problem]:
 
 
 def _check_probe(headers: dict[str, str] | None) -> Iterator[Problem]:
-    """Report what the running site says about the headers of a signed request."""
+    """Report the faults that the running site found in the headers of a signed request."""
     if not headers or headers["status"] != "200":
         yield Problem("/v2/health does not respond with 200.", "Read the log of the proxy and the site.")
         return
