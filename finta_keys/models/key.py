@@ -36,9 +36,11 @@ class ApiKey(DeprecatedMethods, models.Model):
     """A named key that an owner gives to one script or integration. It survives rotation."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    # Without an index of its own: the unique name per owner begins with the owner.
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.CASCADE,
+        db_index=False,
         related_name="finta_keys",
         verbose_name=gettext_lazy("owner"),
     )

@@ -36,7 +36,7 @@ class RetiredSecret(models.Model):
     hint = models.CharField(gettext_lazy("hint"), max_length=64)
     key_id = models.UUIDField(gettext_lazy("key id"), db_index=True)
     key_name = models.CharField(gettext_lazy("key"), max_length=names.MAX_LENGTH, blank=True)
-    owner_pk = models.CharField(gettext_lazy("owner"), max_length=255, db_index=True)
+    owner_pk = models.CharField(gettext_lazy("owner"), max_length=255)
     reason = models.CharField(gettext_lazy("reason"), max_length=10, choices=Reason)
     retired_at = models.DateTimeField(gettext_lazy("retired at"), default=timezone.now, db_index=True)
     tries = models.PositiveBigIntegerField(gettext_lazy("tries"), default=0)
@@ -51,6 +51,8 @@ class RetiredSecret(models.Model):
         verbose_name_plural = gettext_lazy("retired secrets")
         ordering = ["-retired_at", "-pk"]
         base_manager_name = "objects"
+        # With db_index=True, PostgreSQL would have a second one, for LIKE.
+        indexes = [models.Index(fields=["owner_pk"], name="finta_keys_retired_of_owner")]
         constraints = [
             models.CheckConstraint(
                 condition=Exact(Length("digest"), secret.DIGEST_LENGTH), name="finta_keys_retired_digest_is_32_bytes"

@@ -16,7 +16,8 @@ conf.account_label()
 class KeyAccountScope(models.Model):
     """One account in the scope of one restricted key."""
 
-    key = models.ForeignKey("finta_keys.ApiKey", on_delete=models.CASCADE, related_name="scope_rows")
+    # Without an index of its own: the constraint below begins with the key.
+    key = models.ForeignKey("finta_keys.ApiKey", on_delete=models.CASCADE, related_name="scope_rows", db_index=False)
     account = models.ForeignKey(
         settings.FINTA_KEYS_ACCOUNT_MODEL, on_delete=models.CASCADE, related_name="finta_key_scopes"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.apps import apps
 from django.db import connection
 from django.test import Client
 
@@ -127,6 +128,21 @@ def test_foreign_keys_to_growing_tables_are_indexed():
                 target = constraint["foreign_key"]
                 if target and target[0] in growing:
                     assert constraint["columns"][0] in indexed, f"{table}.{constraint['columns'][0]} has no index."
+
+
+def test_no_index_repeats_the_start_of_another(db):
+    """It would only make writes slower and the database larger."""
+    for model in apps.get_app_config("finta_keys").get_models():
+        with connection.cursor() as cursor:
+            constraints = connection.introspection.get_constraints(cursor, model._meta.db_table)
+        indexes = {name: c["columns"] for name, c in constraints.items() if c["index"] or c["unique"]}
+        repeated = {
+            name: other
+            for name, columns in indexes.items()
+            for other, longer in indexes.items()
+            if name != other and not constraints[name]["unique"] and longer[: len(columns)] == columns
+        }
+        assert repeated == {}
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,15 @@ def test_upgraded_schema_equals_a_new_one(env: dict[str, str], database_url: str
     assert "finta_keys_apikey" in upgraded
 
 
+def test_dropped_indexes_can_be_restored(env: dict[str, str]) -> None:
+    manage(env, "migrate", "--verbosity", "0")
+    current = schema(env)
+    manage(env, "migrate", "finta_keys", "0007", "--verbosity", "0")
+    assert schema(env) != current
+    manage(env, "migrate", "--verbosity", "0")
+    assert schema(env) == current
+
+
 EMPTY = """
 from django.db import connection
 with connection.cursor() as cursor:
