@@ -1,7 +1,7 @@
 // Show the page of a link in a dialog over the list, and submit its form.
 "use strict";
 ((keys) => {
-  const { MAIN, main, dialog, content, gettext, make, warning, announce, interpolate, focusIn, enhance } = keys;
+  const { MAIN, main, dialog, content, isOurs, gettext, make, warning, announce, interpolate, focusIn, enhance } = keys;
   const { currentAddress } = keys;
   let address = ""; // of the page in the dialog
   let opener = ""; // the href of the link that opened the dialog
@@ -119,10 +119,10 @@
   }
 
   window.addEventListener("popstate", () => {
-    const isOurs = isRemovingEntry;
+    const wasRemoved = isRemovingEntry;
     isRemovingEntry = false;
     if (!dialog.open) return;
-    if (isOurs || !mayClose()) addEntry(); // opened again before the entry was gone, or to be kept open
+    if (wasRemoved || !mayClose()) addEntry(); // opened again before the entry was gone, or to be kept open
     else dialog.close();
   });
 
@@ -231,5 +231,24 @@
     if (isSending || keys.hasUncopiedSecret()) event.preventDefault();
   });
 
-  Object.assign(keys, { openDialog, openLink, submitForm, closeDialog, removeError, userOf });
+  document.addEventListener("input", (event) => {
+    if (isOurs(event.target)) removeError(event.target.closest(".finta-invalid"));
+    const scope = event.target.closest("[data-scope]") ?? event.target.form?.querySelector("[data-scope]");
+    if (!scope || !isOurs(scope)) return;
+    if ("find" in event.target.dataset) keys.filterAccounts?.(event.target);
+    else keys.updateScope?.(scope);
+  });
+
+  // Without this, Enter presses the first button of the form: the search for accounts, or Save.
+  document.addEventListener("keydown", (event) => {
+    const input = event.target;
+    if (event.key !== "Enter" || !isOurs(input) || !input.matches("form input")) return;
+    if ("find" in input.dataset) event.preventDefault();
+    const find = input.form.querySelector("[name=turn]");
+    if (!find) return;
+    event.preventDefault();
+    (input.name === "find" ? find : input.form.querySelector(".finta-buttons [type=submit]")).click();
+  });
+
+  Object.assign(keys, { openDialog, openLink, submitForm, closeDialog, userOf });
 })(window.fintaKeys);

@@ -58,25 +58,6 @@
     }
   });
 
-  document.addEventListener("input", (event) => {
-    if (isOurs(event.target)) keys.removeError?.(event.target.closest(".finta-invalid"));
-    const scope = event.target.closest("[data-scope]") ?? event.target.form?.querySelector("[data-scope]");
-    if (!scope || !isOurs(scope)) return;
-    if ("find" in event.target.dataset) keys.filterAccounts?.(event.target);
-    else keys.updateScope?.(scope);
-  });
-
-  // Without this, Enter presses the first button of the form: the search for accounts, or Save.
-  document.addEventListener("keydown", (event) => {
-    const input = event.target;
-    if (event.key !== "Enter" || !isOurs(input) || !input.matches("form input")) return;
-    if ("find" in input.dataset) event.preventDefault();
-    const find = input.form.querySelector("[name=turn]");
-    if (!find) return;
-    event.preventDefault();
-    (input.name === "find" ? find : input.form.querySelector(".finta-buttons [type=submit]")).click();
-  });
-
   // The browser shows a page that it kept for the Back button as it was, with its buttons disabled.
   window.addEventListener("pageshow", (event) => {
     if (event.persisted) for (const button of findAll("button:disabled")) button.disabled = false;
