@@ -43,11 +43,27 @@ class DailyUse:
         return self.first_day + timedelta(days=self.calls.index(self.most))
 
     @property
+    def today(self) -> int:
+        return self.calls[-1]
+
+    @property
     def path(self) -> str:
-        """One line per day with calls, for an SVG path. One path is a fifth of 30 elements."""
-        heights = [max(MIN_BAR, round(HEIGHT * number / self.most)) if number else 0 for number in self.calls]
-        x = STEP // 2
-        return "".join(f"M{x + STEP * i} {HEIGHT}V{HEIGHT - height}" for i, height in enumerate(heights) if height)
+        """The bars of the days before today, for an SVG path."""
+        return self._bars(0, DAYS - 1)
+
+    @property
+    def path_of_today(self) -> str:
+        """The bar of today, which has another color; empty if there were no calls."""
+        return self._bars(DAYS - 1, DAYS)
+
+    def _bars(self, start: int, end: int) -> str:
+        """Return one line per day with calls. One path is a fifth of 30 elements."""
+        lines = []
+        for index in range(start, end):
+            if number := self.calls[index]:
+                height = max(MIN_BAR, round(HEIGHT * number / self.most))
+                lines.append(f"M{STEP // 2 + STEP * index} {HEIGHT}V{HEIGHT - height}")
+        return "".join(lines)
 
 
 def add_daily_use(keys: Iterable[Any]) -> None:

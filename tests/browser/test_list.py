@@ -127,12 +127,23 @@ def test_texts_stay_in_their_cells(stage, width):
     assert page.evaluate(OUTSIDE_CELL) == []
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_bar_of_today_has_another_color(any_settings, alice, scheme):
+    add_calls(make_key(alice, "Busy")[0], 12, 34)
+    page = any_settings.open().page
+    page.emulate_media(color_scheme=scheme)
+    before, today = any_settings.row("Busy").locator("svg.finta-bars path").all()
+    colors = [path.evaluate("path => getComputedStyle(path).stroke") for path in (before, today)]
+    assert colors[0] != colors[1]
+    assert before.bounding_box()["x"] < today.bounding_box()["x"]
+
+
 def test_calls_are_shown_as_bars_and_number(any_settings, alice, accounts):
-    add_calls(make_key(alice, "Busy")[0], 1200, 34)
+    add_calls(make_key(alice, "Busy")[0], 1000, 200, 34)  # the bounding box of a single line has no width
     make_key(alice, "Idle")
     busy = any_settings.open().row("Busy")
-    expect(busy).to_contain_text("1,234 calls")
-    bars = busy.locator("svg.finta-bars path")
+    expect(busy).to_contain_text("1,234 calls, 34 today")
+    bars = busy.locator("svg.finta-bars path").first
     expect(bars).to_be_visible()
     assert bars.evaluate("path => getComputedStyle(path).stroke") != "none"
     expect(any_settings.row("Idle")).to_contain_text("No calls")

@@ -60,17 +60,41 @@ def test_days_in_the_future_are_not_counted(key):
 
 def test_path_has_one_line_per_day_with_calls(key):
     add_calls(key, 1, 0, 100, 50)
-    assert daily_use(key).path == "M106 20V18M114 20V0M118 20V10"
+    use = daily_use(key)
+    assert use.path == "M106 20V18M114 20V0"
+    assert use.path_of_today == "M118 20V10"
+    assert use.today == 50
+
+
+def test_day_without_calls_has_no_bar(key):
+    add_calls(key, 1, 0)
+    use = daily_use(key)
+    assert (use.path, use.path_of_today, use.today) == ("M114 20V0", "", 0)
 
 
 def test_list_shows_calls_as_bars_and_number(key, alices_browser):
     add_calls(key, 1200, 34)
     response = alices_browser.get(url("list"))
-    assert "1,234 calls" in read(response)
+    assert "1,234 calls, 34 today" in read(response)
     assert re.search(
-        r'<svg class="finta-bars"[^>]*aria-hidden="true"><path d="M114 20V0M118 20V18"/></svg>',
+        r'<svg class="finta-bars"[^>]*aria-hidden="true">'
+        r'<path d="M114 20V0"/><path class="finta-today" d="M118 20V18"/></svg>',
         response.content.decode(),
     )
+
+
+def test_list_does_not_mark_today_without_calls(key, alices_browser):
+    add_calls(key, 5, 0)
+    response = alices_browser.get(url("list"))
+    assert "5 calls" in read(response)
+    assert "today" not in response.content.decode()
+
+
+def test_page_of_key_shows_todays_calls(key, alices_browser):
+    add_calls(key, 1200, 34)
+    response = alices_browser.get(url("key", key))
+    assert "Calls 1,234 Busiest day 1,200 on 28 Nov Today 34 Refused 0" in read(response)
+    assert '<path class="finta-today" d="M118 20V18"/>' in response.content.decode()
 
 
 def test_list_says_if_a_key_made_no_calls(key, alices_browser):
@@ -89,4 +113,4 @@ def test_one_query_for_all_keys(key, alice, django_assert_num_queries):
 
 def test_single_call_is_singular(key, alices_browser):
     add_calls(key, 1)
-    assert "1 call " in read(alices_browser.get(url("list")))
+    assert "1 call, 1 today" in read(alices_browser.get(url("list")))
