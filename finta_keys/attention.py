@@ -1,45 +1,55 @@
-"""Keys that an operator should look at: unused, never rotated, leaked, or wider than their use."""
+"""Keys to look at: unused, never rotated, leaked, or wider than their use.
+
+For operators in the admin, and for the owner in the list of keys.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import reduce
+from operator import or_
 from typing import Any
 
-from django.db.models import Count, Exists, F, IntegerField, Max, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import Case, Count, Exists, IntegerField, Max, OuterRef, Q, QuerySet, Subquery, Sum, When
+from django.db.models.lookups import LessThanOrEqual
 from django.utils import timezone
 from django.utils.translation import gettext_lazy
 
 from finta_keys import conf
 from finta_keys.database import key_database
-from finta_keys.key_list import UNUSED_AFTER
 from finta_keys.models import AccountUsage, ApiKey, KeyUsage, RetiredSecret
 from finta_keys.recent_use import first_day
 
+UNUSED_AFTER = timedelta(days=90)
 ROTATE_AFTER = timedelta(days=365)
 TRIED_WITHIN = timedelta(days=30)
 FEW = 2  # A key is too wide if it used at most one of so many accounts.
 
 
-def unused(keys: QuerySet[Any]) -> QuerySet[Any]:
+def unused() -> Q:
     """Keys that were not used for 90 days."""
     limit = timezone.now() - UNUSED_AFTER
-    return keys.filter(Q(last_used_at__lt=limit) | Q(last_used_at=None, created_at__lt=limit))
+    return Q(last_used_at__lt=limit) | Q(last_used_at=None, created_at__lt=limit)
 
 
-def not_rotated(keys: QuerySet[Any]) -> QuerySet[Any]:
+def not_rotated() -> Q:
     """Keys with a secret that is older than a year."""
     limit = timezone.now() - ROTATE_AFTER
-    return keys.filter(Q(rotated_at__lt=limit) | Q(rotated_at=None, created_at__lt=limit))
+    return Q(rotated_at__lt=limit) | Q(rotated_at=None, created_at__lt=limit)
 
 
-def retired_secret_tried(keys: QuerySet[Any]) -> QuerySet[Any]:
+def retired_secret_tried() -> Q:
     """Keys with a retired secret that was tried in the last 30 days."""
-    tried = RetiredSecret.objects.filter(key_id=OuterRef("pk"), last_tried_at__gte=timezone.now() - TRIED_WITHIN)
-    return keys.filter(Exists(tried))
+    return Q(Exists(RetiredSecret.objects.filter(recently_tried(), key_id=OuterRef("pk"))))
 
 
-def too_wide(keys: QuerySet[Any]) -> QuerySet[Any]:
+def recently_tried() -> Q:
+    """Retired secrets that were tried in the last 30 days."""
+    return Q(last_tried_at__gte=timezone.now() - TRIED_WITHIN)
+
+
+def too_wide() -> Q:
     """Keys that share all accounts and used at most half of them in the last 90 days."""
     usage = AccountUsage.objects.filter(key_id=OuterRef("pk"), day__gte=first_day()).order_by().values("key_id")
     used = Subquery(usage.annotate(number=Count("account_id", distinct=True)).values("number"), IntegerField())
@@ -48,11 +58,10 @@ def too_wide(keys: QuerySet[Any]) -> QuerySet[Any]:
     owned = accounts.filter(**{owner: OuterRef("owner")}).values(owner)
     total = Subquery(owned.annotate(number=Count("pk")).values("number"), IntegerField())
     # A key that showed no account may be used by views that do not report them.
-    sharing: QuerySet[Any] = keys.filter(share_all_accounts=True).alias(used=used, total=total)
-    return sharing.filter(used__lte=F("total") / FEW)
+    return Q(share_all_accounts=True) & Q(LessThanOrEqual(used, total / FEW))
 
 
-REASONS: dict[str, tuple[Any, Callable[[QuerySet[Any]], QuerySet[Any]]]] = {
+REASONS: dict[str, tuple[Any, Callable[[], Q]]] = {
     "unused": (gettext_lazy("Unused for 90 days"), unused),
     "not_rotated": (gettext_lazy("Secret older than a year"), not_rotated),
     "retired": (gettext_lazy("Retired secret in use"), retired_secret_tried),
@@ -66,14 +75,31 @@ ADVICE = {
 }
 
 
+OWNERS_ADVICE = {  # The list says of every key if its retired secret is in use.
+    "unused": gettext_lazy("Delete the key if nothing needs it."),
+    "not_rotated": gettext_lazy("Rotate the key."),
+    "wide": gettext_lazy("Restrict the key to what it uses."),
+}
+
+
+def for_any_reason() -> Q:
+    """Keys that need attention."""
+    return reduce(or_, (condition() for _text, condition in REASONS.values()))
+
+
 def filtered(keys: QuerySet[Any], reason: str) -> QuerySet[Any]:
     """Return the keys that need attention for a reason, or for any."""
-    if reason in REASONS:
-        return REASONS[reason][1](keys)
-    condition = Q()
-    for _, select in REASONS.values():
-        condition |= Q(pk__in=select(ApiKey.objects.order_by()).values("pk"))
-    return keys.filter(condition)
+    return keys.filter(REASONS[reason][1]() if reason in REASONS else for_any_reason())
+
+
+def reasons_of(keys: list[Any]) -> dict[Any, list[str]]:
+    """Return the names of the reasons of each key, by primary key, with one query for all."""
+    columns = {name: Case(When(condition(), then=True), default=False) for name, (_text, condition) in REASONS.items()}
+    rows = ApiKey.objects.filter(pk__in=[key.pk for key in keys]).order_by().annotate(**columns)
+    return {
+        pk: [name for name, applies in zip(REASONS, row, strict=True) if applies]
+        for pk, *row in rows.values_list("pk", *REASONS)
+    }
 
 
 def add_use(keys: list[Any]) -> None:
@@ -85,9 +111,8 @@ def add_use(keys: list[Any]) -> None:
     newest = dict(usage.values_list("key_id").annotate(at=Max("last_at")))
     last = usage.filter(last_at__in=set(newest.values())).values_list("key_id", "last_at", "source", "agent")
     sources = {key_id: f"{source} ({agent})" for key_id, at, source, agent in last if newest[key_id] == at}
-    rows = ApiKey.objects.filter(pk__in=pks).order_by()
-    reasons = [(text, set(select(rows).values_list("pk", flat=True))) for text, select in REASONS.values()]
+    reasons = reasons_of(keys)
     for key in keys:
         key.requests = numbers.get(key.pk, 0)
         key.last_source = sources.get(key.pk, "")
-        key.reasons = [str(text) for text, matches in reasons if key.pk in matches]
+        key.reasons = [str(REASONS[name][0]) for name in reasons.get(key.pk, ())]

@@ -15,7 +15,7 @@ from django.utils.translation import ngettext
 from finta_keys import display, expiry
 from finta_keys.models import KeyEvent, RetiredSecret
 from finta_keys.sources import NONE, OTHER, UNKNOWN
-from finta_keys.templatetags.finta_keys import ago, day
+from finta_keys.templatetags.finta_keys import ago, day, short_day
 
 Action, Actor = KeyEvent.Action, KeyEvent.Actor
 
@@ -43,19 +43,31 @@ def address(event: KeyEvent) -> str:
 
 def tries(secret: RetiredSecret, *, name: str = "") -> SafeString:
     """Return a sentence about a retired secret that was tried. ``name`` is that of its key."""
-    at: Any = secret.last_tried_at
     which = format_html(_("The secret of “<bdi>{}</bdi>”"), name) if name else _("The secret")
     number = ngettext("was tried %(number)s time since", "was tried %(number)s times since", secret.tries)
     parts = [
         format_html(_("{} that was retired on {}"), which, day(secret.retired_at)),
         number % {"number": secret.tries},
     ]
+    return format_html("{} {}, {}.", *parts, _last_try(secret))
+
+
+def tries_of_key(secret: RetiredSecret) -> str:
+    """Return how often, since when and from which network the old secret of a key was tried."""
+    text = ngettext(
+        "%(number)s time since %(day)s, %(last)s.", "%(number)s times since %(day)s, %(last)s.", secret.tries
+    )
+    return text % {"number": secret.tries, "day": short_day(secret.retired_at), "last": _last_try(secret)}
+
+
+def _last_try(secret: RetiredSecret) -> str:
+    at: Any = secret.last_tried_at
     last = _("last %(ago)s") % {"ago": ago(at)}
     if secret.last_network not in ("", UNKNOWN, OTHER):
         last = _("%(last)s from %(network)s") % {"last": last, "network": secret.last_network}
     if secret.last_agent not in ("", NONE, OTHER):
         last = f"{last} ({secret.last_agent})"
-    return format_html("{} {}, {}.", *parts, last)
+    return last
 
 
 def _by(event: KeyEvent) -> str:

@@ -8,14 +8,17 @@ from urllib.parse import urlencode
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils.functional import cached_property
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy
 
-from finta_keys import conf, display, key_list
+from finta_keys import conf, display, key_list, owners
+from finta_keys.account_pages import in_order
 from finta_keys.models import ApiKey
 from finta_keys.secret import hint, pattern
+
+MAX_OFFERED = 500  # accounts to filter the list by; if there are more, users search for a name
 
 
 class KeyForm(forms.Form):
@@ -50,7 +53,7 @@ class RenameForm(KeyForm):
 
 
 class ListForm(KeyForm):
-    """Search and sort order of API settings. Invalid values in the URL are ignored."""
+    """Search, filters and sort order of API settings. Invalid values in the URL are ignored."""
 
     SORTS = {
         "created": gettext_lazy("Newest first"),
@@ -60,6 +63,7 @@ class ListForm(KeyForm):
     }
     WHICH = {
         "": gettext_lazy("All"),
+        "attention": gettext_lazy("Needs attention"),
         "unused": gettext_lazy("Unused"),
         "expiring": gettext_lazy("Expiring"),
         "read_only": gettext_lazy("Read only"),
@@ -77,6 +81,10 @@ class ListForm(KeyForm):
             }
         ),
     )
+    # offer_accounts() shows it. The view does not say which accounts exist, so any text is valid.
+    account = forms.CharField(
+        label=gettext_lazy("Can access"), max_length=255, required=False, widget=forms.HiddenInput
+    )
     sort = forms.ChoiceField(label=gettext_lazy("Sort by"), required=False, choices=list(SORTS.items()))
     only = forms.ChoiceField(required=False, choices=list(WHICH.items()), widget=forms.HiddenInput)
     page = forms.IntegerField(required=False, widget=forms.HiddenInput)
@@ -90,7 +98,9 @@ class ListForm(KeyForm):
         if not re.fullmatch("[1-9][0-9]{0,5}", data.get("page", "")):
             data.pop("page", None)
         # Search for a pasted secret by its hint, and keep it out of the page's links (K2).
-        data["q"] = re.sub(pattern(conf.prefix()), lambda match: hint(match[0]), data.get("q", ""))
+        for name in ("q", "account"):
+            data[name] = re.sub(pattern(conf.prefix()), lambda match: hint(match[0]), data.get(name, ""))
+        self.had_secret = any(data[name] != params.get(name, "") for name in ("q", "account"))
         super().__init__(data)
 
     @cached_property
@@ -117,12 +127,43 @@ class ListForm(KeyForm):
         params = {name: value for name, value in params.items() if value and value != "created"}
         return f"?{urlencode(params)}" if params else ""
 
-    def apply(self, keys: QuerySet[ApiKey], owner_pk: Any) -> QuerySet[ApiKey]:
-        """Return the matching keys of this owner in order."""
+    @property
+    def kind(self) -> str:
+        """The name of the filter in ``WHICH``."""
+        self.is_valid()
+        return str(self.cleaned_data.get("only", ""))
+
+    @property
+    def is_filtered(self) -> bool:
+        """True if the list may leave out keys."""
+        self.is_valid()
+        return any(self.cleaned_data.get(name) for name in ("q", "account", "only"))
+
+    def match(self, owner_pk: Any) -> Q:
+        """Return the condition of the search and the account."""
+        self.is_valid()
+        match = key_list.search(owner_pk, self.cleaned_data.get("q", ""))
+        account = self.cleaned_data.get("account")
+        return match & key_list.can_access(owner_pk, account) if account else match
+
+    def apply(self, keys: QuerySet[ApiKey], match: Q) -> QuerySet[ApiKey]:
+        """Return the keys that match and pass the filter, in order."""
         self.is_valid()
         order = key_list.ORDERS[self.cleaned_data.get("sort") or "created"]
-        keys = key_list.filtered(keys, self.cleaned_data.get("only", ""))
-        return key_list.search(keys, owner_pk, self.cleaned_data.get("q", "")).order_by(*order)
+        return key_list.filtered(keys.filter(match), self.kind).order_by(*order)
+
+    def offer_accounts(self, owner_pk: Any) -> None:
+        """Offer a selection of the owner's accounts, if there are several but not too many."""
+        accounts = list(in_order(owners.accounts_of(owner_pk))[: MAX_OFFERED + 1])
+        if 1 < len(accounts) <= MAX_OFFERED:
+            groups = [
+                (group, [(account.pk, display.label(account)) for account in members])
+                for group, members in display.grouped(accounts)
+            ]
+            any_account = display.worded(gettext_lazy("Any %(account_word)s"))
+            ungrouped = [choice for group, choices in groups if not group for choice in choices]
+            named = [(group, choices) for group, choices in groups if group]
+            self.fields["account"].widget = forms.Select(choices=[("", any_account), *ungrouped, *named])
 
 
 class ConfirmForm(KeyForm):

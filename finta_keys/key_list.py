@@ -1,4 +1,4 @@
-"""Query the list of keys: search, sort order, and the accounts that each row shows."""
+"""Query the list of keys: search, filters, sort order, and the accounts that each row shows."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ from django.db.models import (
 )
 from django.utils import timezone
 
-from finta_keys import conf, names, owners
+from finta_keys import attention, conf, names, owners
 from finta_keys.account_pages import MAX_SEARCHED, MAX_WORDS, searched_text
 from finta_keys.database import key_database
 from finta_keys.models import KeyAccountScope
 
 ACCOUNTS_PER_ROW = 10
 EXPIRING = timedelta(days=30)
-UNUSED_AFTER = timedelta(days=90)
 LARGE_SCOPE = 100  # more accounts than this are counted, but not named
 
 ORDERS: dict[str, list[Any]] = {
@@ -74,7 +73,8 @@ def conditions() -> dict[str, Q]:
     """Return the condition of each filter of the list."""
     now = timezone.now()
     return {
-        "unused": Q(last_used_at=None) | Q(last_used_at__lte=now - UNUSED_AFTER),
+        "attention": attention.for_any_reason(),
+        "unused": Q(last_used_at=None) | Q(last_used_at__lte=now - attention.UNUSED_AFTER),
         "expiring": Q(expires_at__lte=now + EXPIRING),  # or expired
         "read_only": Q(read_only=True),
     }
@@ -84,33 +84,40 @@ def filtered(keys: QuerySet[Any], kind: str) -> QuerySet[Any]:
     return keys.filter(conditions()[kind]) if kind else keys
 
 
-def counts(keys: QuerySet[Any]) -> dict[str, int]:
-    """Return the number of keys that each filter matches, and of all keys under ""."""
-    filters = {name: Count("pk", filter=condition) for name, condition in conditions().items()}
-    numbers = keys.order_by().aggregate(all=Count("pk"), **filters)
-    return {"": numbers.pop("all"), **numbers}
+def counts(keys: QuerySet[Any], match: Q) -> tuple[int, dict[str, int]]:
+    """Return the number of keys, and the number that match, by filter. "" is the name for all."""
+    filters = {name: Count("pk", filter=match & condition) for name, condition in conditions().items()}
+    numbers = keys.order_by().aggregate(total=Count("pk"), match=Count("pk", filter=match or None), **filters)
+    return numbers.pop("total"), {"": numbers.pop("match"), **numbers}
 
 
-def search(keys: QuerySet[Any], owner_pk: Any, text: str) -> QuerySet[Any]:
-    """Return the keys with every word in their name or accounts, or at the start of their hint."""
+def search(owner_pk: Any, text: str) -> Q:
+    """Match keys with every word in their name or accounts, or at the start of their hint."""
     words = list(dict.fromkeys(names.fold(text).split()))[:MAX_WORDS]
     prefix = conf.prefix().lower()
     hints = [word for word in words if word.startswith(prefix)]
     words = [word for word in words if not word.startswith(prefix)]
+    match = Q()
     for word in hints:
-        keys = keys.filter(hint__istartswith=word.replace("...", "…"))  # fold() has replaced the ellipsis
+        match &= Q(hint__istartswith=word.replace("...", "…"))  # fold() has replaced the ellipsis
     accounts = owners.accounts_of(owner_pk).order_by()[:MAX_SEARCHED] if words else ()
     texts = {account.pk: searched_text(account) for account in accounts}
     for word in words:
-        keys = keys.filter(_matches(word, [pk for pk, text in texts.items() if word in text]))
-    return keys
+        match &= Q(name_key__contains=word) | _can_access([pk for pk, text in texts.items() if word in text])
+    return match
 
 
-def _matches(word: str, account_pks: list[Any]) -> Q:
-    condition = Q(name_key__contains=word)
-    if account_pks:
-        # Exists() ends at the first account. A list of the keys of all matches took seconds for a
-        # common word.
-        rows = KeyAccountScope.objects.filter(key=OuterRef("pk"), account_id__in=account_pks)
-        condition |= Q(share_all_accounts=True) | Q(Exists(rows))
-    return condition
+def can_access(owner_pk: Any, account_pk: str) -> Q:
+    """Match keys that can access an account of the owner: none for any other account."""
+    pks = owners.valid_pks([account_pk])
+    # Not looked up before: accounts of other owners cost the same queries as missing ones.
+    return Q(Exists(owners.accounts_of(owner_pk).filter(pk__in=pks))) & _can_access(pks)
+
+
+def _can_access(account_pks: list[Any]) -> Q:
+    if not account_pks:
+        return Q(pk__in=[])
+    # Exists() ends at the first account. A list of the keys of all matches took seconds for a
+    # common word.
+    rows = KeyAccountScope.objects.filter(key=OuterRef("pk"), account_id__in=account_pks)
+    return Q(share_all_accounts=True) | Q(Exists(rows))

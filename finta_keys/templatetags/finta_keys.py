@@ -15,8 +15,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
 from finta_keys import display
+from finta_keys.attention import UNUSED_AFTER
 from finta_keys.expiry import today
-from finta_keys.key_list import EXPIRING, UNUSED_AFTER
+from finta_keys.key_list import EXPIRING
 
 MAX_CHIP_END = 8  # characters that a chip never cuts off
 

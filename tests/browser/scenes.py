@@ -135,6 +135,25 @@ def list_no_matches(stage: Stage) -> Page:
     return stage.go(f"{PATH}?q=nothing+of+this+name")
 
 
+@scene
+def list_attention(stage: Stage) -> Page:
+    """The keys that need attention: one is unused, the old secret of another is tried."""
+    accounts = list(Account.objects.filter(owner=stage.owner))
+    for name in ("Nightly backup", "Tax export", "Accountant", "Importer"):
+        stage.key(name, accounts[:3], 24 * 90, 5)
+    importer = ApiKey.objects.get(name="Importer")
+    add_calls(importer, *(day * 13 % 40 + 4 for day in range(30)))
+    importer.rotate()
+    now = timezone.now()
+    ApiKey.objects.filter(pk=importer.pk).update(rotated_at=now - dt.timedelta(days=3), last_used_at=now)
+    RetiredSecret.objects.update(
+        tries=14, retired_at=now - dt.timedelta(days=3), last_tried_at=now - dt.timedelta(hours=2)
+    )
+    RetiredSecret.objects.update(last_network="203.0.113.0/24", last_agent="curl")
+    stage.keys()
+    return stage.go(f"{PATH}?only=attention&account={accounts[0].pk}")
+
+
 # Dialogs
 
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 from playwright.sync_api import expect
 
 from accounts_app.models import Account
-from finta_keys.models import ApiKey
+from finta_keys.models import ApiKey, RetiredSecret
 from finta_keys.testing import make_key
 from tests.browser.scenes import SCENES
 from tests.factories import AccountFactory, add_calls
@@ -125,6 +125,110 @@ def test_texts_stay_in_their_cells(stage, width):
     page = SCENES["list-3"](stage)
     page.set_viewport_size({"width": width, "height": 800})
     assert page.evaluate(OUTSIDE_CELL) == []
+
+
+WIDTHS = [1440, 1280, 1024, 768, 390, 320]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_filter_row_is_in_line(stage, width):
+    page = SCENES["list-attention"](stage)
+    page.set_viewport_size({"width": width, "height": 800})
+    tools, form = page.locator(".finta-tools"), page.get_by_role("search")
+    filters = [link.bounding_box() for link in page.get_by_role("navigation", name="Filter").get_by_role("link").all()]
+    controls = [control.bounding_box() for control in form.locator("input:visible, select, button").all()]
+    assert len(controls) == 4
+    lines = {round(box["y"]) for box in controls}
+    if width > 640:
+        assert len({round(box["y"]) for box in filters}) == len(lines) == 1
+    else:
+        assert len(lines) == 3
+        assert controls[1]["y"] == controls[2]["y"]
+        assert controls[1]["width"] == controls[2]["width"]
+    if width > 1200:  # all in one line, at the same height
+        middles = {round(box["y"] + box["height"] / 2) for box in [*filters, *controls]}
+        assert max(middles) - min(middles) <= 1
+    assert len({round(box["height"]) for box in controls}) == 1
+    outer, right = tools.bounding_box(), max(box["x"] + box["width"] for box in controls)
+    assert right == pytest.approx(outer["x"] + outer["width"] - 12, abs=1)
+    for box in [*filters, *controls]:
+        assert outer["x"] <= box["x"] <= box["x"] + box["width"] <= outer["x"] + outer["width"]
+
+
+def test_filter_by_account(many):
+    account = Account.objects.get(name="Travel card")
+    many.page.get_by_label("Can access").select_option(str(account.pk))
+    with many.page.expect_navigation(url=re.compile(r"[?&]account=")):
+        many.page.get_by_role("button", name="Search").click()
+    many.lists("Key 0")
+    expect(many.page.get_by_label("Can access")).to_have_value(str(account.pk))
+    expect(many.page.get_by_text("1 of 200 keys.")).to_be_visible()
+    with many.page.expect_navigation():
+        many.page.get_by_role("link", name="Read only 0").click()
+    expect(many.page.get_by_role("heading", name="No matching keys")).to_be_visible()
+    expect(many.page.get_by_label("Can access")).to_have_value(str(account.pk))
+    with many.page.expect_navigation():
+        many.page.get_by_role("link", name="Show all keys").click()
+    assert len(many.names) == 25
+
+
+def test_search_keeps_filter_and_pages_keep_account(many, accounts):
+    with many.page.expect_navigation():
+        many.page.get_by_role("link", name="Unused 199").click()
+    many.page.get_by_label("Can access").select_option(str(accounts.checking.pk))
+    search(many, sort="Name")
+    expect(many.page.get_by_text("198 of 200 keys.")).to_be_visible()
+    with many.page.expect_navigation():
+        many.page.get_by_role("link", name="Next").click()
+    expect(many.page.get_by_text("Page 2 of 8")).to_be_visible()
+    expect(many.page.get_by_text("198 of 200 keys.")).to_be_visible()
+    expect(many.page.get_by_label("Sort by")).to_have_value("name")
+
+
+def test_filter_with_500_accounts_is_usable(any_settings, alice):
+    accounts = [
+        AccountFactory.build(owner=alice, institution_name=f"Bank {n // 50}", name=f"Pot {n}") for n in range(500)
+    ]
+    Account.objects.bulk_create(accounts)
+    for number in range(6):
+        make_key(alice, f"Key {number}", [accounts[number]])
+    page = any_settings.open().page
+    select = page.get_by_label("Can access")
+    assert select.bounding_box()["width"] < 200
+    select.focus()
+    page.keyboard.type("Pot 3 ")  # the browser finds an account by its first letters
+    expect(select).to_have_value(str(accounts[3].pk))
+    with page.expect_navigation():
+        page.get_by_role("button", name="Search").click()
+    any_settings.lists("Key 3")
+
+
+@pytest.mark.parametrize("width", [1440, 1024, 768, 390, 320])
+def test_note_of_tried_secret_is_below_its_row(stage, width):
+    page = SCENES["list-attention"](stage)
+    page.set_viewport_size({"width": width, "height": 800})
+    rows = page.locator(".finta-list tbody tr")
+    note = rows.filter(has_text="The old secret is still being tried: 14 times since")
+    index = next(i for i, row in enumerate(rows.all()) if "still being tried" in row.inner_text())
+    assert "Importer" in rows.nth(index - 1).inner_text()
+    above, box = rows.nth(index - 1).bounding_box(), note.locator(".finta-note").bounding_box()
+    card = page.locator(".finta-list-card").bounding_box()
+    assert above["y"] + above["height"] <= box["y"] + 1
+    assert card["x"] + 10 <= box["x"] <= box["x"] + box["width"] <= card["x"] + card["width"] - 10
+    with page.expect_navigation():
+        note.get_by_role("link", name="See details of Importer").click()
+    expect(page.get_by_text("was tried 14 times since")).to_be_visible()
+
+
+def test_renamed_row_is_marked_beside_a_note(api_settings, restricted, unrestricted):
+    restricted.key.rotate()
+    RetiredSecret.objects.update(tries=1, last_tried_at=timezone.now())
+    api_settings.open().click("Rename", "Restricted")
+    api_settings.name.fill("Laptop")
+    api_settings.submit("Rename")
+    api_settings.is_list()
+    expect(api_settings.page.locator(".finta-changed")).to_contain_text("Laptop")
+    expect(api_settings.page.locator(".finta-changed")).to_have_count(1)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

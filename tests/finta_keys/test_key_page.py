@@ -251,7 +251,47 @@ class TestTries:
             "(python-requests)."
         )
         assert f"The secret {sentence}" in page(alices_browser, restricted.key)
-        assert f"The secret of “Restricted” {sentence}" in read(alices_browser.get(url("list")))
+
+    def test_row_says_that_old_secret_is_tried(self, clock, alices_browser, restricted, unrestricted):
+        clock.move_to(NOON - dt.timedelta(days=20))
+        restricted.key.rotate()
+        unrestricted.key.rotate()
+        clock.move_to(NOON)
+        assert "still being tried" not in read(alices_browser.get(url("list")))
+        try_secret(restricted.secret, hours=2)
+        source = alices_browser.get(f"{url('list')}?sort=name").content.decode()
+        (note,) = re.findall(r'<tr class="finta-rownote">.*?</tr>', source, re.DOTALL)
+        assert (
+            "<strong>The old secret is still being tried:</strong> 14 times since 9 Nov, last 2\xa0hours ago from "
+            "203.0.113.0/24 (python-requests). An application was not updated, or someone has the old secret."
+        ) in note
+        assert f'<a href="{url("key", restricted.key)}?sort=name">See details' in note
+        assert source.index(">Restricted<") < source.index(note)
+        assert "was tried" not in source
+
+    def test_row_describes_the_last_tried_secret(self, clock, alices_browser, restricted):
+        second = restricted.key.rotate()
+        restricted.key.rotate()
+        try_secret(restricted.secret, number=3, hours=2)
+        try_secret(second, number=1, hours=1)
+        text = read(alices_browser.get(url("list")))
+        assert "1 time since 29 Nov, last 1 hour ago" in text
+        assert text.count("still being tried") == 1
+
+    @pytest.mark.parametrize(("days", "is_shown"), [(29, True), (31, False)])
+    def test_row_mentions_tries_for_30_days(self, clock, alices_browser, restricted, days, is_shown):
+        clock.move_to(NOON - dt.timedelta(days=40))
+        restricted.key.rotate()
+        clock.move_to(NOON)
+        try_secret(restricted.secret, hours=24 * days)
+        assert ("still being tried" in read(alices_browser.get(url("list")))) is is_shown
+
+    def test_list_names_keys_of_other_pages(self, alices_browser, restricted, unrestricted):
+        restricted.key.rotate()
+        try_secret(restricted.secret, number=1)
+        text = read(alices_browser.get(f"{url('list')}?q=all+accounts"))
+        assert "The secret of “Restricted” that was retired" in text
+        assert "still being tried" not in text
 
     def test_list_names_deleted_keys(self, alices_browser, restricted):
         restricted.key.delete()

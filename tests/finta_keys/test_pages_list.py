@@ -3,12 +3,15 @@ import re
 
 import pytest
 import time_machine
+from django.db import connection
 from django.db.models.signals import post_init
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts_app.models import Account
+from finta_keys import attention
 from finta_keys import names as key_names
-from finta_keys.models import ApiKey, KeyAccountScope
+from finta_keys.models import AccountUsage, ApiKey, KeyAccountScope, RetiredSecret
 from finta_keys.templatetags import finta_keys as tags
 from finta_keys.testing import make_key
 from tests.factories import AccountFactory
@@ -106,14 +109,22 @@ def test_name_is_escaped(alice, alices_browser):
 
 
 def test_query_count_is_constant(alice, alices_browser, restricted, django_assert_num_queries):
-    # session, user, number of keys, keys, number of accounts, numbers of their accounts, their accounts,
+    # session, user, numbers of keys, keys, number of accounts, numbers of their accounts, their accounts,
     # calls, retired secrets
     with django_assert_num_queries(9):
         page(alices_browser)
     accounts = AccountFactory.create_batch(5, owner=alice)
     for number in range(5):
         make_key(alice, f"Key {number}", accounts[: number + 1])
-    for query, queries in {"": 9, "?sort=last_used": 9, "?q=first": 11}.items():  # a search also reads all accounts
+    AccountFactory(owner=alice)
+    ApiKey.objects.update(created_at=timezone.now() - dt.timedelta(days=100))  # all need attention
+    for query, queries in {
+        "": 10,  # the accounts to select from
+        "?sort=last_used": 10,
+        "?q=first": 11,  # a search reads all accounts
+        f"?account={accounts[0].pk}": 10,
+        "?only=attention": 11,  # the reasons
+    }.items():
         with django_assert_num_queries(queries):
             page(alices_browser, query)
 
@@ -173,7 +184,7 @@ def test_list_loads_few_accounts(alices_browser, big_scopes):
         source = page(alices_browser)
     finally:
         post_init.disconnect(sender=Account, dispatch_uid="test")
-    assert len(loaded) == 25 * 10
+    assert len(loaded) == 25 * 10 + 30  # to select one of
     assert source.count("and 20 more, listed in Edit scope") == 25
 
 
@@ -189,13 +200,131 @@ def test_filters_show_their_numbers(alices_browser, many):
     filters = re.findall(r'<a href="([^"]*)"[^>]*>([\w ]+) <span>(\d+)</span>', source)
     assert [(label, number) for _, label, number in filters] == [
         ("All", "10"),
+        ("Needs attention", "9"),
         ("Unused", "9"),
         ("Expiring", "1"),
         ("Read only", "1"),
     ]
-    assert filters[1][0] == f"{url('list')}?sort=name&amp;only=unused"
+    assert filters[2][0] == f"{url('list')}?sort=name&amp;only=unused"
     assert "Key 3" not in names(alices_browser, "?only=unused")
     assert names(alices_browser, "?only=expiring") == names(alices_browser, "?only=read_only") == ["Key 5"]
+
+
+def test_filter_by_attention_has_the_reasons_of_the_admin(alices_browser, many):
+    ApiKey.objects.update(created_at=timezone.now())
+    long_ago = timezone.now() - dt.timedelta(days=400)
+    ApiKey.objects.filter(pk=many[1].pk).update(created_at=long_ago, last_used_at=timezone.now())
+    ApiKey.objects.filter(pk=many[2].pk).update(created_at=long_ago)
+    many[6].rotate()
+    RetiredSecret.objects.update(tries=1, last_tried_at=timezone.now())
+    expected = attention.filtered(ApiKey.objects.order_by("name"), "any")
+    assert names(alices_browser, "?only=attention&sort=name") == [key.name for key in expected]
+    text = read(alices_browser.get(url("list") + "?only=attention&sort=name"))
+    assert "Needs attention 3" in text
+    assert "3 of 10 keys" in text
+    assert re.search(
+        r"Delete Key 1 Secret older than a year\. Rotate the key\. See details.*"
+        r"Delete Key 2 Unused for 90 days\. Delete the key if nothing needs it\. Secret older than a year\..*"
+        r"Delete Key 6 The old secret is still being tried: 1 time",
+        text,
+    )
+    assert "Secret older than a year" not in page(alices_browser)
+
+
+def test_wide_key_is_told_to_restrict(alice, alices_browser, many, accounts):
+    wide, _ = make_key(alice, "Everything")
+    day = timezone.now()
+    AccountUsage.objects.create(
+        key_id=wide.pk, account_id=str(accounts.cash.pk), day=day.date(), responses=1, first_at=day, last_at=day
+    )
+    text = read(alices_browser.get(url("list") + "?only=attention"))
+    assert "Shares all, used few. Restrict the key to what it uses." in text
+
+
+class TestAccountFilter:
+    def test_keys_that_can_access_an_account(self, alice, alices_browser, many, accounts):
+        make_key(alice, "Everything")
+        query = f"?account={accounts.savings.pk}"
+        assert names(alices_browser, query) == ["Everything", "Key 4"]
+        text = read(alices_browser.get(url("list") + query))
+        assert "2 of 11 keys. Show all" in text
+        assert "All 2 Needs attention 0 Unused 2" in text
+
+    def test_accounts_are_grouped(self, alices_browser, many, accounts):
+        source = page(alices_browser, f"?account={accounts.savings.pk}")
+        (select,) = re.findall(r'<select name="account".*?</select>', source, re.DOTALL)
+        assert re.findall('<optgroup label="(.*?)">', select) == ["First Bank"]
+        options = re.findall(r'<option value="(.*?)"( selected)?>(.*?)</option>', select)
+        assert options[0] == ("", "", "Any account")
+        assert (str(accounts.savings.pk), " selected", accounts.savings.label) in options
+        assert len(options) == 1 + 3
+
+    def test_filters_are_combined(self, alice, alices_browser, many, accounts):
+        ApiKey.objects.filter(name__in=["Key 4", "Key 5"]).update(read_only=True)
+        query = f"?account={accounts.savings.pk}&only=read_only&sort=name"
+        assert names(alices_browser, query) == ["Key 4"]
+        assert names(alices_browser, f"{query}&q=key+5") == []
+
+    def test_links_keep_the_account(self, alices_browser, big_scopes):
+        account = Account.objects.first().pk
+        source = page(alices_browser, f"?account={account}&sort=name&page=2")
+        for link in (
+            f'rel="prev" href="{url("list")}?account={account}&amp;sort=name"',
+            f'rel="next" href="{url("list")}?account={account}&amp;sort=name&amp;page=3"',
+            f'href="{url("list")}?account={account}&amp;sort=name&amp;only=unused"',
+            f'href="{url("create")}?account={account}&amp;sort=name&amp;page=2"',
+        ):
+            assert link in source
+        key = ApiKey.objects.get(name="Key 0")
+        response = submit(alices_browser, f"{url('rename', key)}?account={account}", name="New")
+        assert response.url == f"{url('list')}?account={account}"
+
+    @pytest.mark.rule("S3")
+    @pytest.mark.parametrize("kind", ["foreign", "transferred", "malformed"])
+    def test_other_accounts_look_like_missing_ones(self, alice, alices_browser, bobs_account, many, accounts, kind):
+        make_key(alice, "Everything")
+        Account.objects.filter(pk=accounts.savings.pk).update(owner=bobs_account.owner)  # still in the scope of key 4
+        missing = "00000000-0000-4000-8000-000000000000"
+        other = {"foreign": str(bobs_account.pk), "transferred": str(accounts.savings.pk), "malformed": "x" * 36}[kind]
+        responses = []
+        for pk in (missing, other):
+            with CaptureQueriesContext(connection) as queries:
+                response = alices_browser.get(f"{url('list')}?account={pk}")
+            responses.append(re.sub('name="csrf.*?>', "", response.content.decode()).replace(pk, "PK"))
+            assert "None of your 11 keys matches" in read(response)
+            assert "Show all keys" in read(response)
+            responses.append(len(queries))
+        assert responses[:2] == responses[2:]
+
+    @pytest.mark.parametrize("number", [0, 1])
+    def test_filter_needs_two_accounts(self, alice, alices_browser, many, accounts, number):
+        Account.objects.exclude(pk=accounts.checking.pk).delete()
+        if not number:
+            Account.objects.all().delete()
+        assert 'name="account"' not in page(alices_browser)
+        assert 'name="q"' in page(alices_browser)
+
+    def test_filter_offers_500_accounts(self, alice, alices_browser, many, accounts):
+        Account.objects.bulk_create(AccountFactory.build_batch(497, owner=alice))
+        assert page(alices_browser).count("<option") == 1 + 500 + 4
+        Account.objects.bulk_create(AccountFactory.build_batch(1, owner=alice))
+        assert page(alices_browser).count("<option") == 4
+        source = page(alices_browser, f"?account={accounts.savings.pk}")
+        assert f'<input type="hidden" name="account" value="{accounts.savings.pk}"' in source
+        assert names(alices_browser, f"?account={accounts.savings.pk}") == ["Key 4"]
+
+    @pytest.mark.rule("K2")
+    def test_secret_is_removed_from_the_address(self, alices_browser, restricted):
+        response = alices_browser.get(url("list"), {"account": restricted.secret})
+        assert response.status_code == 302
+        assert restricted.secret not in response.url
+        form = alices_browser.get(url("rename", restricted.key), {"account": restricted.secret})
+        assert restricted.secret not in form.content.decode()
+
+    def test_labels_are_escaped(self, alices_browser, many, accounts):
+        Account.objects.filter(pk=accounts.savings.pk).update(name="<script>", institution_name='"><script>')
+        assert "<script>·" not in page(alices_browser)
+        assert '"><script>' not in page(alices_browser)
 
 
 def test_first_call_is_that_of_new_secret(alices_browser, restricted, bob, bobs_account):
@@ -282,7 +411,9 @@ def test_search_ignores_transferred_account(alices_browser, many, bob, accounts)
 def test_empty_search_result_links_to_all_keys(alices_browser, many):
     text = read(alices_browser.get(url("list") + "?q=nothing"))
     assert "No matching keys" in text
+    assert "None of your 10 keys has this name" in text
     assert "Show all keys" in text
+    assert "All 0 Needs attention 0" in text
 
 
 def test_search_shows_number_of_matches(alices_browser, many):

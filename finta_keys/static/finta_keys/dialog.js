@@ -139,7 +139,7 @@
     announce(main.querySelector(".finta-messages")?.textContent.trim() ?? "");
   }
 
-  const rows = () => [...main.querySelectorAll(".finta-list tbody tr")];
+  const rows = () => [...main.querySelectorAll(".finta-list tbody tr:has(th)")];
   const nameOfRow = (row) => `${row.querySelector("a[data-dialog]")?.getAttribute("href")} ${row.querySelector("th").textContent}`;
 
   // Mark new and renamed keys, and the key whose dialog was open.
