@@ -74,6 +74,7 @@ def _wrap_initial(initial: Callable[..., None]) -> Callable[..., None]:
             initial(view, request, *args, **kwargs)
             return
         state, django_request = state_of(request), http_request(request)
+        method: str = request.method
         _wrap_replaced_methods(view.__class__)
         state.open_view, state.secrets = view, presented_secrets(request)
         state.scoped_before = state.scoped_count
@@ -85,7 +86,7 @@ def _wrap_initial(initial: Callable[..., None]) -> Callable[..., None]:
         original_user = {"user": vars(django_request)["user"]} if "user" in vars(django_request) else {}
         view._in_initial = True
         try:
-            with Guard(view, request):
+            with Guard(view, request, state, method):
                 initial(view, request, *args, **kwargs)
         finally:
             del view._in_initial
@@ -95,7 +96,7 @@ def _wrap_initial(initial: Callable[..., None]) -> Callable[..., None]:
             vars(django_request).pop("user", None)
             vars(django_request).update(original_user)
         reject_read_only(view, request)
-        guard_handler(view, request)
+        guard_handler(view, state, method)
 
     return initial_with_gate
 
@@ -131,19 +132,21 @@ def _wrap_finalize_response(finalize_response: Callable[..., Any]) -> Callable[.
     """
 
     def finalize_with_checks(view: Any, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
-        state, key = state_of(request), key_of(request)
+        state = state_of(request)
+        key = state.key or key_of(request)
         if key is None or state.open_view is not view:
             return finalize_response(view, request, response, *args, **kwargs)
         require_guarded(view, state, response)
+        method: str = request.method
         try:
-            with Guard(view, request):
+            with Guard(view, request, state, method):
                 response = finalize_response(view, request, response, *args, **kwargs)
         except RowOutsideScope as error:
             response = APIView.finalize_response(view, request, view.handle_exception(error), *args, **kwargs)
         response.headers.setdefault("Cache-Control", "private, no-store")
         if key.expires_at is not None:
             response.headers["X-Key-Expires"] = expiry.to_json(key.expires_at)
-        state.status, state.only_reads = response.status_code, only_reads(view, request)
+        state.status, state.only_reads = response.status_code, only_reads(view, method)
         return response
 
     return finalize_with_checks

@@ -8,7 +8,6 @@ The database decides whether a row is inside the scope.
 from __future__ import annotations
 
 import inspect
-from contextlib import nullcontext
 from functools import cached_property, lru_cache, wraps
 from typing import Any
 
@@ -21,8 +20,7 @@ from finta_keys import scope_queries, shown, url_rows
 from finta_keys.callers import is_unlimited, key_of
 from finta_keys.database import key_database
 from finta_keys.marks import is_unscoped
-from finta_keys.models import ApiKey
-from finta_keys.request_state import RequestState, current_request, state_of
+from finta_keys.request_state import RequestState, current_guard
 from finta_keys.responses import (
     EXEMPT_STATUSES,
     RESPONSE_ERRORS,
@@ -33,17 +31,16 @@ from finta_keys.responses import (
     serialized_rows,
 )
 from finta_keys.save_checks import SaveChecks
-from finta_keys.transactions import atomic
+from finta_keys.transactions import NO_TRANSACTION, atomic
 
 PSYCOPG_INERROR = 3
 
 _is_async = lru_cache(maxsize=1024)(inspect.iscoroutinefunction)
 
 
-def guard_handler(view: Any, request: Any) -> None:
+def guard_handler(view: Any, state: RequestState, method: str) -> None:
     """Put the guard in the place of the handler that Django REST framework is about to call."""
-    state = state_of(request)
-    name = url_rows.handler_name(view, request)
+    name = url_rows.handler_name(view, method)
     handler = getattr(view, name)
     original = {name: handler} if name in view.__dict__ else {}  # A viewset binds its actions on the instance.
 
@@ -51,7 +48,7 @@ def guard_handler(view: Any, request: Any) -> None:
         del view.__dict__[name]  # Put the handler back: another handler may call it.
         view.__dict__.update(original)
         state.key, state.is_guarded = key_of(request), True
-        return Guard(view, request, handler)
+        return Guard(view, request, state, method, handler)
 
     def guarded_handler(request: Any, *args: Any, **kwargs: Any) -> Any:
         return new_guard(request).run(args, kwargs)
@@ -78,61 +75,60 @@ class Guard:
     checks each row when it is saved.
     """
 
-    def __init__(self, view: Any, request: Any, handler: Any = None) -> None:
-        self.view, self.request, self.handler, self.state = view, request, handler, state_of(request)
-        self.scoped_before = self.state.scoped_before
-        self.is_unscoped = is_unscoped(view, handler)
-        self.url_row: Any = None
-        self.save_checks = SaveChecks(self)
+    is_paused = False  # whether ``unscoped_rows()`` has switched off the checks of saved rows
+    url_row: Any = None
+
+    def __init__(self, view: Any, request: Any, state: RequestState, method: str, handler: Any = None) -> None:
+        self.view, self.request, self.state, self.method, self.handler = view, request, state, method, handler
+        self.scoped_before = state.scoped_before
+
+    @cached_property  # because requests that only read need none
+    def save_checks(self) -> SaveChecks:
+        return SaveChecks(self)
 
     @property
-    def key(self) -> ApiKey | None:
-        """The key that calls. It is unknown until ``initial()`` has authenticated the request."""
-        return self.state.key
+    def is_unscoped(self) -> bool:
+        return is_unscoped(self.view, self.handler)
 
     @property
     def is_write_by_key(self) -> bool:
-        return self.key is not None and not self.is_safe
-
-    @cached_property
-    def is_safe(self) -> bool:
-        return self.request.method in SAFE_METHODS
+        """False until ``initial()`` has authenticated the request."""
+        return self.state.key is not None and self.method not in SAFE_METHODS
 
     @property
     def checks_saves(self) -> bool:
         """True if the rows that are saved now have to be inside the scope."""
-        return self.is_write_by_key and not self.is_unscoped
+        return self.is_write_by_key and not self.is_unscoped and not self.is_paused
 
     @property
     def has_scoped(self) -> bool:
         return self.state.scoped_count > self.scoped_before or bool(self.save_checks.saved)
 
     def __enter__(self) -> None:
-        """Make this the current request, for ``key.scoped()``, and this the guard that the signals
-        of saved rows ask."""
-        self._token = current_request.set(self.request)
-        self._outer_guard, self.state.guard = self.state.guard, self
+        """Make this the guard that ``key.scoped()`` and the signals of saved rows find."""
+        self._token = current_guard.set(self)
 
     def __exit__(self, *exc_info: object) -> None:
-        current_request.reset(self._token)
-        self.state.guard = self._outer_guard
+        current_guard.reset(self._token)
 
     def run(self, args: Any, kwargs: Any) -> Any:
         """Look up the rows in the URL, call the handler, check its response and the saved rows,
         and commit."""
+        is_write = self.is_write_by_key
         with self:
             try:
-                with atomic() if self.is_write_by_key else nullcontext():
+                with atomic() if is_write else NO_TRANSACTION:
                     self._look_up_url_rows()
                     try:
                         response = self.handler(self.request, *args, **kwargs)
                         self._check_response(response)
-                        if self.url_row is not None and self.key is not None:
-                            shown.record_url_row(self.view, self.request, self.url_row)
+                        if self.url_row is not None and self.state.key is not None and self.method != "OPTIONS":
+                            shown.record_url_row(self.view, self.state, self.url_row)
                     except RESPONSE_ERRORS as error:
                         self._check_error(error)
                         raise
-                    self.save_checks.checks_at_once = True  # on_commit() callbacks may save rows.
+                    if is_write:
+                        self.save_checks.checks_at_once = True  # on_commit() callbacks may save rows.
                 return response
             except (IntegrityError, OperationalError) as error:
                 self._raise_response_to(error)
@@ -147,20 +143,22 @@ class Guard:
         return await sync_to_async(self.run)(args, kwargs)
 
     def _look_up_url_rows(self) -> None:
-        if not self.is_unscoped and not is_unlimited(self.request, self.view):
-            can_reuse = self.key is not None or self.is_safe
-            self.url_row = url_rows.look_up(self.view, self.request, self.handler, can_reuse=can_reuse)
+        has_key = self.state.key is not None
+        if not self.is_unscoped and (has_key or not is_unlimited(self.request, self.view)):
+            can_reuse = has_key or self.method in SAFE_METHODS
+            self.url_row = url_rows.look_up(self.view, self.request, self.method, self.handler, can_reuse=can_reuse)
 
     def _check_response(self, response: Any) -> None:
         """Raise if this response must not be sent to a key."""
-        if self.key is None:
+        if self.state.key is None:
             return
         self._reject_cache_page()
-        if self.is_write_by_key:
+        is_write = self.is_write_by_key
+        if is_write:
             self._check_transaction()
         if self.is_unscoped:
             return
-        if self.is_write_by_key:
+        if is_write:
             self.save_checks.check_saved()
         if not (self.has_scoped or self._is_exempt(response) or self._shows_saved_row(response)):
             raise ImproperlyConfigured(self._nothing_scoped_message)
@@ -170,7 +168,7 @@ class Guard:
 
     def _check_error(self, error: Exception) -> None:
         """Raise if the response to this exception must not be sent to a key."""
-        if self.key is not None and not (self.is_unscoped or self.has_scoped or is_exempt_error(error)):
+        if self.state.key is not None and not (self.is_unscoped or self.has_scoped or is_exempt_error(error)):
             raise ImproperlyConfigured(self._nothing_scoped_message) from error
 
     def _raise_response_to(self, error: Exception) -> None:
@@ -206,7 +204,7 @@ class Guard:
 
     def _is_exempt(self, response: Any) -> bool:
         """Return True if the response shows no rows: a denial, or the description of a view."""
-        is_metadata = self.request.method == "OPTIONS" and url_rows.is_of_drf(self.handler)
+        is_metadata = self.method == "OPTIONS" and url_rows.is_of_drf(self.handler)
         return is_metadata or getattr(response, "status_code", None) in EXEMPT_STATUSES
 
     def _shows_saved_row(self, response: Any) -> bool:
@@ -223,7 +221,7 @@ class Guard:
 
     @property
     def handler_name(self) -> str:
-        return f"{self.request.method} of {type(self.view).__module__}.{type(self.view).__qualname__}"
+        return f"{self.method} of {type(self.view).__module__}.{type(self.view).__qualname__}"
 
     @property
     def _nothing_scoped_message(self) -> str:

@@ -153,7 +153,7 @@ def _event(action: str, owner_pk: Any, changes: dict[str, Any], **key: Any) -> K
 
 def _actor(owner_pk: Any) -> dict[str, str]:
     """Return the columns of an event that say who made the change."""
-    source = _source.get() or _Source(request=current_request.get())
+    source = _source.get() or _Source(request=current_request())
     if source.command:
         return {"actor": Actor.COMMAND, "actor_name": source.command}
     request, user, address = source.request, source.user, ""

@@ -49,10 +49,11 @@ def is_rejected(view: Any, request: Any) -> bool:
     key = key_of(request)  # also that of an authentication class of the project
     if key is None or not key.read_only or request.method in SAFE_METHODS:
         return False
-    return not only_reads(view, request)
+    return not only_reads(view, request.method)
 
 
-def only_reads(view: Any, request: Any) -> bool:
+def only_reads(view: Any, method: str) -> bool:
     """Return True for a POST that is marked by ``@reads``."""
-    handler = getattr(view, "post", None)
-    return request.method == "POST" and (hasattr(handler, "only_reads") or "only_reads" in vars(type(view)))
+    if method != "POST":
+        return False
+    return hasattr(getattr(view, "post", None), "only_reads") or "only_reads" in vars(type(view))

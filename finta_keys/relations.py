@@ -28,7 +28,7 @@ def limited_choices(request: Any, queryset: Any, account_path: str | None = None
     """
     if isinstance(queryset, BaseManager):
         queryset = queryset.all()
-    request = request or current_request.get()
+    request = request or current_request()
     if request is None or is_shared(queryset.model):
         return queryset  # type: ignore[no-any-return]  # may be a queryset class of the project
     paths = account_paths.all_paths(queryset.model)

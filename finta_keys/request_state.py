@@ -26,7 +26,6 @@ class RequestState:
     headers_removed: bool = False  # because the view does not open to keys
     open_view: Any = None  # the view that opens to keys, once its gate was entered
     secrets: set[Secret] | None = field(default=None, repr=False)  # in the headers when the gate was entered
-    guard: Guard | None = None  # the guard around the code of the view that is running
     is_guarded: bool = False  # whether the handler ran inside a guard
     scoped_count: int = 0  # how often rows were limited to the caller for the response
     scoped_before: int = 0  # the same when the gate was entered
@@ -36,9 +35,9 @@ class RequestState:
     shown: set[Any] = field(default_factory=set)  # the primary keys of the accounts that the response shows
 
 
-# The DRF request whose initial(), handler or finalize_response() is running in a view that opens to
-# keys.
-current_request: ContextVar[Any] = ContextVar("finta_keys_request", default=None)
+# The guard around the initial(), handler or finalize_response() that is running, in a view that
+# opens to keys.
+current_guard: ContextVar[Guard | None] = ContextVar("finta_keys_guard", default=None)
 
 
 # True while ``watch_scope()`` reports nothing: inside ``unscoped_rows()``, and in code whose rows
@@ -60,10 +59,16 @@ def state_of(request: Any) -> RequestState:
     return state
 
 
+def current_request() -> Any:
+    """Return the request of Django REST framework that is running, or None."""
+    guard = current_guard.get()
+    return None if guard is None else guard.request
+
+
 def current_state() -> RequestState | None:
     """Return the state of the request that is running, or None."""
-    request = current_request.get()
-    return None if request is None else state_of(request)
+    guard = current_guard.get()
+    return None if guard is None else guard.state
 
 
 def count_scoping(key: ApiKey) -> None:
@@ -75,8 +80,7 @@ def count_scoping(key: ApiKey) -> None:
 
 def active_guard() -> Guard | None:
     """Return the guard of the code that is running, if it checks the rows that are saved."""
-    state = current_state()
-    guard = state.guard if state else None
+    guard = current_guard.get()
     return guard if guard is not None and guard.checks_saves else None
 
 
@@ -91,13 +95,13 @@ def unscoped_rows(reason: str) -> Iterator[None]:
     guard, was_silent = active_guard(), watch_is_silent.get()
     watch_is_silent.set(True)  # not reset by a token: a generator may end in another context
     if guard is not None:
-        guard.state.guard = None
+        guard.is_paused = True
     try:
         yield
     finally:
         watch_is_silent.set(was_silent)
         if guard is not None:
-            guard.state.guard = guard
+            guard.is_paused = False
 
 
 def require_reason(name: str, reason: object) -> None:

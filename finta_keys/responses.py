@@ -56,7 +56,8 @@ def serialized_rows(data: Any, *, with_lists: bool) -> Iterator[models.Model]:
             yield from serialized_rows(item, with_lists=with_lists)
     elif isinstance(data, dict):
         for value in data.values():
-            yield from serialized_rows(value, with_lists=with_lists)
+            if isinstance(value, (dict, list)):
+                yield from serialized_rows(value, with_lists=with_lists)
 
 
 def saved_row(data: Any) -> models.Model | None:

@@ -115,7 +115,7 @@ class SaveChecks:
 
     @property
     def _key(self) -> ApiKey:
-        key: Any = self.guard.key  # Rows are checked for keys only.
+        key: Any = self.guard.state.key  # Rows are checked for keys only.
         return key  # type: ignore[no-any-return]
 
     def _limit(self, queryset: Any, account_path: str = "") -> models.QuerySet[Any]:

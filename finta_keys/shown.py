@@ -8,7 +8,7 @@ from typing import Any
 from django.db import models
 
 from finta_keys import account_paths, conf
-from finta_keys.request_state import state_of
+from finta_keys.request_state import RequestState, state_of
 
 
 def record_shown(request: Any, accounts: Iterable[Any]) -> None:
@@ -21,11 +21,11 @@ def record_shown(request: Any, accounts: Iterable[Any]) -> None:
     state_of(request).shown.update(getattr(account, "pk", account) for account in accounts)
 
 
-def record_url_row(view: Any, request: Any, row: Any) -> None:
+def record_url_row(view: Any, state: RequestState, row: Any) -> None:
     """Record the account of the row that a URL names, if it can be known without a query."""
     pk = _account_pk(row, view.account_path) if isinstance(row, models.Model) else None
-    if pk is not None and request.method != "OPTIONS":
-        state_of(request).shown.add(pk)
+    if pk is not None:
+        state.shown.add(pk)
 
 
 def _account_pk(row: models.Model, account_path: str) -> Any:

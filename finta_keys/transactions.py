@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -16,6 +16,7 @@ R = TypeVar("R")
 
 ATTEMPTS = 3
 CONFLICTS = {"40001", "40P01"}  # PostgreSQL's SQLSTATE codes for serialization failures and deadlocks
+NO_TRANSACTION = nullcontext()
 
 
 @contextmanager

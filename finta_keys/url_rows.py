@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any
 
 from asgiref.sync import async_to_sync
@@ -18,12 +17,12 @@ from finta_keys import account_paths, pk_lookup
 from finta_keys.callers import scoped
 from finta_keys.database import INVALID_VALUE_ERRORS
 from finta_keys.marks import is_unscoped
-from finta_keys.transactions import atomic
+from finta_keys.transactions import NO_TRANSACTION, atomic
 
 STANDARD_ACTIONS = frozenset({"retrieve", "update", "partial_update", "destroy"})
 
 
-def look_up(view: Any, request: Any, handler: Callable[..., Any], *, can_reuse: bool) -> Any:
+def look_up(view: Any, request: Any, method: str, handler: Callable[..., Any], *, can_reuse: bool) -> Any:
     """Look up the parents and the row in the URL. Return the row, or None if the URL names none.
 
     If ``can_reuse``, the first ``get_object()`` of the handler gets the same row without another
@@ -32,25 +31,26 @@ def look_up(view: Any, request: Any, handler: Callable[..., Any], *, can_reuse: 
     """
     if not view.kwargs and not view.args:
         return None
-    if request.method == "OPTIONS" or handler.__name__ == "http_method_not_allowed":
+    if method == "OPTIONS" or handler.__name__ == "http_method_not_allowed":
         with override_method(view, request, "GET") as get_request:  # Look up the row as for a GET.
             # Keep the class of the project, and attributes that its initial() has set.
             get_request.__class__ = type(request)
             vars(get_request).update(vars(request) | vars(get_request))
-            return _look_up(view, get_request, getattr(view, "get", None), can_reuse)
-    return _look_up(view, request, handler, can_reuse)
+            return _look_up(view, get_request, "GET", getattr(view, "get", None), can_reuse)
+    return _look_up(view, request, method, handler, can_reuse)
 
 
 def require_before_denial(view: Any, request: Any) -> None:
     """Raise ``Http404`` if the URL of a denied request names a row that the caller may not
     access."""
-    handler = getattr(view, handler_name(view, request))
+    method: str = request.method
+    handler = getattr(view, handler_name(view, method))
     if is_unscoped(view, handler):
         return
     # As before a handler, which a hidden row reaches if the permission lets it pass: with the same
     # queries.
-    with nullcontext() if request.method in SAFE_METHODS else atomic():
-        look_up(view, request, handler, can_reuse=True)
+    with NO_TRANSACTION if method in SAFE_METHODS else atomic():
+        look_up(view, request, method, handler, can_reuse=True)
     forget(view)
 
 
@@ -59,9 +59,9 @@ def forget(view: Any) -> None:
     view.__dict__.pop("get_object", None)
 
 
-def handler_name(view: Any, request: Any) -> str:
-    """Return the name of the method that Django REST framework calls for a request."""
-    name: str = request.method.lower()
+def handler_name(view: Any, method: str) -> str:
+    """Return the name of the handler that Django REST framework calls for an HTTP method."""
+    name = method.lower()
     return name if name in view.http_method_names and hasattr(view, name) else "http_method_not_allowed"
 
 
@@ -82,7 +82,7 @@ def is_of_drf(method: Any) -> bool:
     return method is None or getattr(method, "__module__", "").startswith("rest_framework.")
 
 
-def _look_up(view: Any, request: Any, handler: Any, can_reuse: bool) -> Any:
+def _look_up(view: Any, request: Any, method: str, handler: Any, can_reuse: bool) -> Any:
     for name, target in view.scoped_kwargs.items():
         if target is not None and name in view.kwargs:
             _require_parent(request, target, view.kwargs[name])
@@ -90,14 +90,14 @@ def _look_up(view: Any, request: Any, handler: Any, can_reuse: bool) -> Any:
     if not _names_row(view, overrides_get_object):
         return None
     by_get_object = overrides_get_object or _calls_get_object(view, handler)
-    with nullcontext() if can_reuse else atomic():  # get_queryset() may lock the row.
+    with NO_TRANSACTION if can_reuse else atomic():  # get_queryset() may lock the row.
         if by_get_object:
             row = _get_object(view.get_object)
         else:
             row = _get_row(view.get_queryset(), view.lookup_field, view.kwargs[_lookup_kwarg(view)])
     # A handler of the project may write before it calls get_object(), and the row would be out of
     # date.
-    can_reuse = can_reuse and (request.method in SAFE_METHODS or is_of_drf(handler))
+    can_reuse = can_reuse and (method in SAFE_METHODS or is_of_drf(handler))
     can_reuse = can_reuse and not (overrides_get_object and inspect.iscoroutinefunction(view.get_object))
     # A filter backend may exclude the row, so then get_object() has to run.
     if can_reuse and (by_get_object or not view.filter_backends):

@@ -18,7 +18,7 @@ from finta_keys import account_paths, pk_lookup, scope_queries
 from finta_keys.callers import is_unlimited, limited, owner_pk
 from finta_keys.database import INVALID_VALUE_ERRORS
 from finta_keys.relations import is_shared, limited_choices
-from finta_keys.request_state import state_of
+from finta_keys.request_state import current_guard, state_of
 from finta_keys.responses import RowOutsideScope
 
 NOT_FOUND_ERRORS = (Http404, ObjectDoesNotExist, *INVALID_VALUE_ERRORS)  # raised by a project's own look-up
@@ -82,11 +82,11 @@ class _ObjectCheck:
 
     def __init__(self, view: Any) -> None:
         self.view, self.request = view, getattr(view, "request", None)
-        guard = state_of(self.request).guard if self.request else None
+        guard = current_guard.get()
         self.is_needed = (
             self.request is not None
             and "_in_get_object" not in view.__dict__
-            and not (guard is not None and guard.is_unscoped)
+            and not (guard is not None and guard.is_unscoped and guard.state is state_of(self.request))
             and not is_unlimited(self.request, view)
         )
 

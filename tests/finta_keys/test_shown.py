@@ -5,11 +5,15 @@ from uuid import UUID
 
 import pytest
 from django.db import models
-from django.test import RequestFactory
 from django.test.utils import isolate_apps
+from rest_framework.generics import RetrieveAPIView
+from rest_framework.response import Response
+from rest_framework.test import APIRequestFactory
 
 from accounts_app.models import Account, Transaction, User
-from finta_keys.request_state import state_of
+from finta_keys.authentication import ApiKeyAuthentication
+from finta_keys.request_state import RequestState, state_of
+from finta_keys.scoping import AccountScopeMixin
 from finta_keys.shown import record_url_row
 from tests.finta_keys.extra_models import Note
 
@@ -31,10 +35,10 @@ with isolate_apps("accounts_app"):
             return str(self.pk)
 
 
-def shown(row, path="account", method="GET"):
-    request = RequestFactory().generic(method, "/")
-    record_url_row(SimpleNamespace(account_path=path), request, row)
-    return state_of(request).shown
+def shown(row, path="account"):
+    state = RequestState()
+    record_url_row(SimpleNamespace(account_path=path), state, row)
+    return state.shown
 
 
 def account(**columns):
@@ -75,5 +79,17 @@ def test_unknown_account_costs_no_query(row, path):
     assert shown(row, path) == set()
 
 
-def test_description_of_view_shows_nothing():
-    assert shown(account(), "", "OPTIONS") == set()
+@pytest.mark.parametrize("method", ["get", "head", "options"])
+def test_description_of_view_shows_nothing(restricted, accounts, method):
+    class Show(AccountScopeMixin, RetrieveAPIView):
+        authentication_classes = [ApiKeyAuthentication]
+        queryset = Account.objects.all()
+
+        def retrieve(self, request, *args, **kwargs):
+            return Response(str(self.get_object().pk))
+
+        head = RetrieveAPIView.get
+
+    request = getattr(APIRequestFactory(), method)("/", headers={"Authorization": f"Bearer {restricted.secret}"})
+    assert Show.as_view()(request, pk=accounts.checking.pk).status_code == 200
+    assert state_of(request).shown == (set() if method == "options" else {accounts.checking.pk})
