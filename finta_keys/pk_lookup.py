@@ -45,13 +45,16 @@ class ScopeFilter(NamedTuple):
     kwargs: dict[str, Any]
 
 
-def seal(rows: models.QuerySet[M], conditions: dict[str, Any], alias: str) -> models.QuerySet[M]:
-    """Return ``rows.filter(**conditions).using(alias)``. It is sealed if ``rows`` is plain."""
-    if not _is_plain(rows, None):
-        return rows.filter(**conditions).using(alias)
-    sealed: Any = type(rows)(rows.model, using=alias)  # the same as a copy, because it is plain
-    sealed._deferred_filter = ScopeFilter(False, tuple(sorted(conditions.items())), {})
-    return sealed  # type: ignore[no-any-return]
+def is_plain(rows: Any) -> bool:
+    """Return True for a queryset that differs from a new one at most in its database."""
+    return isinstance(rows, models.QuerySet) and _is_plain(rows, None)
+
+
+def sealed(rows: models.QuerySet[M], conditions: dict[str, Any], alias: str) -> models.QuerySet[M]:
+    """Return ``rows.filter(**conditions).using(alias)``, sealed. ``rows`` must be plain."""
+    queryset: Any = type(rows)(rows.model, using=alias)  # the same as a copy, because it is plain
+    queryset._deferred_filter = ScopeFilter(False, tuple(sorted(conditions.items())), {})
+    return queryset  # type: ignore[no-any-return]
 
 
 def may_be_sealed(rows: Any) -> bool:
@@ -60,7 +63,7 @@ def may_be_sealed(rows: Any) -> bool:
 
 
 def is_sealed(rows: Any) -> bool:
-    """Return True for a queryset that ``seal()`` has sealed, if nothing has read its query or
+    """Return True for a queryset that ``sealed()`` has returned, if nothing has read its query or
     changed it since."""
     scope = getattr(rows, "_deferred_filter", None)
     return isinstance(scope, ScopeFilter) and _is_plain(rows, scope)
