@@ -20,10 +20,9 @@ class Converter(NamedTuple):
     """A function that converts the values of a column, as Django's compiler finds it."""
 
     position: int  # of the column in the row
-    function: Callable[..., Any]
-    is_of_backend: bool  # whether it is a method of the backend's ``ops``, to be called with those of this thread
-    keeps_null: bool  # whether it returns None for None, so that it need not be called
+    function: Callable[..., Any]  # takes the backend's ``ops``, the value, the column and the connection
     column: Any
+    keeps_null: bool  # whether it returns None for None, so that it need not be called
 
 
 class ModelColumns(NamedTuple):
@@ -75,8 +74,6 @@ class CompiledQuery(ABC, Generic[M]):
     def fetch(self, connection: Any, prepared: Sequence[Any], **extra: Any) -> Sequence[Any]:
         """Run the query with prepared values, and ``extra`` ones by their names. Return the
         rows."""
-        if len(prepared) != len(self.names):
-            raise ValueError(f"This query takes {len(self.names)} values, not {len(prepared)}.")
         parameters = dict(zip(self.names, prepared, strict=True), **extra)
         with connection.cursor() as cursor:
             cursor.execute(self.sql, parameters)
@@ -88,15 +85,11 @@ class CompiledQuery(ABC, Generic[M]):
         raise NotImplementedError
 
     def _converted(self, row: Sequence[Any], connection: Any) -> list[Any]:
-        values = list(row)
-        for position, function, is_of_backend, keeps_null, column in self._converters:
+        values, ops = list(row), connection.ops
+        for position, function, column, keeps_null in self._converters:
             value = values[position]
-            if value is None and keeps_null:
-                continue
-            if is_of_backend:
-                values[position] = function(connection.ops, value, column, connection)
-            else:
-                values[position] = function(value, column, connection)
+            if value is not None or not keeps_null:
+                values[position] = function(ops, value, column, connection)
         return values
 
     def _make(self, row: list[Any]) -> M:
@@ -116,7 +109,7 @@ def _model_columns(compiler: Any, info: dict[str, Any]) -> ModelColumns:
 
 def _converter(position: int, function: Any, column: Any, connection: Any) -> Converter:
     """Return the converter of a column, without the connection."""
-    is_of_backend = getattr(function, "__self__", None) is connection.ops
-    # Only for Django's backends: a field of the project may count its calls.
-    keeps_null = is_of_backend and function(None, column, connection) is None
-    return Converter(position, function.__func__ if is_of_backend else function, is_of_backend, keeps_null, column)
+    if getattr(function, "__self__", None) is connection.ops:
+        return Converter(position, function.__func__, column, keeps_null=function(None, column, connection) is None)
+    # A field of the project may count its calls, so it is called for None too.
+    return Converter(position, lambda ops, *arguments: function(*arguments), column, keeps_null=False)

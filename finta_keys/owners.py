@@ -106,9 +106,14 @@ def _backends_decide() -> bool:
     return any(methods) and not any(method in accepting for method in methods)
 
 
+@conf.cached
+def _user_model() -> Any:
+    return get_user_model()
+
+
 def manager_filters() -> bool:
     """Return True if the default manager of users may leave some out, such as deleted ones."""
-    return type(get_user_model()._default_manager).get_queryset is not BaseManager.get_queryset
+    return type(_user_model()._default_manager).get_queryset is not BaseManager.get_queryset
 
 
 def require_active(owner: AbstractBaseUser | None) -> Any:

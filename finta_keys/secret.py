@@ -17,6 +17,7 @@ from functools import lru_cache
 
 PREFIX = "finta_"  # the default of FINTA_KEYS_PREFIX
 ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
+PAIRS = [high + low for high in ALPHABET for low in ALPHABET]  # the digits of base 62 squared
 RANDOM_LENGTH = 48
 CHECKSUM_LENGTH = 6  # 62**6 > 2**32, so every CRC-32 fits
 DIGEST_LENGTH = 32  # bytes of an HMAC-SHA256
@@ -70,12 +71,9 @@ def is_wellformed(text: str, prefix: str = PREFIX) -> bool:
 def checksum(body: str) -> str:
     """Return the CRC-32 of ``body``, which includes the prefix, in base 62, most significant
     character first."""
-    number = zlib.crc32(body.encode("ascii"))
-    characters = ""
-    for _ in range(CHECKSUM_LENGTH):
-        number, remainder = divmod(number, len(ALPHABET))
-        characters = ALPHABET[remainder] + characters
-    return characters
+    rest, last = divmod(zlib.crc32(body.encode("ascii")), len(PAIRS))
+    first, middle = divmod(rest, len(PAIRS))
+    return PAIRS[first] + PAIRS[middle] + PAIRS[last]
 
 
 def digest(secret: str, pepper: bytes) -> bytes:

@@ -54,7 +54,7 @@ def test_each_number_of_peppers_has_its_query(restricted, settings):
 
 
 def test_wrong_number_of_values_is_rejected():
-    with pytest.raises(ValueError, match="takes 2 values, not 1"):
+    with pytest.raises(ValueError, match="shorter"):
         manager._digest_query("default", 2).fetch(connection, [b""])
 
 

@@ -221,7 +221,7 @@ def test_kept_sql_holds_no_values_and_no_connection(restricted, accounts):
         assert str(pk) not in attributes
         assert pk.hex not in attributes
     assert connection.ops not in [getattr(converter.function, "__self__", None) for converter in query._converters]
-    assert any(converter.is_of_backend for converter in query._converters) == (connection.vendor == "sqlite")
+    assert any(converter.keeps_null for converter in query._converters) == (connection.vendor == "sqlite")
 
 
 # --- querysets -------------------------------------------------------------------------------------------------------
