@@ -55,6 +55,15 @@
     return request(url, new URLSearchParams([["turn", ""], ...draft, ["csrfmiddlewaretoken", token]]));
   }
 
+  // Fill in the accounts of a form that is a page of its own.
+  async function reopenPage(draft) {
+    const response = main.querySelector("form [data-scope]") && (await requestWithDraft(location.href, draft));
+    const panel = response?.page.querySelector(`${MAIN} .finta-panel`);
+    if (!panel) return;
+    main.querySelector(".finta-panel").replaceWith(document.adoptNode(panel));
+    enhance(main);
+  }
+
   async function openLink(link) {
     if (isSending || link.hasAttribute("aria-busy")) return;
     const openerHref = dialog.open ? opener : link.getAttribute("href");
@@ -81,9 +90,12 @@
 
   function handleResponse({ page, url, redirected, ok }, fields) {
     const panel = page.querySelector(`${MAIN} .finta-panel`);
-    if (redirected && url.searchParams.has("next")) return keys.signInAgain(url, opener, fields);
+    if (redirected && url.searchParams.has("next")) return keys.signInAgain(url, fields);
     if (isForAnotherUser(page)) return location.reload();
-    if (redirected && url.href === address) return show(panel); // after the password was confirmed
+    if (redirected && url.href === address) { // after the password was confirmed
+      show(panel);
+      return keys.restoreDraft();
+    }
     if (redirected && url.pathname === location.pathname) return showList(page);
     if (redirected) return refreshList(page.querySelector(`${MAIN} .finta-messages`));
     isListStale ||= !ok; // such as a key that was deleted in another tab
@@ -250,5 +262,7 @@
     (input.name === "find" ? find : input.form.querySelector(".finta-buttons [type=submit]")).click();
   });
 
-  Object.assign(keys, { openDialog, openLink, submitForm, closeDialog, userOf });
+  const place = () => ({ address, opener });
+
+  Object.assign(keys, { place, reopenPage, openDialog, openLink, submitForm, closeDialog, userOf });
 })(window.fintaKeys);

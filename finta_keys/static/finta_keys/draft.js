@@ -1,19 +1,42 @@
-// Keep the fields of an open dialog while the user signs in again, and ask before they are dropped.
+// Keep the input of a form until it is saved or discarded, and ask before a dialog drops it.
 "use strict";
 ((keys) => {
-  const { content, currentAddress, userOf, enhance, make, gettext } = keys;
+  const { main, dialog, content, isOurs, currentAddress, userOf, enhance, make, gettext } = keys;
   const STORAGE_KEY = "finta_keys.draft";
-  let isDraft = false; // the dialog has a form that the user has changed
+  // Not the forms of a host, which may not notice that restored fields are out of date.
+  const INPUT = "div.finta-keys form[method=post] *";
+  const NO_INPUT = "[data-find], [name=find], [type=password], [name=finta_keys_example]";
+  let isDraft = false; // this page has a form that the user has changed
 
-  content.addEventListener("input", (event) => {
-    isDraft ||= !event.target.matches("[data-find], [name=find], [type=password], [name=finta_keys_example]");
+  // Not when the page is left: a phone may end the browser without an event.
+  document.addEventListener("input", ({ target }) => {
+    if (isOurs(target) && target.matches(INPUT) && !target.matches(NO_INPUT)) keepDraft(target.form);
   });
-  content.addEventListener("click", (event) => {
-    isDraft ||= event.target.closest("[data-check]") !== null;
-    if (event.target.closest("[data-close]")) isDraft = false; // such as Cancel
+  // Before the dialog closes.
+  document.addEventListener("click", ({ target }) => {
+    if (isOurs(target) && target.closest("[data-close]")) forgetDraft(); // such as Cancel
+  }, true);
+  // The next page says whether the form of a full page was saved.
+  document.addEventListener("submit", ({ target }) => {
+    if (isDraft && main.contains(target)) store({ ...stored(), isSent: true });
   });
+
+  const stored = () => JSON.parse(sessionStorage.getItem(STORAGE_KEY));
+  const store = (draft) => sessionStorage.setItem(STORAGE_KEY, JSON.stringify(draft));
+  const removeStored = () => sessionStorage.removeItem(STORAGE_KEY);
+
+  function storeDraft(place, fields) {
+    store({ page: currentAddress(), user: userOf(document), ...place, fields });
+  }
+
+  function keepDraft(form) {
+    if (!userOf(document)) return;
+    isDraft = true;
+    storeDraft(dialog.contains(form) ? keys.place() : {}, fieldsToKeep(form, [...new FormData(form)]));
+  }
 
   function forgetDraft() {
+    if (isDraft) removeStored();
     isDraft = false;
   }
 
@@ -44,49 +67,71 @@
   }
 
   // Go to the sign-in page, which leads back to this page.
-  function signInAgain(url, opener, fields) {
+  function signInAgain(url, fields) {
     keys.forgetSecret();
     url.searchParams.set("next", currentAddress());
-    const draft = { page: currentAddress(), user: userOf(document), opener, fields };
-    sessionStorage.setItem(STORAGE_KEY, JSON.stringify(draft));
+    storeDraft(keys.place(), fields);
     location.assign(url);
   }
 
-  // Return the fields that a draft may keep: hidden ones can hold what the user typed, passwords are never kept.
+  // Return the fields that a draft may keep. Hidden ones can hold what the user typed.
   function fieldsToKeep(form, fields) {
-    return fields.filter(([name]) => name !== "csrfmiddlewaretoken" && form.elements[name]?.type !== "password");
+    return fields.filter(([name, value]) => {
+      const isSecret = /_[0-9A-Za-z]{54}/.test(value); // pasted by mistake
+      return name !== "csrfmiddlewaretoken" && form.elements[name]?.type !== "password" && !isSecret;
+    });
   }
 
-  // Say on the sign-in page that the session expired while a dialog was open.
-  function explainSignIn(note, draft) {
-    note.hidden = false;
-    note.querySelector("[data-draft-kept]").hidden = !draft.fields;
-  }
-
-  // Open the dialog again and fill in its fields, if this user left it on this page.
+  // Open the form again and fill it in, if this user left it on this page.
   async function restoreDraft() {
-    const stored = sessionStorage.getItem(STORAGE_KEY);
-    const signInNote = stored && keys.main.querySelector("[data-session-expired]");
-    if (signInNote) explainSignIn(signInNote, JSON.parse(stored));
-    if (!stored || keys.main.querySelector("input[type=password]")) return;
-    sessionStorage.removeItem(STORAGE_KEY);
-    const draft = JSON.parse(stored);
-    if (draft.page !== currentAddress() || draft.user !== userOf(document)) return;
-    await keys.openDialog(draft.opener, draft.opener, draft.fields);
-    const form = content.querySelector("form:not(:has([data-scope]))");
-    if (form && draft.fields) fillIn(form, draft.fields);
-    isDraft = Boolean(draft.fields);
+    const draft = stored();
+    if (!draft) return;
+    if (main.querySelector("[type=password]")) return keepUntilSignedIn(draft);
+    const user = userOf(document);
+    if (!user) return;
+    const isHere = draft.page === currentAddress();
+    if (draft.user !== user || draft.isSent) {
+      removeStored();
+      const form = isHere && draft.user === user && formIn(main);
+      if (form) keepDraft(form); // rejected, with the user's input
+    } else if (isHere) await openDraft(draft);
   }
+
+  // Say on the sign-in page that the session expired. Without a page to return to, the user has signed out.
+  function keepUntilSignedIn(draft) {
+    const note = main.querySelector("[data-session-expired]");
+    if (note) {
+      note.hidden = false;
+      note.querySelector("[data-draft-kept]").hidden = !draft.fields;
+      store({ ...draft, isSent: false });
+    } else if (!userOf(document)) removeStored();
+  }
+
+  async function openDraft({ address, opener, fields }) {
+    const root = address ? content : main;
+    if (address) await keys.openDialog(address, opener, fields);
+    else await keys.reopenPage(fields);
+    const form = formIn(root);
+    if (form?.querySelector("[type=password]")) return; // restored once it is confirmed
+    if (!form || !fields) return removeStored();
+    if (!form.querySelector("[data-scope]")) fillIn(form, fields);
+    const text = gettext("Your draft was kept. It is not saved yet.");
+    form.before(make("p", { class: "finta-note" }, text));
+    keys.announce(text);
+    keepDraft(form);
+  }
+
+  const formIn = (root) => root.querySelector(".finta-panel form:has(.finta-foot [type=submit])");
 
   function fillIn(form, fields) {
-    for (const input of form.querySelectorAll("input:not([type=hidden])")) {
+    for (const input of form.querySelectorAll("input:not([type=hidden]), select, textarea")) {
       const values = fields.filter(([name]) => name === input.name).map(([, value]) => value);
-      if (input.type === "checkbox") input.checked = values.includes(input.value);
+      if (/^(checkbox|radio)$/.test(input.type)) input.checked = values.includes(input.value);
       else if (values.length) input.value = values[0];
     }
-    enhance(content);
+    enhance(form);
   }
 
-  Object.assign(keys, { signInAgain, fieldsToKeep, forgetDraft, hasDraft, confirmDiscard });
+  Object.assign(keys, { signInAgain, fieldsToKeep, forgetDraft, hasDraft, confirmDiscard, restoreDraft });
   restoreDraft();
 })(window.fintaKeys);

@@ -103,7 +103,7 @@
     for (const box of button.closest("fieldset").querySelectorAll("label:not([hidden]) input")) {
       box.checked = button.dataset.check === "all";
     }
-    updateScope(button.closest("[data-scope]"));
+    button.dispatchEvent(new Event("input", { bubbles: true }));
   }
 
   Object.assign(keys, { updateScope, filterAccounts, checkGroup });
