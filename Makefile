@@ -37,7 +37,7 @@ soak: ## Run them for most of an hour: thousands of rounds, 10,000 changes, ten 
 fuzz: setup ## Send random texts to every form, endpoint and command for 15 minutes (set FUZZ_SEED for others)
 	FUZZ_MINUTES=15 $(PYTHON) -m pytest tests/slow/test_fuzz.py -m slow --capture no $(ARGS)
 
-browser: setup .venv/browser ## Run tests in a real browser (set CHROMIUM if it is not on the PATH)
+browser: setup .venv/browser ## Run tests in real browsers (set CHROMIUM and FIREFOX if they are not on the PATH)
 	$(PYTHON) -m pytest tests/browser -m browser --numprocesses 2 $(ARGS)
 
 screenshots: setup .venv/browser ## Take screenshots of the pages, and update those of the documents

@@ -21,7 +21,8 @@ from tests.browser.watch import Watch
 # Playwright runs an event loop in the tests' thread. Django refuses queries there without this.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+FIREFOX = ("firefox-esr", "firefox")
 # No sandbox, because CI runs as root. The others stop the browser's own network requests.
 ARGUMENTS = [
     "--no-sandbox",
@@ -42,12 +43,12 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     item.add_marker("browser")
 
 
-def find_browser() -> str:
+def find_browser(variable: str, names: tuple[str, ...]) -> str:
     """Return the path of a browser. Without one, the tests are skipped; in CI they fail."""
-    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
+    path = os.environ.get(variable) or next(filter(None, map(shutil.which, names)), None)
     if path:
         return path
-    reason = f"No browser: none of {', '.join(BROWSERS)} is on the PATH, and CHROMIUM names none."
+    reason = f"No browser: none of {', '.join(names)} is on the PATH, and {variable} names none."
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)
@@ -55,7 +56,7 @@ def find_browser() -> str:
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
-    return {**browser_type_launch_args, "executable_path": find_browser(), "args": ARGUMENTS}
+    return {**browser_type_launch_args, "executable_path": find_browser("CHROMIUM", CHROMIUM), "args": ARGUMENTS}
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from playwright.sync_api import BrowserContext, ConsoleMessage, Request, Response, WebError
 
 RECORDED_TYPES = ("error", "warning")
-ABORTED = "net::ERR_ABORTED"  # by the browser, when it leaves the page
+ABORTED = ("net::ERR_ABORTED", "NS_BINDING_ABORTED")  # by the browser, when it leaves the page
 
 
 class Watch:
@@ -43,7 +43,7 @@ class Watch:
         self.errors.append(f"script: {error.error}")
 
     def _record_failure(self, request: Request) -> None:
-        if request.failure != ABORTED:
+        if request.failure not in ABORTED:
             self.errors.append(f"request: {request.method} {request.url} {request.failure}")
 
     def _record_response(self, response: Response) -> None:
