@@ -10,6 +10,7 @@ urlpatterns = [
     # Without a key
     path("/health", views.HealthView.as_view(), name="health"),
     path("/openapi.json", views.OpenApiView.as_view(), name="openapi"),
+    path("/docs", views.DocsView.as_view(), name="api_docs"),
     # With a key. Ids are <str:>, so that a malformed id gets the same 404 as an unknown one.
     path("/me", views.MeView.as_view(), name="me"),
     path("/key", views.KeyDetailsView.as_view(), name="key"),

@@ -7,14 +7,15 @@ from typing import Any
 
 from django.db import connections, transaction
 from django.db.models import Q, QuerySet
-from django.http import Http404
+from django.http import Http404, HttpResponse
+from django.shortcuts import render
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts_app.api import pagination, queries, serializers
+from accounts_app.api import docs, pagination, queries, serializers
 from accounts_app.api.base import JsonView, KeyView
 from accounts_app.api.schema import ACCOUNT_ID, WITH_BODY, error_response, responses
 from accounts_app.doctor import probe
@@ -47,6 +48,18 @@ class OpenApiView(JsonView):
     def get(self, request: Request) -> Response:
         # Absolute, because several client generators cannot use a relative URL.
         return Response({**_openapi(), "servers": [{"url": request.build_absolute_uri("/v2")}]})
+
+
+class DocsView(JsonView):
+    """The same for people, as a page of the site. No key required."""
+
+    def perform_authentication(self, request: Request) -> None:
+        """Keep the user who is signed in, for the header of the page."""
+
+    @extend_schema(exclude=True)
+    def get(self, request: Request) -> HttpResponse:
+        context = {"operations": list(docs.operations(_openapi())), "url": request.build_absolute_uri("/v2")}
+        return render(request._request, "api_docs.html", context)
 
 
 @cache

@@ -24,6 +24,7 @@ from tests.accounts_app.api_assertions import assert_unauthorized
 OPEN = {
     "health": "asks whether the database answers, and tells nothing of anybody",
     "openapi": "describes the API, and is the same for everybody",
+    "api_docs": "describes the API to people",
 }
 UNSCOPED = {
     "key": "describes the calling key, no accounts",

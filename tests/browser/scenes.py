@@ -478,6 +478,12 @@ def _open_from_accounts(stage: Stage, action: str) -> Page:
 
 
 @scene
+def api_docs(stage: Stage) -> Page:
+    stage.keys()
+    return stage.go("/v2/docs")
+
+
+@scene
 def data_settings(stage: Stage) -> Page:
     stage.keys()
     return stage.go("/settings/data")

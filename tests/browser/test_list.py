@@ -130,6 +130,23 @@ def test_texts_stay_in_their_cells(stage, width):
 WIDTHS = [1440, 1280, 1024, 768, 390, 320]
 
 
+@pytest.mark.parametrize("width", [*WIDTHS, 360])
+def test_header_links_to_api_docs(api_settings, width):
+    page = api_settings.page
+    page.set_viewport_size({"width": width, "height": 800})
+    links = page.get_by_role("navigation", name="Site").get_by_role("link")
+    docs = links.filter(has_text="API docs")
+    expect(docs).to_be_in_viewport(ratio=1)
+    if width >= 360:
+        assert len({link.bounding_box()["y"] for link in links.all()}) == 1
+    if width > 720:
+        assert docs.bounding_box()["x"] > width / 2
+    with page.expect_navigation(url="**/v2/docs"):
+        docs.click()
+    expect(page.get_by_role("heading", name="API docs")).to_be_visible()
+    expect(docs).to_have_attribute("aria-current", "page")
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_filter_row_is_in_line(stage, width):
     page = SCENES["list-attention"](stage)
