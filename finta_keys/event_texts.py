@@ -53,7 +53,7 @@ def tries(secret: RetiredSecret, *, name: str = "") -> SafeString:
 
 
 def tries_of_key(secret: RetiredSecret) -> str:
-    """Return how often, since when and from which network the old secret of a key was tried."""
+    """Return the number of tries of an old secret of a key, and the last one."""
     text = ngettext(
         "%(number)s time since %(day)s, %(last)s.", "%(number)s times since %(day)s, %(last)s.", secret.tries
     )
