@@ -7,29 +7,34 @@ import os
 import tempfile
 from pathlib import Path
 
-from benchmarks import designs, memory, report, running, serving
+from benchmarks import cases, counting, memory, report, serving, timing
+from benchmarks.connections import CONNECTIONS
+from benchmarks.figures import Measured
+from benchmarks.store import Store, say
+from benchmarks.timing import Results
 
 LOCAL = "postgres:///postgres?host=/var/run/postgresql"
 
 
 def main() -> None:
     options = _options()
-    cases = designs.cases(options.full)
+    measured_cases = cases.on_sqlite(options.full)
     with tempfile.TemporaryDirectory(prefix="finta-bench-") as name:
-        store = running.Store(Path(name))
-        served = serving.measure(store, designs.SERVED) if options.server else {}
-        running.fill_all(store, cases)
-        sqlite = running.measure(store, cases, options.rounds, options.requests)
-        counted = not options.no_counts and running.count(store, cases, sqlite)
-        postgresql = _on_postgresql(Path(name), cases, options)
+        store = Store(Path(name))
+        store.fill((*measured_cases, *(cases.SERVED if options.server else ())))
+        served = serving.measure(store, cases.SERVED) if options.server else {}
+        sqlite = timing.measure(store, measured_cases, options.rounds, options.requests)
+        if not options.no_counts:
+            counting.count(store, measured_cases, sqlite)
+        postgresql, connections = _on_postgresql(Path(name), options)
         memory_use = memory.measure(store) if options.full else {}
-    path = report.write(options, report.Measured(sqlite, postgresql, served, memory_use), counted)
-    running.say(f"wrote {path}")
+    path = report.write(options, Measured(sqlite, postgresql, connections, served, memory_use))
+    say(f"wrote {path}")
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
-    parser.add_argument("--full", action="store_true", help="also measure a table of 1,000,000 keys, and memory")
+    parser.add_argument("--full", action="store_true", help="also measure 1,000,000 keys and events, and memory")
     parser.add_argument("--server", action="store_true", help="also measure requests per second under gunicorn")
     parser.add_argument("--no-counts", action="store_true", help="do not count instructions")
     parser.add_argument("--rounds", type=int, default=12)
@@ -38,15 +43,19 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _on_postgresql(folder: Path, cases: tuple[designs.Case, ...], options: argparse.Namespace) -> running.Results:
+def _on_postgresql(folder: Path, options: argparse.Namespace) -> tuple[Results, Results]:
+    """Return the results of the cases, and those of each kind of connection."""
     server = os.environ.get("DATABASE_URL_PG", "") or _local()
     if not server:
-        running.say("PostgreSQL skipped: DATABASE_URL_PG is not set and no local server is running")
-        return {}
-    store = running.Store(folder, server)
+        say("PostgreSQL skipped: DATABASE_URL_PG is not set and no local server is running")
+        return {}, {}
+    store, measured_cases = Store(folder, server), cases.on_postgresql(options.full)
     try:
-        running.fill_all(store, cases)
-        return running.measure(store, cases, options.rounds, options.requests)
+        store.fill(measured_cases)
+        return (
+            timing.measure(store, measured_cases, options.rounds, options.requests),
+            timing.measure(store, cases.by_connection(tuple(CONNECTIONS)), options.rounds, options.requests),
+        )
     finally:
         store.remove()
 

@@ -7,41 +7,25 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Iterable, Iterator
-from datetime import timedelta
-from itertools import islice
+from collections.abc import Iterator
 from typing import Any
 
-from django.db import transaction
-from django.utils import timezone
+from django.db import connection, transaction
 
-from accounts_app.models import Account, User
-from benchmarks.designs import MANY_OWNED, OWNED_KEYS, SCOPES
-
-CHUNK = 5_000
-FEW_OWNED = 20  # accounts of every other owner
-KEYS_PER_OWNER = 100  # for owners that only fill the table
+from accounts_app.models import User
+from benchmarks import bulk_sql, make_data, peers
+from benchmarks.cases import MANY_OWNED, OWNED_KEYS, SCOPES, Data
+from benchmarks.owners import FEW_OWNED, Owner, filler_users, insert, owner_name
 
 Callers = dict[str, dict[str, dict[str, str]]]
 
 
-class Owner:
-    """An owner and the primary keys of their accounts in order."""
-
-    def __init__(self, name: str, accounts: int) -> None:
-        self.user = _users([name])[0]
-        rows = [
-            Account(owner=self.user, name=f"Account {n}", type="depository", currency="USD", current_balance=n)
-            for n in range(accounts)
-        ]
-        _insert(Account, rows)
-        self.accounts = [row.pk for row in rows]
-
-
-def fill(design: str, keys: int) -> Callers:
+def fill(data: Data) -> Callers:
     """Fill the migrated database. Return the header and the account id per caller and kind of request."""
     with transaction.atomic():
-        callers = _FILLERS[design](keys)
+        callers = _FILLERS[data.design](data.keys)
+        if data.events:
+            _add_history(data.events)
     return {name: _by_kind(*caller) for name, caller in callers.items()}
 
 
@@ -70,15 +54,15 @@ def _finta(keys: int) -> dict[str, Any]:
     other, many = Owner("other", FEW_OWNED), Owner("many", MANY_OWNED)
     callers = {}
     for count in (count for count in OWNED_KEYS if count <= keys // 2):
-        owner = Owner(_owner_name(count), FEW_OWNED)
+        owner = Owner(owner_name(count), FEW_OWNED)
         _, presented = ApiKey.objects.create_key(owner=owner.user, name="measured")
-        _insert(ApiKey, _finta_rows([owner.user], count - 1))
-        callers[_owner_name(count)] = ("Bearer", presented, unknown, malformed, owner.accounts[0], other.accounts[0])
+        insert(ApiKey, _finta_rows([owner.user], count - 1))
+        callers[owner_name(count)] = ("Bearer", presented, unknown, malformed, owner.accounts[0], other.accounts[0])
     for size in SCOPES:
         _, presented = ApiKey.objects.create_key(owner=many.user, name=f"{size}", accounts=many.accounts[:size])
         accessible, hidden = many.accounts[size // 2], many.accounts[-1]
         callers[f"scope-{size}"] = ("Bearer", presented, unknown, malformed, accessible, hidden)
-    _insert(ApiKey, _finta_rows(_fillers(keys), keys - ApiKey.objects.count()))
+    insert(ApiKey, _finta_rows(filler_users(keys), keys - ApiKey.objects.count()))
     return callers
 
 
@@ -96,96 +80,27 @@ def _finta_rows(owners: list[User], count: int) -> Iterator[Any]:
         )
 
 
-def _token(keys: int) -> dict[str, Any]:
-    """One token per user, so as many users as tokens."""
-    from rest_framework.authtoken.models import Token
+def _add_history(events: int) -> None:
+    """Add events of the existing keys, and a tenth as many retired secrets."""
+    from finta_keys.models import ApiKey, KeyEvent, RetiredSecret
 
-    owner = _plain_owners()
-    presented = Token.objects.create(user=owner.user).key
-    names = (f"filler-{n}" for n in range(keys - 1))
-    while chunk := list(islice(names, CHUNK)):
-        _insert(Token, (Token(key=secrets.token_hex(20), user=user) for user in _users(chunk)))
-    return {"all": ("Token", presented, secrets.token_hex(20), "short", owner.accounts[0], uuid.uuid4())}
-
-
-def _apikey(keys: int) -> dict[str, Any]:
-    from rest_framework_api_key.models import APIKey
-
-    owner = _plain_owners()
-    _, presented = APIKey.objects.create_key(name="measured")
-    rows = (_apikey_row(APIKey, n) for n in range(keys - 1))
-    _insert(APIKey, rows)
-    unknown = f"{secrets.token_hex(4)}.{secrets.token_hex(16)}"
-    return {"all": ("Api-Key", presented, unknown, "short", owner.accounts[0], uuid.uuid4())}
+    sql, keys = bulk_sql.sql_of(connection), ApiKey.objects.count()
+    columns = {"key_id": "apikey.id", "owner_pk": sql.text("apikey.owner_id"), "key_name": "apikey.name"}
+    for model, values, count in (
+        (KeyEvent, make_data.event_columns(sql), events),
+        (RetiredSecret, make_data.retired_secret_columns(sql), events // 10),
+    ):
+        source = f"finta_keys_apikey AS apikey CROSS JOIN {sql.numbers(count // keys)}"
+        bulk_sql.insert(connection, model._meta.db_table, columns | values, source)
 
 
-def _apikey_row(model: Any, n: int) -> Any:
-    prefix, hashed = secrets.token_urlsafe(6), "sha512$$" + secrets.token_hex(64)
-    return model(id=f"{prefix}.{hashed}", prefix=prefix, hashed_key=hashed, name=f"key {n}")
-
-
-def _knox(keys: int) -> dict[str, Any]:
-    from knox.models import AuthToken
-
-    Owner("many", MANY_OWNED)
-    callers = {}
-    for count in OWNED_KEYS:
-        owner = Owner(_owner_name(count), FEW_OWNED)
-        _, presented = AuthToken.objects.create(owner.user)
-        _insert(AuthToken, _knox_rows([owner.user], count - 1))
-        account = owner.accounts[0]
-        callers[_owner_name(count)] = ("Token", presented, secrets.token_hex(32), "short", account, uuid.uuid4())
-    _insert(AuthToken, _knox_rows(_fillers(keys), keys - AuthToken.objects.count()))
-    return callers
-
-
-def _knox_rows(owners: list[User], count: int) -> Iterator[Any]:
-    from knox.models import AuthToken
-
-    expiry = timezone.now() + timedelta(hours=10)  # knox's default
-    for n in range(count):
-        token_key, digest = secrets.token_hex(8)[:15], secrets.token_hex(64)
-        yield AuthToken(token_key=token_key, digest=digest, user=owners[n % len(owners)], expiry=expiry)
-
-
-def _simple(keys: int) -> dict[str, Any]:
-    from drf_simple_apikey.crypto import get_crypto
-    from drf_simple_apikey.models import APIKey
-
-    owner = _plain_owners()
-    _, presented = APIKey.objects.create_api_key(name="measured", entity=owner.user)
-    owners = _fillers(keys)
-    _insert(APIKey, (APIKey(name=f"key {n}", entity=owners[n % len(owners)]) for n in range(keys - 1)))
-    unknown = get_crypto().generate({"_pk": 10**9})
-    return {"all": ("Api-Key", presented, unknown, "short", owner.accounts[0], uuid.uuid4())}
-
-
-_FILLERS = {"floor": _floor, "finta": _finta, "token": _token, "apikey": _apikey, "knox": _knox, "simple": _simple}
-
-
-def _owner_name(count: int) -> str:
-    return "all" if count == 1 else f"owner-{count}"
-
-
-def _plain_owners() -> Owner:
-    """Create the accounts that every design has, and return the owner of the requested one."""
-    Owner("many", MANY_OWNED)
-    return Owner("all", FEW_OWNED)
-
-
-def _fillers(keys: int) -> list[User]:
-    return _users(f"filler-{n}" for n in range(keys // KEYS_PER_OWNER))
-
-
-def _users(names: Iterable[str]) -> list[User]:
-    addresses = [f"{name}@example.test" for name in names]
-    return User.objects.bulk_create(
-        [User(email=address, email_key=address, password="!", storage_mode=True) for address in addresses],  # noqa: S106
-        batch_size=CHUNK,
-    )
-
-
-def _insert(model: Any, rows: Iterable[Any]) -> None:
-    rows = iter(rows)
-    while chunk := list(islice(rows, CHUNK)):
-        model.objects.bulk_create(chunk)
+_FILLERS = {
+    "floor": _floor,
+    "finta": _finta,
+    "token": peers.token,
+    "apikey": peers.apikey,
+    "knox": peers.knox,
+    "simple": peers.simple,
+    "tenant": peers.tenant,
+    "wagtail": peers.wagtail,
+}

@@ -13,7 +13,8 @@ import tracemalloc
 from collections.abc import Iterator
 from itertools import islice
 
-from benchmarks.running import ROOT, Store, say
+from benchmarks.cases import Data
+from benchmarks.store import ROOT, Store, say
 
 WARM, USED = 1_000, 100_000  # keys
 CHUNK = 1_000
@@ -23,7 +24,7 @@ def measure(store: Store) -> dict[str, list[int]]:
     """Return numbers of used ``keys``, and the ``bytes`` and ``objects`` in memory after each."""
     say(f"memory: {USED:,} different keys")
     command = [sys.executable, "-m", "benchmarks.memory", str(USED)]
-    environment = store.environment("finta", 0)
+    environment = store.environment(Data("finta", 0, 0))
     process = subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603  # our own
     result: dict[str, list[int]] = json.loads(process.stdout)
     return result
@@ -56,7 +57,7 @@ def main(count: int) -> dict[str, list[int]]:
 def _keys(count: int) -> tuple[str, Iterator[str]]:
     """Create an account and keys of its owner. Secrets are generated in chunks, so that they do not count."""
     from accounts_app.models import Account
-    from benchmarks.filling import Owner
+    from benchmarks.owners import Owner
 
     owner = Owner("all", 1)
 

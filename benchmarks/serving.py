@@ -15,8 +15,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.designs import Case
-from benchmarks.running import ROOT, Store, fill_all, say
+from benchmarks.cases import Case
+from benchmarks.store import ROOT, Store, say
 
 WORKERS, THREADS, CONNECTIONS = 2, 2, 4
 ROUNDS, SECONDS = 5, 3.0
@@ -33,7 +33,7 @@ class Served:
 def measure(store: Store, cases: tuple[Case, ...]) -> dict[Case, Served]:
     """Return the medians of interleaved rounds."""
     rates: dict[Case, list[Served]] = {case: [] for case in cases}
-    fill_all(store, cases)
+    store.fill(cases)
     with ExitStack() as stack:
         servers = {case: stack.enter_context(_server(store, case)) for case in cases}
         for case in cases:
@@ -56,7 +56,7 @@ def _server(store: Store, case: Case) -> Iterator[tuple[int, int]]:
         *("--worker-class", "gthread", "--workers", str(WORKERS), "--threads", str(THREADS)),
         *("--keep-alive", "30", "--no-control-socket"),
     ]
-    environment = store.environment(case.design, case.keys)
+    environment = store.environment_of(case)
     process = subprocess.Popen(command, cwd=ROOT, env=environment)  # noqa: S603  # our own
     try:
         _wait_for(port, process)
@@ -93,7 +93,7 @@ def _cpu_seconds(parent: int) -> float:
 
 
 def _load(store: Store, case: Case, port: int, parent: int, seconds: float) -> Served:
-    caller = json.loads(store.callers(case.design, case.keys).read_text())[case.caller]["valid"]
+    caller = json.loads(store.callers(case.data).read_text())[case.caller]["valid"]
     command = [sys.executable, "-m", "benchmarks.serving", str(port), caller["pk"], caller["header"], str(seconds)]
     before = _cpu_seconds(parent)
     process = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603  # our own
@@ -122,7 +122,7 @@ def load(port: int, pk: str, header: str, seconds: float) -> tuple[float, int]:
 
 def _request_until(port: int, request: bytes, end: float) -> int:
     count = 0
-    with socket.create_connection(("127.0.0.1", port), 10) as connection:
+    with socket.create_connection(("127.0.0.1", port), 60) as connection:
         while time.perf_counter() < end:
             connection.sendall(request)
             _read_response(connection)

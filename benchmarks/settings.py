@@ -1,7 +1,8 @@
-"""The site's settings with a fixed environment, the app of one design and its database."""
+"""The site's settings with a fixed environment, the apps of one design, its database and kind of connection."""
 
 import os
 
+from benchmarks.connections import CONNECTIONS
 from benchmarks.designs import DESIGNS
 
 os.environ |= {
@@ -19,13 +20,16 @@ os.environ |= {
 
 from config.settings import *  # noqa: F403  # all of them
 
-_app = DESIGNS[os.environ["BENCH_DESIGN"]].app
-INSTALLED_APPS = [*INSTALLED_APPS, *([_app] if _app else [])]  # noqa: F405
+INSTALLED_APPS = [*INSTALLED_APPS, *DESIGNS[os.environ["BENCH_DESIGN"]].apps]  # noqa: F405
 ROOT_URLCONF = "benchmarks.urls"
 STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"  # noqa: F405
-DATABASES["default"]["CONN_MAX_AGE"] = None  # noqa: F405
+_connection = CONNECTIONS[os.environ["BENCH_CONNECTION"]]
+DATABASES["default"]["CONN_MAX_AGE"] = _connection.max_age  # noqa: F405
+DATABASES["default"]["OPTIONS"] |= _connection.options  # noqa: F405
 
 # Required by drf-simple-apikey, which rejects requests over plain HTTP by default.
 DRF_API_KEY = {"FERNET_SECRET": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "ENFORCE_HTTPS": False}
-# It logs a warning for every rejected key.
+TENANT_API_KEY_MODEL = "tenants.TenantKey"
+WAGTAILADMIN_BASE_URL = "http://localhost"
+# Some log a warning for every rejected key.
 LOGGING = {"version": 1, "handlers": {"none": {"class": "logging.NullHandler"}}, "root": {"handlers": ["none"]}}

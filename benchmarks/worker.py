@@ -1,4 +1,5 @@
-"""A process that measures one case or fills one database. Started by ``running.py``.
+"""A process that measures one case or fills one database. Started by ``store.py``, ``timing.py`` and
+``counting.py``.
 
 ``fill`` fills the database. ``serve`` executes orders from standard input, one JSON object per line. ``count`` runs the
 requests between marks for callgrind.
@@ -10,12 +11,15 @@ import gc
 import json
 import os
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from benchmarks.cases import Data
 
 WARM_UP = 30  # first requests, not measured: caches, prepared statements, lazy imports
 STATUS = {"valid": (200,), "elsewhere": (404,), "unknown": (401, 403), "malformed": (401, 403)}
@@ -27,7 +31,7 @@ def main(action: str, design: str, *arguments: str) -> None:
     out, sys.stdout = sys.stdout, sys.stderr
     django.setup()
     if action == "fill":
-        _fill(design, int(arguments[0]), Path(arguments[1]))
+        _fill(Data(design, int(arguments[0]), int(arguments[1])), Path(arguments[2]))
         return
     caller, entry, callers = arguments[:3]
     requests = _requests(design, entry, json.loads(Path(callers).read_text())[caller])
@@ -36,20 +40,21 @@ def main(action: str, design: str, *arguments: str) -> None:
             order = json.loads(line)
             print(json.dumps(_ORDERS[order["do"]](requests[order["kind"]], order)), file=out, flush=True)
     else:
-        for kind in arguments[3].split(","):
-            _count(requests[kind], kind, int(arguments[4]))
+        _count({kind: requests[kind] for kind in arguments[3].split(",")}, int(arguments[4]))
 
 
-def _fill(design: str, keys: int, callers: Path) -> None:
+def _fill(data: Data, callers: Path) -> None:
     from django.core.management import call_command
     from django.db import connection
 
     from benchmarks.filling import fill
 
     call_command("migrate", verbosity=0, skip_checks=True)
-    callers.write_text(json.dumps(fill(design, keys)))
+    call_command("migrate", verbosity=0, skip_checks=True, run_syncdb=True)  # an app without migrations
+    filled = json.dumps(fill(data))
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
+    callers.write_text(filled)
 
 
 Send = Callable[[], int]  # sends a request and returns the status
@@ -73,7 +78,14 @@ def _direct(design: str) -> Callable[..., Send]:
 
     def make(header: str, pk: str) -> Send:
         request = factory.get(f"/bench/accounts/{pk}", HTTP_AUTHORIZATION=header)
-        return lambda: view(request, pk=pk).render().status_code
+
+        def send() -> int:
+            response = view(request, pk=pk)
+            if hasattr(response, "render"):  # django-ninja has rendered it
+                response.render()
+            return int(response.status_code)
+
+        return send
 
     return make
 
@@ -134,16 +146,22 @@ def _inspect(build: Callable[[], Send], order: dict[str, Any]) -> dict[str, int]
 _ORDERS = {"time": _time, "inspect": _inspect}
 
 
-def _count(build: Callable[[], Send], kind: str, n: int) -> None:
-    """Send ``n`` requests, then twice as many, between calls of ``getppid()``, which callgrind uses as marks."""
-    _inspect(build, {"kind": kind})
-    for times in (n, 2 * n):
-        requests = [build() for _ in range(times)]
-        gc.collect()
-        os.getppid()
-        for send in requests:
-            send()
-        os.getppid()
+def _count(requests: dict[str, Callable[[], Send]], n: int) -> None:
+    """Send ``n`` requests of each kind, then twice as many, between calls of ``getppid()``, which callgrind uses as
+    marks."""
+    for kind, build in requests.items():
+        _inspect(build, {"kind": kind})
+    switched = subprocess.run(["callgrind_control", "-i", "on", str(os.getpid())], capture_output=True, text=True)  # noqa: S603, S607
+    if "OK" not in switched.stdout:
+        raise SystemExit(f"callgrind_control failed: {switched.stdout}{switched.stderr}")
+    for build in requests.values():
+        for times in (n, 2 * n):
+            sends = [build() for _ in range(times)]
+            gc.collect()
+            os.getppid()
+            for send in sends:
+                send()
+            os.getppid()
 
 
 if __name__ == "__main__":

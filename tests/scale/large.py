@@ -155,7 +155,8 @@ def fill() -> None:
     from django.db import connection
 
     from accounts_app.models import User
-    from benchmarks.make_data import make, without_indexes
+    from benchmarks.bulk_sql import without_indexes
+    from benchmarks.make_data import make
 
     call_command("migrate", verbosity=0)
     if User.objects.exists():

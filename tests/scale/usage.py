@@ -27,11 +27,11 @@ def fill(start: int, rows: int) -> None:
     """Add the use of other keys: half of the rows by network, half by account."""
     from django.db import connection
 
-    from benchmarks import make_data
+    from benchmarks import bulk_sql
 
     keys = f"(({start} + n) / {DAYS})"
     is_sqlite = connection.vendor == "sqlite"
-    sql = make_data.SqliteSql(start) if is_sqlite else make_data.PostgresSql(start)
+    sql = bulk_sql.sql_of(connection, start)
     key = sql.pk("key", f"n / {DAYS}")
     day = f"date('now', '-' || (n % {DAYS}) || ' days')" if is_sqlite else f"current_date - (n % {DAYS})::integer"
     moments = dict.fromkeys(("first_at", "last_at"), sql.moment)
