@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 from benchmarks.cases import Case, Data
 
 ROOT = Path(__file__).resolve().parent.parent
+STARTED = time.monotonic()
 
 
 class Store:
@@ -84,4 +86,5 @@ def worker(action: str, design: str) -> list[str]:
 
 
 def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    """Print a line of progress with the seconds since the start."""
+    print(f"{time.monotonic() - STARTED:5.0f} s  {text}", file=sys.stderr, flush=True)
