@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from functools import reduce
-from operator import or_
 from typing import Any
 
 from django.db.models import Case, Count, Exists, IntegerField, Max, OuterRef, Q, QuerySet, Subquery, Sum, When
@@ -49,13 +47,17 @@ def recently_tried() -> Q:
     return Q(last_tried_at__gte=timezone.now() - TRIED_WITHIN)
 
 
-def too_wide() -> Q:
-    """Keys that share all accounts and used at most half of them in the last 90 days."""
+def too_wide(owner_pk: Any = None) -> Q:
+    """Keys that share all accounts and used at most half of them in the last 90 days.
+
+    If all keys are of one owner, give ``owner_pk``: then the accounts are counted once, and not for
+    each key.
+    """
     usage = AccountUsage.objects.filter(key_id=OuterRef("pk"), day__gte=first_day()).order_by().values("key_id")
     used = Subquery(usage.annotate(number=Count("account_id", distinct=True)).values("number"), IntegerField())
     owner = conf.owner_field()
     accounts = conf.account_model()._default_manager.using(key_database()).order_by()
-    owned = accounts.filter(**{owner: OuterRef("owner")}).values(owner)
+    owned = accounts.filter(**{owner: OuterRef("owner") if owner_pk is None else owner_pk}).values(owner)
     total = Subquery(owned.annotate(number=Count("pk")).values("number"), IntegerField())
     # A key that showed no account may be used by views that do not report them.
     return Q(share_all_accounts=True) & Q(LessThanOrEqual(used, total / FEW))
@@ -82,9 +84,9 @@ OWNERS_ADVICE = {  # The list says of every key if its retired secret is in use.
 }
 
 
-def for_any_reason() -> Q:
-    """Keys that need attention."""
-    return reduce(or_, (condition() for _text, condition in REASONS.values()))
+def for_any_reason(owner_pk: Any = None) -> Q:
+    """Keys that need attention. ``owner_pk`` is that of ``too_wide()``."""
+    return unused() | not_rotated() | retired_secret_tried() | too_wide(owner_pk)
 
 
 def filtered(keys: QuerySet[Any], reason: str) -> QuerySet[Any]:

@@ -146,11 +146,11 @@ class ListForm(KeyForm):
         account = self.cleaned_data.get("account")
         return match & key_list.can_access(owner_pk, account) if account else match
 
-    def apply(self, keys: QuerySet[ApiKey], match: Q) -> QuerySet[ApiKey]:
+    def apply(self, keys: QuerySet[ApiKey], owner_pk: Any, match: Q) -> QuerySet[ApiKey]:
         """Return the keys that match and pass the filter, in order."""
         self.is_valid()
         order = key_list.ORDERS[self.cleaned_data.get("sort") or "created"]
-        return key_list.filtered(keys.filter(match), self.kind).order_by(*order)
+        return key_list.filtered(keys.filter(match), owner_pk, self.kind).order_by(*order)
 
     def offer_accounts(self, owner_pk: Any) -> None:
         """Offer a selection of the owner's accounts, if there are several but not too many."""

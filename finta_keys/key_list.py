@@ -69,24 +69,24 @@ def count_scopes(keys: list[Any]) -> None:
         key.scoped_count = counts.get((key.pk, key.owner_id), 0)
 
 
-def conditions() -> dict[str, Q]:
-    """Return the condition of each filter of the list."""
+def conditions(owner_pk: Any) -> dict[str, Q]:
+    """Return the condition of each filter of an owner's list."""
     now = timezone.now()
     return {
-        "attention": attention.for_any_reason(),
+        "attention": attention.for_any_reason(owner_pk),
         "unused": Q(last_used_at=None) | Q(last_used_at__lte=now - attention.UNUSED_AFTER),
         "expiring": Q(expires_at__lte=now + EXPIRING),  # or expired
         "read_only": Q(read_only=True),
     }
 
 
-def filtered(keys: QuerySet[Any], kind: str) -> QuerySet[Any]:
-    return keys.filter(conditions()[kind]) if kind else keys
+def filtered(keys: QuerySet[Any], owner_pk: Any, kind: str) -> QuerySet[Any]:
+    return keys.filter(conditions(owner_pk)[kind]) if kind else keys
 
 
-def counts(keys: QuerySet[Any], match: Q) -> tuple[int, dict[str, int]]:
+def counts(keys: QuerySet[Any], owner_pk: Any, match: Q) -> tuple[int, dict[str, int]]:
     """Return the number of keys, and the number that match, by filter. "" is the name for all."""
-    filters = {name: Count("pk", filter=match & condition) for name, condition in conditions().items()}
+    filters = {name: Count("pk", filter=match & condition) for name, condition in conditions(owner_pk).items()}
     numbers = keys.order_by().aggregate(total=Count("pk"), match=Count("pk", filter=match or None), **filters)
     return numbers.pop("total"), {"": numbers.pop("match"), **numbers}
 

@@ -36,11 +36,11 @@ class KeyListView(OwnKeysMixin, ListView):
         return self.list_form.match(self.request.user.pk)
 
     def get_queryset(self) -> QuerySet[ApiKey]:
-        return self.list_form.apply(super().get_queryset(), self.match)
+        return self.list_form.apply(super().get_queryset(), self.request.user.pk, self.match)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         owner_pk, form = self.request.user.pk, self.list_form
-        key_count, counts = key_list.counts(OwnKeysMixin.get_queryset(self), self.match)
+        key_count, counts = key_list.counts(OwnKeysMixin.get_queryset(self), owner_pk, self.match)
         paginator = Paginator(self.object_list, KEYS_PER_PAGE)
         paginator.count = counts[form.kind]  # without another query
         page = paginator.get_page(form.page_number)
