@@ -56,7 +56,7 @@ def serialized_rows(data: Any, *, with_lists: bool) -> Iterator[models.Model]:
             yield from serialized_rows(item, with_lists=with_lists)
     elif isinstance(data, dict):
         for value in data.values():
-            if isinstance(value, (dict, list)):
+            if isinstance(value, (dict, list)) or hasattr(value, "serializer"):
                 yield from serialized_rows(value, with_lists=with_lists)
 
 

@@ -1,6 +1,7 @@
 """A response to a key that was produced without scoping is never sent."""
 
 import asyncio
+from collections import UserDict
 from contextlib import suppress
 
 import pytest
@@ -535,6 +536,22 @@ def test_row_inside_a_dict_is_checked(restricted, accounts, method):
         def get(self, request):
             self.scoped(Account.objects.all())
             return Response({"account": AccountSerializer(Account.objects.get(name="Savings")).data})
+
+        post = get
+
+    assert call(Wraps, restricted.secret, method).status_code == 404
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_data_of_a_class_of_the_project_is_checked(restricted, accounts, method):
+    """It is neither a dict nor a list, but names its serializer."""
+
+    class Wraps(Keyed):
+        def get(self, request):
+            self.scoped(Account.objects.all())
+            data = UserDict()
+            data.serializer = AccountSerializer(Account.objects.get(name="Savings"))
+            return Response({"account": data})
 
         post = get
 
