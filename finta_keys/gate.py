@@ -74,7 +74,6 @@ def _wrap_initial(initial: Callable[..., None]) -> Callable[..., None]:
             initial(view, request, *args, **kwargs)
             return
         state, django_request = state_of(request), http_request(request)
-        method: str = request.method
         _wrap_replaced_methods(view.__class__)
         state.open_view, state.secrets = view, presented_secrets(request)
         state.scoped_before = state.scoped_count
@@ -86,7 +85,7 @@ def _wrap_initial(initial: Callable[..., None]) -> Callable[..., None]:
         original_user = {"user": vars(django_request)["user"]} if "user" in vars(django_request) else {}
         view._in_initial = True
         try:
-            with Guard(view, request, state, method):
+            with Guard(view, request, state):
                 initial(view, request, *args, **kwargs)
         finally:
             del view._in_initial
@@ -96,7 +95,7 @@ def _wrap_initial(initial: Callable[..., None]) -> Callable[..., None]:
             vars(django_request).pop("user", None)
             vars(django_request).update(original_user)
         reject_read_only(view, request)
-        guard_handler(view, state, method)
+        guard_handler(view, request, state)
 
     return initial_with_gate
 
@@ -137,16 +136,15 @@ def _wrap_finalize_response(finalize_response: Callable[..., Any]) -> Callable[.
         if key is None or state.open_view is not view:
             return finalize_response(view, request, response, *args, **kwargs)
         require_guarded(view, state, response)
-        method: str = request.method
         try:
-            with Guard(view, request, state, method):
+            with Guard(view, request, state):
                 response = finalize_response(view, request, response, *args, **kwargs)
         except RowOutsideScope as error:
             response = APIView.finalize_response(view, request, view.handle_exception(error), *args, **kwargs)
         response.headers.setdefault("Cache-Control", "private, no-store")
         if key.expires_at is not None:
             response.headers["X-Key-Expires"] = expiry.to_json(key.expires_at)
-        state.status, state.only_reads = response.status_code, only_reads(view, method)
+        state.status, state.only_reads = response.status_code, only_reads(view, request.method)
         return response
 
     return finalize_with_checks

@@ -38,9 +38,9 @@ PSYCOPG_INERROR = 3
 _is_async = lru_cache(maxsize=1024)(inspect.iscoroutinefunction)
 
 
-def guard_handler(view: Any, state: RequestState, method: str) -> None:
+def guard_handler(view: Any, request: Any, state: RequestState) -> None:
     """Put the guard in the place of the handler that Django REST framework is about to call."""
-    name = url_rows.handler_name(view, method)
+    name = url_rows.handler_name(view, request.method)
     handler = getattr(view, name)
     original = {name: handler} if name in view.__dict__ else {}  # A viewset binds its actions on the instance.
 
@@ -48,7 +48,7 @@ def guard_handler(view: Any, state: RequestState, method: str) -> None:
         del view.__dict__[name]  # Put the handler back: another handler may call it.
         view.__dict__.update(original)
         state.key, state.is_guarded = key_of(request), True
-        return Guard(view, request, state, method, handler)
+        return Guard(view, request, state, handler)
 
     def guarded_handler(request: Any, *args: Any, **kwargs: Any) -> Any:
         return new_guard(request).run(args, kwargs)
@@ -78,9 +78,14 @@ class Guard:
     is_paused = False  # whether ``unscoped_rows()`` has switched off the checks of saved rows
     url_row: Any = None
 
-    def __init__(self, view: Any, request: Any, state: RequestState, method: str, handler: Any = None) -> None:
-        self.view, self.request, self.state, self.method, self.handler = view, request, state, method, handler
+    def __init__(self, view: Any, request: Any, state: RequestState, handler: Any = None) -> None:
+        self.view, self.request, self.state, self.handler = view, request, state, handler
         self.scoped_before = state.scoped_before
+
+    @cached_property  # because the handler may change it later
+    def method(self) -> str:
+        """The HTTP method, read at first use, because ``initial()`` may change it."""
+        return self.request.method  # type: ignore[no-any-return]
 
     @cached_property  # because requests that only read need none
     def save_checks(self) -> SaveChecks:

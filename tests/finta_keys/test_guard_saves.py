@@ -228,6 +228,83 @@ def test_safe_methods_and_other_callers_are_not_checked(alice, restricted, hidde
     assert call(Saves, restricted.secret, "post").status_code == 404
 
 
+# --- methods that change ---------------------------------------------------------------------------------------------
+
+
+def overridden(change, is_before=False):
+    """Return a view whose ``initial()`` changes every method to PUT, before or after it calls ``super()``."""
+
+    class Overrides(Keyed):
+        def initial(self, request, *args, **kwargs):
+            if is_before:
+                request._request.method = "PUT"
+            super().initial(request, *args, **kwargs)
+            request._request.method = "PUT"
+
+        def put(self, request):
+            change(self)
+            return Response()
+
+    return Overrides
+
+
+@pytest.mark.parametrize("is_before", [True, False])
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_method_changed_by_initial_is_guarded(restricted, row, hidden_row, method, is_before):
+    for changed, status in ((row, 200), (hidden_row, 404)):
+        view = overridden(lambda view, changed=changed: rename(changed), is_before)
+        assert call(view, restricted.secret, method).status_code == status
+    assert stored(row).summary == "Renamed"
+    assert stored(hidden_row).summary == "Hidden"
+
+
+def rename(row):
+    row.summary = "Renamed"
+    row.save()
+
+
+@pytest.mark.rule("S7.4")
+@pytest.mark.parametrize("is_before", [True, False])
+def test_method_changed_by_initial_is_preceded_by_row_check(restricted, accounts, is_before):
+    class Deletes(overridden(None, is_before), RetrieveUpdateDestroyAPIView):
+        queryset = Account.objects.all()
+
+        def put(self, request, pk):
+            Account.objects.filter(pk=pk).delete()
+            return Response(status=204)
+
+    for account, status in ((accounts.savings, 404), (accounts.checking, 204)):
+        assert call(Deletes, restricted.secret, "get", kwargs={"pk": account.pk}).status_code == status
+        assert Account.objects.filter(pk=account.pk).exists() == (status == 404)
+
+
+@pytest.mark.rule("K8")
+def test_method_changed_by_initial_is_rejected_for_read_only_key(restricted, row):
+    ApiKey.objects.filter(pk=restricted.key.pk).update(read_only=True)
+    assert call(overridden(lambda view: rename(row)), restricted.secret, "get").status_code == 403
+    assert stored(row).summary == "Visible"
+
+
+def test_saves_of_initial_are_checked_by_changed_method(restricted, hidden_row):
+    class SavesEarly(overridden(lambda view: view.scoped(Account.objects.all()), is_before=True)):
+        def initial(self, request, *args, **kwargs):
+            super().initial(request, *args, **kwargs)
+            rename(hidden_row)
+
+    assert call(SavesEarly, restricted.secret, "get").status_code == 404
+    assert stored(hidden_row).summary == "Hidden"
+
+
+def test_method_changed_by_handler_changes_no_check(restricted, hidden_row):
+    def change(self, request):
+        self.scoped(Account.objects.all())
+        request._request.method = "GET"
+        rename(hidden_row)
+
+    assert handle(restricted.secret, change).status_code == 404
+    assert stored(hidden_row).summary == "Hidden"
+
+
 def test_saves_outside_requests_are_not_checked(restricted, hidden_row):
     save(restricted.secret, lambda request: hidden_row.save())
     hidden_row.save()
