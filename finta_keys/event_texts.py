@@ -28,7 +28,7 @@ def sentences(event: KeyEvent) -> list[SafeString]:
 def actor(event: KeyEvent, *, is_public: bool = True) -> str:
     """Return who made a change. ``is_public`` leaves out the name of an operator, for owners."""
     if event.actor == Actor.PERSON:
-        return _("by the owner") if is_public or not event.actor_name else _by(event)
+        return _("by you") if is_public else _by(event) if event.actor_name else _("by the owner")
     if event.actor == Actor.OPERATOR:
         return _("by an operator") if is_public or not event.actor_name else _by(event)
     if event.actor == Actor.COMMAND:

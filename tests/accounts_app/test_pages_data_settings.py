@@ -99,11 +99,11 @@ def test_page_lists_keys(alice, alices_browser, bob):
 
 def test_api_settings_offers_switch_on(alice, alices_browser, unrestricted):
     storage_mode.switch_off(alice)
-    assert "Storage Mode is off, so every API call is rejected." in text(alices_browser.get("/settings/api"))
+    assert "Storage Mode is off, so every API request is rejected." in text(alices_browser.get("/settings/api"))
     response = alices_browser.post(ON, {"next": "keys"})
     assert response.url == "/settings/api"
     assert unrestricted.client.get("/v2/me").status_code == 200
-    assert "so every API call is rejected" not in text(alices_browser.get("/settings/api"))
+    assert "so every API request is rejected" not in text(alices_browser.get("/settings/api"))
 
 
 def test_switch_off_opens_as_dialog(alices_browser, restricted):

@@ -259,15 +259,15 @@ def test_bar_of_today_has_another_color(any_settings, alice, scheme):
     assert before.bounding_box()["x"] < today.bounding_box()["x"]
 
 
-def test_calls_are_shown_as_bars_and_number(any_settings, alice, accounts):
+def test_requests_are_shown_as_bars_and_number(any_settings, alice, accounts):
     add_calls(make_key(alice, "Busy")[0], 1000, 200, 34)  # the bounding box of a single line has no width
     make_key(alice, "Idle")
     busy = any_settings.open().row("Busy")
-    expect(busy).to_contain_text("1,234 calls, 34 today")
+    expect(busy).to_contain_text("1,234 requests, 34 today")
     bars = busy.locator("svg.finta-bars path").first
     expect(bars).to_be_visible()
     assert bars.evaluate("path => getComputedStyle(path).stroke") != "none"
-    expect(any_settings.row("Idle")).to_contain_text("No calls")
+    expect(any_settings.row("Idle")).to_contain_text("No requests")
 
 
 def test_steps_of_new_users_are_aligned(stage):

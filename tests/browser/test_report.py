@@ -15,7 +15,7 @@ pytestmark = pytest.mark.rule("H4")
 def test_report_is_read_in_a_browser(stage):
     page = SCENES["report"](stage)
     expect(page.get_by_label("Period")).to_contain_text(
-        re.compile(r"Requests\s*4,715\s*Reads\s*4,635\s*Writes\s*16\s*Refused\s*64")
+        re.compile(r"Requests\s*4,715\s*Reads\s*4,635\s*Writes\s*16\s*Rejected\s*64")
     )
     expect(page.get_by_role("row").filter(has_text="python-requests")).to_contain_text("1,240")
     page.get_by_label("Until").fill("2020-01-31")

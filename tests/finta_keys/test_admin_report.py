@@ -51,7 +51,7 @@ def own_part(response):
 def test_operator_reads_what_the_owner_reads(used, superuser, alices_browser):
     texts = [own_part(superuser.get(url("report", used.pk))), own_part(alices_browser.get(pages.url("report", used)))]
     assert texts[0] == texts[1]
-    assert "Requests 2 Reads 1 Writes 0 Refused 1" in texts[0]
+    assert "Requests 2 Reads 1 Writes 0 Rejected 1" in texts[0]
     assert "It could access 1 account and used 1." in texts[0].replace("accounts", "account")
 
 

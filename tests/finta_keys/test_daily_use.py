@@ -75,7 +75,7 @@ def test_day_without_calls_has_no_bar(key):
 def test_list_shows_calls_as_bars_and_number(key, alices_browser):
     add_calls(key, 1200, 34)
     response = alices_browser.get(url("list"))
-    assert "1,234 calls, 34 today" in read(response)
+    assert "1,234 requests, 34 today" in read(response)
     assert re.search(
         r'<svg class="finta-bars"[^>]*aria-hidden="true">'
         r'<path d="M114 20V0"/><path class="finta-today" d="M118 20V18"/></svg>',
@@ -86,20 +86,20 @@ def test_list_shows_calls_as_bars_and_number(key, alices_browser):
 def test_list_does_not_mark_today_without_calls(key, alices_browser):
     add_calls(key, 5, 0)
     response = alices_browser.get(url("list"))
-    assert "5 calls" in read(response)
+    assert "5 requests" in read(response)
     assert "today" not in response.content.decode()
 
 
 def test_page_of_key_shows_todays_calls(key, alices_browser):
     add_calls(key, 1200, 34)
     response = alices_browser.get(url("key", key))
-    assert "Calls 1,234 Busiest day 1,200 on 28 Nov Today 34 Refused 0" in read(response)
+    assert "Requests 1,234 Busiest day 1,200 on 28 Nov Today 34 Rejected 0" in read(response)
     assert '<path class="finta-today" d="M118 20V18"/>' in response.content.decode()
 
 
 def test_list_says_if_a_key_made_no_calls(key, alices_browser):
     response = alices_browser.get(url("list"))
-    assert "No calls" in read(response)
+    assert "No requests" in read(response)
     assert "finta-bars" not in response.content.decode()
 
 
@@ -113,4 +113,4 @@ def test_one_query_for_all_keys(key, alice, django_assert_num_queries):
 
 def test_single_call_is_singular(key, alices_browser):
     add_calls(key, 1)
-    assert "1 call, 1 today" in read(alices_browser.get(url("list")))
+    assert "1 request, 1 today" in read(alices_browser.get(url("list")))

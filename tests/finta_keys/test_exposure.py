@@ -159,7 +159,7 @@ def test_secret_in_label_is_redacted(story):
 
 def test_page_shows_the_report(story, alices_browser):
     text = read(alices_browser.get(url("report", story.key)))
-    assert "Requests 6 Reads 3 Writes 0 Refused 3" in text
+    assert "Requests 6 Reads 3 Writes 0 Rejected 3" in text
     assert "It could access 3" in text
     assert "and used 1." in text
     assert "192.0.1.0/24" in text
@@ -239,7 +239,7 @@ def test_keys_cannot_read_reports(story, alices_browser):
 )
 def test_invalid_period_is_ignored(story, alices_browser, query):
     text = read(alices_browser.get(f"{url('report', story.key)}?{query}"))
-    assert "From 2026-12-05 to 2027-03-04" in text
+    assert "From 5 December 2026 to 4 March 2027" in text
 
 
 def test_page_is_bounded(story, alices_browser, alice, monkeypatch):
@@ -302,10 +302,10 @@ def test_file_says_what_is_unknown(story, alices_browser):
 def test_command_prints_the_report(story):
     text = run(str(story.key.pk))
     assert f"“Nightly backup” {story.key.hint} {story.key.pk}" in text
-    assert "6 requests: 3 reads, 0 writes, 3 refused" in text
+    assert "6 requests: 3 reads, 0 writes, 3 rejected" in text
     assert "3 accounts accessible, 1 used" in text
     assert "    3 responses: 2027-03-01T12:00:00Z to 2027-03-03T12:00:00Z" in text
-    assert "192.0.1.0/24 curl: 2 requests, 1 refused" in text
+    assert "192.0.1.0/24 curl: 2 requests, 1 rejected" in text
 
 
 @pytest.mark.parametrize("dots", ["…", "..."])

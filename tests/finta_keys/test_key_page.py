@@ -67,9 +67,9 @@ class TestPage:
         assert "Currently 3 accounts:" in page(alices_browser, unrestricted.key)
 
     def test_page_shows_the_time_of_rotation(self, alices_browser, unrestricted):
-        assert "Rotated" not in page(alices_browser, unrestricted.key).split("History")[0].split("Created")[1]
+        assert "Secret from" not in page(alices_browser, unrestricted.key).split("History")[0].split("Created")[1]
         unrestricted.key.rotate()
-        assert "Rotated" in page(alices_browser, unrestricted.key).split("History")[0].split("Created")[1]
+        assert "Secret from" in page(alices_browser, unrestricted.key).split("History")[0].split("Created")[1]
 
     def test_page_links_to_the_actions(self, alices_browser, restricted):
         source = alices_browser.get(f"{url('key', restricted.key)}?q=x").content.decode()
@@ -108,7 +108,7 @@ class TestHistory:
         submit(alices_browser, url("rotate", key))
         key.refresh_from_db()
         submit(alices_browser, url("edit_scope", key), accounts=[accounts.savings.pk])
-        by = "by the owner from 127.0.0.1:"
+        by = "by you from 127.0.0.1:"
         name = {account: f"First Bank {account.label}" for account in (accounts.cash, accounts.savings)}
         assert history_of(alices_browser, key) == [
             f"{by} Scope edited. Added: {name[accounts.savings]}. Removed: {name[accounts.cash]}.",

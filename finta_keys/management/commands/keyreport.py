@@ -29,7 +29,7 @@ LONGEST = 4096  # characters that are read of standard input
 class Command(BaseCommand):
     help = (
         "Shows which accounts a key could access in a period, which it used, from which networks, and how many "
-        "requests were refused. The key may be deleted. Name it by its id or its hint, or pass its secret on standard "
+        "requests were rejected. The key may be deleted. Name it by its id or its hint, or pass its secret on standard "
         "input: arguments can be read by other users of this machine. No secrets are printed."
     )
 
@@ -69,7 +69,7 @@ class Command(BaseCommand):
         self._line(f"“{report.name}” {report.hint} {report.key_id}{'' if report.key else ' (deleted)'}")
         self._line(f"{report.first_day} to {report.last_day} (UTC)")
         self._line(
-            f"{total.requests:,} requests: {total.reads:,} reads, {total.writes:,} writes, {total.refused:,} refused"
+            f"{total.requests:,} requests: {total.reads:,} reads, {total.writes:,} writes, {total.refused:,} rejected"
         )
         self._line(f"{len(report.accessible_accounts):,} accounts accessible, {len(report.used_accounts):,} used")
         for start, end in report.unknown:
@@ -86,7 +86,7 @@ class Command(BaseCommand):
         self._line("")
         for source in report.sources:
             self._line(
-                f"{source.network} {source.program}: {source.requests:,} requests, {source.refused:,} refused, "
+                f"{source.network} {source.program}: {source.requests:,} requests, {source.refused:,} rejected, "
                 f"{_time(source.first_at)} to {_time(source.last_at)}"
             )
         for retired in report.retired:
