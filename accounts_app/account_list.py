@@ -45,12 +45,25 @@ def paginate(accounts: QuerySet[Account], keys: QuerySet[ApiKey], number: Any) -
     return page
 
 
-def grouped_rows(page: Page[Any], keys: QuerySet[ApiKey]) -> list[tuple[str, list[Row]]]:
+class Group(NamedTuple):
+    institution: str
+    rows: list[Row]
+    is_synced: bool  # False if an account is manual
+
+
+def grouped_rows(page: Page[Any], keys: QuerySet[ApiKey]) -> list[Group]:
     """Return the rows of a page by institution."""
     sharing = keys.filter(share_all_accounts=True)
     named, count = list(sharing[:MAX_NAMED_KEYS]), sharing.count()
     groups = display.grouped(page.object_list)
-    return [(name, [_row(account, named, count) for account in accounts]) for name, accounts in groups]
+    return [
+        Group(
+            name,
+            [_row(account, named, count) for account in accounts],
+            is_synced=not any(account.is_manual for account in accounts),
+        )
+        for name, accounts in groups
+    ]
 
 
 def _row(account: Any, sharing: list[ApiKey], sharing_count: int) -> Row:

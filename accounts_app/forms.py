@@ -101,7 +101,12 @@ class AccountForm(forms.Form):
     institution_name = LineField(
         "institution_name", label="Institution", required=False, help_text="The bank or company, if any."
     )
-    name = LineField("name", label="Name", error_messages={"required": "Enter a name, such as Cash."})
+    name = LineField(
+        "name",
+        label="Name",
+        help_text="For example Cash at home.",
+        error_messages={"required": "Enter a name, such as Cash."},
+    )
     mask = LineField("mask", label="Last digits", required=False, help_text="Of the account number.")
     type = LineField(
         "type",

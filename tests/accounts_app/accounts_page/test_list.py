@@ -85,6 +85,14 @@ def test_accounts_are_grouped_by_institution(alice, alices_browser):
     assert page.count('<caption class="finta-visually-hidden">') == page.count("<table") == 1
 
 
+@pytest.mark.parametrize(("providers", "number"), [(["bank", "bank"], 1), (["bank", "manual"], 1), (["manual"], 0)])
+def test_synced_accounts_are_marked(alice, alices_browser, providers, number):
+    """Once for an institution, or in the row if others of the institution are manual."""
+    for provider in providers:
+        AccountFactory(owner=alice, institution_name="Alpha Bank", provider=provider)
+    assert main_text(alices_browser.get("/accounts")).count("Synced from your bank") == number
+
+
 def test_row_shows_balance_type_and_status(alice, alices_browser):
     AccountFactory(
         owner=alice, name="Card", mask="0007", current_balance=Decimal("-1234.5"), available_balance=Decimal("8.7654")
@@ -154,13 +162,13 @@ def test_empty_page_explains_manual_accounts(alices_browser):
     page = text(alices_browser.get("/accounts"))
     assert "No accounts yet" in page
     assert "such as cash" in page
-    assert page.count('<a class="finta-button" data-dialog href="/accounts/new">Add account</a>') == 1
+    assert page.count('<a class="finta-button" data-dialog href="/accounts/new">') == 1
 
 
 def test_storage_mode_warning(alice, alices_browser, accounts):
-    assert "refused" not in text(alices_browser.get("/accounts"))
+    assert "rejected" not in text(alices_browser.get("/accounts"))
     make_key(alice)
-    assert "refused" not in text(alices_browser.get("/accounts"))
+    assert "rejected" not in text(alices_browser.get("/accounts"))
     storage_mode.switch_off(alice)
     page = text(alices_browser.get("/accounts"))
     assert '<p class="finta-note finta-warning">' in page
