@@ -130,8 +130,8 @@ class ScopeFields(KeyForm):
             "total": self.pages.total - len(on_page),
             "accessible": len(others),
             "selected": len((others - removed) | added),
-            "gained": len(added),
-            "lost": len(removed),
+            "added": len(added),
+            "removed": len(removed),
         }
         if not self.pages.are_several:
             del self.fields["find"]

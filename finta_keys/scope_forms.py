@@ -190,7 +190,7 @@ class EditScopeForm(PermissionFields, ScopeFields):
         super().show_page()
         if self.key.share_all_accounts:
             others = self.others
-            others |= {"accessible": others["total"], "gained": 0, "lost": others["total"] - others["selected"]}
+            others |= {"accessible": others["total"], "added": 0, "removed": others["total"] - others["selected"]}
 
     @property
     def accessible(self) -> set[str]:

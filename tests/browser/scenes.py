@@ -28,8 +28,6 @@ KEYS = {  # name: number of accounts (None for all), hours since creation and la
     "Old laptop": (1, 24 * 400, 24 * 130),
 }
 PLACES = ("Production", "Staging", "Laptop", "Phone", "Spreadsheet", "Tax report", "Dashboard", "Backup")
-MANY = 200
-
 Scene = Callable[["Stage"], Page]
 SCENES: dict[str, Scene] = {}
 
@@ -77,12 +75,12 @@ class Stage:
         return keys
 
     @transaction.atomic  # one commit, for speed
-    def many_keys(self) -> None:
+    def many_keys(self, count: int) -> None:
         accounts = list(Account.objects.filter(owner=self.owner))
-        for number in range(MANY):
+        for number in range(count):
             name = f"{PLACES[number % len(PLACES)]} {number // len(PLACES) + 1}"
             scope = accounts[: number % len(accounts)] or None
-            key = self.key(name, scope, 24 * (MANY - number), number**1.5 if number % 3 else None)
+            key = self.key(name, scope, 24 * (count - number), number**1.5 if number % 3 else None)
             if number % 3:
                 add_calls(key, *((day * number) % 50 for day in range(30)))
 
@@ -95,9 +93,17 @@ class Stage:
         ApiKey.objects.filter(pk=key.pk).update(**times)
         return key
 
-    def many_accounts(self) -> None:
-        for number in range(12):
-            AccountFactory(owner=self.owner, institution_name="Harbor Credit Union", name=f"Project {number + 1}")
+    def many_accounts(self, count: int = 14) -> None:
+        """Add accounts until there are ``count``."""
+        owned = Account.objects.filter(owner=self.owner).count()
+        for number in range(count - owned):
+            bank = ("Harbor Credit Union", "First Bank", "Wells Fargo")[number % 3]
+            AccountFactory(owner=self.owner, institution_name=bank, name=f"Project {number + 1}")
+
+    def five_hundred_accounts(self) -> list[Account]:
+        """Add 495 accounts to the five of the demo, and return them."""
+        accounts = [AccountFactory.build(owner=self.owner, name=f"Project {number:03}") for number in range(495)]
+        return Account.objects.bulk_create(accounts)
 
     def settings(self) -> ApiSettings:
         """Open API settings with three keys."""
@@ -124,14 +130,27 @@ def list_3(stage: Stage) -> Page:
 
 
 @scene
-def list_200(stage: Stage) -> Page:
-    stage.many_keys()
+def list_43(stage: Stage) -> Page:
+    stage.many_keys(43)
+    return stage.go(PATH)
+
+
+@scene
+def list_1000(stage: Stage) -> Page:
+    stage.many_keys(1000)
+    return stage.go(PATH)
+
+
+@scene
+def list_storage_mode_off(stage: Stage) -> Page:
+    stage.keys()
+    User.objects.filter(pk=stage.owner.pk).update(storage_mode=False)
     return stage.go(PATH)
 
 
 @scene
 def list_no_matches(stage: Stage) -> Page:
-    stage.many_keys()
+    stage.many_keys(6)
     return stage.go(f"{PATH}?q=nothing+of+this+name")
 
 
@@ -172,6 +191,15 @@ def create_discard(stage: Stage) -> Page:
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog").get_by_text("Discard this draft?")).to_be_visible()
     return page
+
+
+@scene
+def create_no_accounts(stage: Stage) -> Page:
+    Account.objects.filter(owner=stage.owner).delete()
+    tab = ApiSettings(stage.page).open()
+    tab.click("Create Key")
+    tab.share_all(False)
+    return tab.page
 
 
 @scene
@@ -266,11 +294,25 @@ def edit_scope(stage: Stage) -> Page:
 
 
 @scene
+def create_500(stage: Stage) -> Page:
+    stage.five_hundred_accounts()
+    tab = stage.settings()
+    tab.click("Create Key")
+    tab.name.fill("Tax report")
+    tab.share_all(False)
+    return tab.page
+
+
+@scene
+def edit_scope_14(stage: Stage) -> Page:
+    stage.many_accounts()
+    return edit_scope(stage)
+
+
+@scene
 def edit_scope_many(stage: Stage) -> Page:
-    """The second page of accounts, with a change on each page."""
-    accounts = [AccountFactory.build(owner=stage.owner, name=f"Project {number:03}") for number in range(150)]
-    Account.objects.bulk_create(accounts)
-    stage.key("Wide", accounts[:50], 24, 1)
+    """The second page of 500 accounts, with a change on each page."""
+    stage.key("Wide", stage.five_hundred_accounts()[:50], 24, 1)
     tab = ApiSettings(stage.page).open()
     tab.click("Edit scope", "Wide")
     tab.place.get_by_role("checkbox", name="Project 000").uncheck()
@@ -451,6 +493,13 @@ def accounts_many(stage: Stage) -> Page:
 
 
 @scene
+def accounts_500(stage: Stage) -> Page:
+    stage.five_hundred_accounts()
+    stage.keys()
+    return stage.go("/accounts")
+
+
+@scene
 def account_add(stage: Stage) -> Page:
     page = stage.go("/accounts")
     page.get_by_role("link", name="Add account").click()
@@ -469,10 +518,16 @@ def account_close(stage: Stage) -> Page:
     return _open_from_accounts(stage, "close")
 
 
-def _open_from_accounts(stage: Stage, action: str) -> Page:
-    AccountFactory(owner=stage.owner, provider="manual", institution_name="", name="Petty cash", mask="")
+@scene
+def account_delete(stage: Stage) -> Page:
+    stage.keys()
+    return _open_from_accounts(stage, "delete", status="closed", closed_at=timezone.now())
+
+
+def _open_from_accounts(stage: Stage, action: str, **fields: Any) -> Page:
+    AccountFactory(owner=stage.owner, provider="manual", institution_name="", name="Petty cash", mask="", **fields)
     page = stage.go("/accounts")
-    page.get_by_role("link", name=f"{action.capitalize()} Petty cash", exact=True).click()
+    page.get_by_role("link", name=f"{action.capitalize()} Petty cash").click()
     expect(page.get_by_role("dialog")).to_contain_text("Petty cash")
     return page
 

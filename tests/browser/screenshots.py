@@ -27,7 +27,7 @@ SIZES = {
     "small": (390, 664),
 }
 SCHEMES = ("light", "dark")
-LONG = {"list-200"}  # only the visible part
+LONG = {"accounts-500"}  # only the visible part
 
 
 @pytest.fixture(autouse=True)

@@ -67,12 +67,12 @@ def test_preview_includes_other_pages(api_settings, alice, many):
     check(api_settings, 0, 1, checked=False)
     press(api_settings, "Next", "101–120 of 120 accounts")
     change = api_settings.place.locator("[data-change]")
-    expect(change).to_have_text("Loses 2: 2 on other pages.")
+    expect(change).to_have_text("Removes 2: 2 on other pages.")
     check(api_settings, 100, checked=False)
-    expect(change).to_have_text(re.compile("^Loses 3: .*Number 100.*, and 2 more.$"))
+    expect(change).to_have_text(re.compile("^Removes 3: .*Number 100.*, and 2 more.$"))
     expect(api_settings.place).to_contain_text("107 of 120 selected")
     api_settings.share_all(True)
-    expect(change).to_have_text(re.compile("^Gains 10: .*Number 110.* Includes accounts you add later.$"))
+    expect(change).to_have_text(re.compile("^Adds 10: .*Number 110.* Includes accounts you add later.$"))
 
 
 def test_search_and_save_by_keyboard(api_settings, many, api):

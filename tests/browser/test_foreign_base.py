@@ -172,9 +172,9 @@ def test_heading_names_dialog(shop):
 def test_scope_preview_uses_hosts_words(shop):
     place = shop.click("Edit scope", "Restricted")
     place.get_by_label("Savings").check()
-    expect(place.get_by_text("Gains 1: ")).to_contain_text("Savings")
+    expect(place.locator("[data-change]")).to_contain_text("Adds 1: \u2068Savings")
     mark = "label => getComputedStyle(label.querySelector('span'), '::after').content"
-    assert place.locator("fieldset label", has_text="Savings").evaluate(mark) == '"gains"'
+    assert place.locator("fieldset label", has_text="Savings").evaluate(mark) == '"Adds"'
     place.get_by_label("Share all stores").check()
     expect(place).to_contain_text("Includes stores you add later.")
     expect(place).not_to_contain_text("account")
@@ -330,7 +330,7 @@ def test_scripts_use_page_language(page, restricted, settings, tmp_path, monkeyp
     folder.mkdir(parents=True)
     texts = {
         "Close": "Schließen",
-        "Gains %(number)s: %(names)s.": "Sieht dann %(number)s mehr: %(names)s.",
+        "Adds %(number)s: %(names)s.": "Sieht dann %(number)s mehr: %(names)s.",
         "Includes %(account_words)s you add later.": "Sieht neue %(account_words)s, die dazukommen.",
     }
     (folder / "djangojs.mo").write_bytes(catalog(texts))

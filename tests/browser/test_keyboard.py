@@ -120,9 +120,9 @@ def test_edit_scope_with_tab_and_space(api_settings, keyboard, restricted, api):
     for account in ("Cash", "Checking"):
         keyboard.tab_to(api_settings.place.get_by_role("checkbox", name=account))
         keyboard.press("Space")
-    summary = api_settings.place.get_by_role("status").filter(has_text="Gains")
-    expect(summary).to_contain_text(re.compile("Gains 1: .*Cash"))
-    expect(summary).to_contain_text(re.compile("Loses 1: .*Checking"))
+    summary = api_settings.place.get_by_role("status").filter(has_text="Adds")
+    expect(summary).to_contain_text(re.compile("Adds 1: .*Cash"))
+    expect(summary).to_contain_text(re.compile("Removes 1: .*Checking"))
     keyboard.tab_to(api_settings.place.get_by_role("button", name="Save"))
     keyboard.press("Enter")
     api_settings.is_list()

@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 from finta_keys.testing import make_key
 from tests.browser.layout import overflow
 from tests.browser.scenes import SCENES
-from tests.factories import AccountFactory, add_calls
+from tests.factories import add_calls
 
 PHONE = {"width": 320, "height": 700}
 ZOOMED = {"width": 640, "height": 400}  # a window of 1280 by 800 at 200 %
@@ -15,8 +15,9 @@ MAX_BYTES_WITH_FONT = 90_000
 
 PLACES = """() => Object.fromEntries([...document.querySelectorAll("body > :not(:has(dialog)), main > *, main tr")]
     .map((element, i) => [i, JSON.stringify(element.getBoundingClientRect())]))"""
-# True if the focused element has a visible outline.
+# True if the focused element has a visible outline. After the last element, the browser's own controls have the focus.
 HAS_OUTLINE = """() => {
+    if (document.activeElement.matches("body, dialog")) return true;
     const style = getComputedStyle(document.activeElement);
     return style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2;
 }"""
@@ -61,23 +62,66 @@ def test_opening_dialog_shifts_no_content(api_settings, alice, accounts, count, 
     assert page.evaluate("shifts") == []
 
 
-SIZES = [(1440, 900), (1366, 768), (1280, 720), (1024, 768), (768, 1024), (640, 360), (390, 664), (320, 568)]
+SIZES = [
+    *((1440, 900), (1280, 800), (1366, 768), (1280, 720), (1024, 768)),
+    *((768, 1024), (640, 360), (390, 664), (320, 568)),
+]
+# The dialogs, by scene, and the button at their end. Those of the first lines have 14, 0 and 500 accounts.
+DIALOGS = {
+    "create-restricted": "Create Key",
+    "create-no-accounts": "Create Key",
+    "create-500": "Create Key",
+    "edit-scope-14": "Save",
+    "edit-scope-many": "Save",
+    "create": "Create Key",
+    "create-error": "Create Key",
+    "create-discard": "Create Key",
+    "duplicate": "Create Key",
+    "rename": "Rename",
+    "rotate": "Rotate",
+    "delete": "Delete",
+    "delete-all": "Delete all",
+    "secret": "Done",
+    "secret-not-copied": "Done",
+    "rotate-secret": "Done",
+    "confirm-password-error": "Continue",
+    "account-add": "Add account",
+    "account-edit": "Save",
+    "account-close": "Close account",
+    "account-delete": "Delete account",
+    "storage-mode-off": "Switch off and delete",
+}
 
 
-@pytest.mark.parametrize("action", ["Create Key", "Edit scope"])
-def test_submit_button_needs_no_scrolling(api_settings, alice, accounts, action):
-    AccountFactory.create_batch(14, owner=alice)
-    make_key(alice, "Key", [accounts.checking])
-    place = api_settings.open().click(action, "" if action == "Create Key" else "Key")
-    place.get_by_role("switch").set_checked(False)
-    button = place.get_by_role("button", name="Create Key" if action == "Create Key" else "Save")
+@pytest.mark.parametrize(("scene", "text"), DIALOGS.items(), indirect=["scene"])
+def test_submit_button_needs_no_scrolling(scene, text):
+    button = scene.get_by_role("dialog").locator(".finta-foot :is(button, a)").last
+    expect(button).to_have_text(text)
     for width, height in SIZES:
-        api_settings.page.set_viewport_size({"width": width, "height": height})
+        scene.set_viewport_size({"width": width, "height": height})
         box = button.bounding_box()
         assert box["x"] >= 0 and box["x"] + box["width"] <= width, (width, height)  # noqa: PT018
         assert box["y"] >= 0 and box["y"] + box["height"] <= height, (width, height)  # noqa: PT018
         expect(button).to_be_in_viewport(ratio=1)
         assert button.evaluate(IS_ON_TOP), (width, height)
+
+
+# The controls that are smaller than `minimum` pixels. A checkbox is as large as its label. A link in a sentence
+# is as high as its line.
+SMALL = """minimum => [...(document.querySelector("dialog[open]") ?? document).querySelectorAll(
+        "a, button, input, select, summary")]
+    .filter(element => element.checkVisibility({ visibilityProperty: true }) && !element.matches(".finta-skip"))
+    .filter(element => !element.matches("p:not(.finta-heading, .finta-verbs, .finta-buttons, .finta-crumbs) > a"))
+    .map(element => [element, (element.closest("label") ?? element).getBoundingClientRect()])
+    .filter(([, box]) => box.width < minimum || box.height < minimum)
+    .map(([element, box]) => `${element.outerHTML.slice(0, 90)}: ${box.width} × ${box.height}`)"""
+
+
+@pytest.mark.parametrize("scene", SCENES, indirect=True)
+def test_touch_targets_are_large_enough(scene):
+    for size, minimum in (({"width": 1280, "height": 800}, 24), ({"width": 390, "height": 664}, 44)):
+        scene.set_viewport_size(size)
+        assert scene.evaluate(SMALL, minimum) == [], size
 
 
 def test_list_weighs_less_than_40_kilobytes(page, alice, accounts):
@@ -99,10 +143,14 @@ def test_focus_is_visible_in_forced_colors(api_settings, restricted):
     for _ in range(12):
         page.keyboard.press("Tab")
         assert page.evaluate(HAS_OUTLINE), page.evaluate("document.activeElement.outerHTML")
-    api_settings.click("Edit scope", "Restricted")
-    for _ in range(6):
-        page.keyboard.press("Tab")
-        assert page.evaluate(HAS_OUTLINE), page.evaluate("document.activeElement.outerHTML")
+
+
+@pytest.mark.parametrize("scene", DIALOGS, indirect=True)
+def test_focus_in_dialog_is_visible_in_forced_colors(scene):
+    scene.emulate_media(forced_colors="active")
+    for _ in range(8):
+        scene.keyboard.press("Tab")
+        assert scene.evaluate(HAS_OUTLINE), scene.evaluate("document.activeElement.outerHTML")
 
 
 def test_switch_state_is_visible_in_forced_colors(api_settings, accounts):
@@ -114,8 +162,8 @@ def test_switch_state_is_visible_in_forced_colors(api_settings, accounts):
     assert switch.screenshot() != on
 
 
-def test_reduced_motion_disables_animations(api_settings, restricted):
-    page = api_settings.page
-    page.emulate_media(reduced_motion="reduce")
-    api_settings.open().click("Edit scope", "Restricted")
-    assert page.evaluate(MOVING) == []
+@pytest.mark.parametrize("scene", DIALOGS, indirect=True)
+def test_reduced_motion_disables_animations(scene):
+    assert scene.evaluate(MOVING) != []
+    scene.emulate_media(reduced_motion="reduce")
+    assert scene.evaluate(MOVING) == []

@@ -34,8 +34,8 @@ def test_one_click_restricts_in_the_dialog(stage):
 
 def test_key_page_shows_use_and_history(stage):
     page = SCENES["key"](stage)
-    expect(page.get_by_label("Calls, last 30 days")).to_contain_text(
-        re.compile(r"Calls\s*2,235\s*Busiest day\s*119 on")
+    expect(page.get_by_label("Requests, last 30 days")).to_contain_text(
+        re.compile(r"Requests\s*2,235\s*Busiest day\s*119 on")
     )
     assert page.locator(".finta-chart").bounding_box()["height"] > 80
     events = page.get_by_label("History").locator("ol > li")
@@ -47,7 +47,7 @@ def test_key_page_shows_use_and_history(stage):
 
 def test_key_page_has_two_columns_on_wide_screens(stage):
     page = SCENES["key"](stage)
-    use, details = page.get_by_label("Calls, last 30 days"), page.get_by_label("Details")
+    use, details = page.get_by_label("Requests, last 30 days"), page.get_by_label("Details")
     assert details.bounding_box()["x"] > use.bounding_box()["x"] + use.bounding_box()["width"]
     page.set_viewport_size({"width": 390, "height": 664})
     assert details.bounding_box()["x"] == use.bounding_box()["x"]

@@ -73,7 +73,7 @@ def test_form_changes_key_named_in_dialog(api_settings, three, held):
 def test_delete_never_rotates(api_settings, three, held):
     api_settings.open().click("Delete", "C")
     held("**/rotate")
-    api_settings.dialog.get_by_role("link", name="rotate the key").click()
+    api_settings.dialog.get_by_role("link", name="Rotate").click()
     settle(api_settings.page)
     api_settings.submit("Delete")
     settle(api_settings.page)
@@ -105,7 +105,7 @@ def test_late_list_does_not_close_dialog(api_settings, three, held):
 def test_closed_dialog_does_not_reopen(api_settings, three, held):
     api_settings.open().click("Delete", "C")
     waiting = held("**/rotate")
-    api_settings.dialog.get_by_role("link", name="rotate the key").click()
+    api_settings.dialog.get_by_role("link", name="Rotate").click()
     settle(api_settings.page)
     api_settings.page.keyboard.press("Escape")
     first(waiting).continue_()

@@ -325,7 +325,7 @@ def test_rotated_secret_is_only_in_response(superuser, restricted, caplog):
 
 def test_rotate_asks_first(superuser, restricted):
     page = superuser.get(url("rotate", restricted.key.pk)).content.decode()
-    assert "stop working immediately" in page
+    assert "stops working immediately" in page
     assert "It has never been used." in page
     assert restricted.key.hint in page
     assert ApiKey.objects.authenticate(restricted.secret) == restricted.key

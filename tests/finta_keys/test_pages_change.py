@@ -120,7 +120,7 @@ def test_edit_scope_keeps_accounts_added_by_key(alices_browser, restricted, acco
 @pytest.mark.rule("K3")
 def test_rotate_shows_new_secret_and_invalidates_old(alices_browser, restricted):
     page = alices_browser.get(url("rotate", restricted.key)).content.decode()
-    assert "stop working immediately" in page
+    assert "stops working immediately" in page
     assert "never been used" in page
     response = submit(alices_browser, url("rotate", restricted.key))
     secret = shown_secret(response)

@@ -2,8 +2,9 @@
 // Loaded when the first form with accounts is shown.
 "use strict";
 ((keys) => {
-  const { gettext, ngettext, interpolate } = keys;
+  const { gettext, ngettext, interpolate, make } = keys;
   const MAX_NAMES = 6;
+  const MARK = "\u0001"; // around the bold parts of a sentence
   const textOf = (element) => element.textContent.trim().replace(/\s+/g, " ");
   const fold = (text) => text.normalize("NFKC").toLowerCase();
 
@@ -19,7 +20,13 @@
     const change = form.querySelector("[data-change]");
     if (!change) return;
     change.className = "finta-summary";
-    change.textContent = describeChange(scope.querySelector("[role=switch]"), boxes, others, scope.dataset);
+    change.replaceChildren(...describeChange(scope.querySelector("[role=switch]"), boxes, others, scope.dataset));
+  }
+
+  const bold = (text) => MARK + text + MARK;
+
+  function withBold(text) {
+    return text.split(MARK).map((part, number) => (number % 2 ? make("strong", {}, part) : part));
   }
 
   // One sentence about the key that Create Key will create.
@@ -27,42 +34,50 @@
     const summary = form.querySelector("[data-summary]");
     if (!summary) return;
     const { accountWords, accountWord } = scope.dataset;
-    const name = form.elements.name.value.trim() ? isolate(form.elements.name.value.trim()) : gettext("The key");
+    const entered = form.elements.name.value.trim();
+    const name = entered ? bold(isolate(entered)) : gettext("The key");
     const values = { number: selected, total, account_words: total === 1 ? accountWord : accountWords };
     const accounts = scope.querySelector("[role=switch]").checked
-      ? interpolate(gettext("all %(account_words)s, including future ones"), { account_words: accountWords })
+      ? interpolate(gettext("all %(account_words)s"), { account_words: accountWords })
       : interpolate(gettext("%(number)s of %(total)s %(account_words)s"), values);
     const isReadOnly = form.elements.permission?.value === "read_only";
-    const sentence = interpolate(isReadOnly ? summary.dataset.readOnly : summary.dataset.readWrite, { name, accounts });
+    const sentence = interpolate(isReadOnly ? summary.dataset.readOnly : summary.dataset.readWrite, { name, accounts: bold(accounts) });
     const day = form.elements.expires_at?.value === "date" && form.elements.expires_on.valueAsDate;
     const days = Number(form.elements.expires_at?.value);
-    const expires = day ? interpolate(gettext("until %(day)s"), { day: new Intl.DateTimeFormat(document.documentElement.lang || "en", { dateStyle: "medium", timeZone: "UTC" }).format(day) })
-      : days ? interpolate(gettext("for %(days)s days"), { days }) : "";
-    summary.textContent = `${sentence}${expires && ` ${expires}`}. ${summary.dataset.once}`;
+    const expires = day ? interpolate(gettext("until %(day)s"), { day: bold(dayFormat().format(day)) })
+      : days ? interpolate(gettext("for %(days)s days"), { days: bold(days) }) : "";
+    summary.replaceChildren(...withBold(`${sentence}${expires && ` ${expires}`}. ${summary.dataset.once}`));
+  }
+
+  function dayFormat() {
+    return new Intl.DateTimeFormat(document.documentElement.lang || "en", { dateStyle: "medium", timeZone: "UTC" });
   }
 
   function describeChange(shareAll, boxes, others, { accountWords }) {
     const wasOn = (box) => "accessible" in box.closest("label").dataset;
     const isOn = (box) => shareAll.checked || box.checked;
-    const gainedElsewhere = shareAll.checked ? others.total - others.accessible : others.gained;
-    const lostElsewhere = shareAll.checked ? 0 : others.lost;
-    const gained = list(gettext("Gains %(number)s: %(names)s."), boxes.filter((box) => isOn(box) && !wasOn(box)), gainedElsewhere);
-    const lost = list(gettext("Loses %(number)s: %(names)s."), boxes.filter((box) => !isOn(box) && wasOn(box)), lostElsewhere);
+    const addedElsewhere = shareAll.checked ? others.total - others.accessible : others.added;
+    const removedElsewhere = shareAll.checked ? 0 : others.removed;
+    const added = list("finta-adds", gettext("Adds %(number)s: %(names)s."), boxes.filter((box) => isOn(box) && !wasOn(box)), addedElsewhere);
+    const removed = list("finta-removes", gettext("Removes %(number)s: %(names)s."), boxes.filter((box) => !isOn(box) && wasOn(box)), removedElsewhere);
     const future = shareAll.checked
       ? gettext("Includes %(account_words)s you add later.")
       : gettext("Excludes %(account_words)s you add later.");
     const isSame = shareAll.checked === wasOn(shareAll);
-    const sentences = [gained, lost, isSame ? "" : interpolate(future, { account_words: accountWords })];
-    return sentences.filter(Boolean).join(" ") || gettext("No changes yet.");
+    const sentences = [added, removed, isSame ? [] : [interpolate(future, { account_words: accountWords })]];
+    const changes = sentences.filter((parts) => parts.length).flatMap((parts, number) => (number ? [" ", ...parts] : parts));
+    return changes.length ? changes : [gettext("No changes yet.")];
   }
 
-  function list(sentence, boxes, elsewhere) {
+  // The beginning of the sentence, such as "Adds 2:", is bold.
+  function list(type, sentence, boxes, elsewhere) {
     const names = boxes.slice(0, MAX_NAMES).map(nameOf);
     const number = boxes.length + elsewhere;
     const rest = number - names.length;
     if (!names.length) names.push(interpolate(gettext("%(number)s on other pages"), { number: rest }));
     else if (rest) names.push(interpolate(ngettext("and %(number)s more", "and %(number)s more", rest), { number: rest }));
-    return number ? interpolate(sentence, { number, names: names.join(", ") }) : "";
+    const [start, end] = interpolate(sentence, { number, names: MARK }).split(MARK);
+    return number ? [make("strong", { class: type }, start.trim()), ` ${names.join(", ")}${end}`] : [];
   }
 
   // A name must not change the order of the text around it.
@@ -98,9 +113,9 @@
     input.parentElement.querySelector("[data-none]").textContent = matches ? "" : none;
   }
 
-  // All or None: affects the accounts of the group that the search shows.
+  // All or None: affects the accounts that the search shows, of one group or of all.
   function checkGroup(button) {
-    for (const box of button.closest("fieldset").querySelectorAll("label:not([hidden]) input")) {
+    for (const box of button.closest("fieldset, .finta-choice").querySelectorAll("label:not([hidden]) > input")) {
       box.checked = button.dataset.check === "all";
     }
     button.dispatchEvent(new Event("input", { bubbles: true }));
