@@ -43,13 +43,10 @@ def address(event: KeyEvent) -> str:
 
 def tries(secret: RetiredSecret, *, name: str = "") -> SafeString:
     """Return a sentence about a retired secret that was tried. ``name`` is that of its key."""
-    which = format_html(_("The secret of “<bdi>{}</bdi>”"), name) if name else _("The secret")
-    number = ngettext("was tried %(number)s time since", "was tried %(number)s times since", secret.tries)
-    parts = [
-        format_html(_("{} that was retired on {}"), which, day(secret.retired_at)),
-        number % {"number": secret.tries},
-    ]
-    return format_html("{} {}, {}.", *parts, _last_try(secret))
+    which = format_html(_("The old secret of “<bdi>{}</bdi>”"), name) if name else _("The old secret")
+    text = ngettext("was tried %(number)s time since %(day)s", "was tried %(number)s times since %(day)s", secret.tries)
+    tried = text % {"number": secret.tries, "day": day(secret.retired_at)}
+    return format_html("<strong>{} {}</strong>, {}.", which, tried, _last_try(secret))
 
 
 def tries_of_key(secret: RetiredSecret) -> str:
