@@ -6,6 +6,7 @@ pytest does not collect this file by default, because of its name.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -38,9 +39,22 @@ def _reproducible(monkeypatch):
         yield
 
 
+def open_with_font(open_context, *args, **options):
+    """Open a context that waits for the font. Browsers do without it if it arrives late."""
+    context = open_context(*args, **options)
+
+    def require_font(route):
+        response = route.fetch()
+        route.fulfill(response=response, body=response.text().replace("font-display: optional", "font-display: block"))
+
+    context.route("**/style.css", require_font)
+    return context
+
+
 @pytest.mark.parametrize("name", SCENES)
 def test_take_pictures(name, stage):
     FOLDER.mkdir(exist_ok=True)
+    stage.open_context = partial(open_with_font, stage.open_context)
     page = SCENES[name](stage)
     for size, (width, height) in SIZES.items():
         page.set_viewport_size({"width": width, "height": height})

@@ -106,8 +106,8 @@ def test_life_of_a_key(firefox, alice, accounts, api):
 
     tab.click("Edit scope", "Laptop")
     tab.choose("Cash")
-    summary = tab.place.get_by_role("status").filter(has_text="Gains")
-    expect(summary).to_contain_text(re.compile("Gains 1: .*Cash.*Loses 1: .*Savings"))
+    summary = tab.place.get_by_role("status").filter(has_text="Adds")
+    expect(summary).to_contain_text(re.compile("Adds 1: .*Cash.*Removes 1: .*Savings"))
     tab.submit("Save")
     tab.is_list()
     assert api.accounts(secret) == {"Cash"}

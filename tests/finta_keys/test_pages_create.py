@@ -74,8 +74,8 @@ def test_all_errors_are_shown_at_once(alice, alices_browser, accounts, data):
 
 
 def test_switch_help_describes_both_states(alices_browser, accounts):
-    page = alices_browser.get(url("create")).content.decode()
-    assert '<span class="finta-if-all">Includes accounts you add later.' in page
+    page = " ".join(alices_browser.get(url("create")).content.decode().split())
+    assert '<span class="finta-if-all"> All 3 accounts, and any you add later. Turn it off to select accounts.' in page
     assert '<span class="finta-if-chosen">Off: the key can access only the accounts you select.' in page
 
 
