@@ -73,5 +73,6 @@ database across a network adds a round trip per query, which makes the designs m
 - The designs do different things. `finta_keys` looks up the owner and the scope; djangorestframework-api-key and \
 django-tenant-apikeys have no user; DRF stores its tokens in plain text; the others have no scope of rows. Each is \
 configured as its documentation says, with its defaults.
-- `last_used_at` is updated after the response, at most once a minute. If the view is called directly, the figures \
-exclude it; through the handler they include the check whether an update is due, but hardly any updates."""
+- `last_used_at` is updated after the response, at most once a minute, and use is counted in memory and saved once a \
+minute by a thread. If the view is called directly, the figures exclude both; through the handler they include the \
+check whether an update is due and the counting, but no writes."""

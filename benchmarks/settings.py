@@ -31,5 +31,7 @@ DATABASES["default"]["OPTIONS"] |= _connection.options  # noqa: F405
 DRF_API_KEY = {"FERNET_SECRET": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "ENFORCE_HTTPS": False}
 TENANT_API_KEY_MODEL = "tenants.TenantKey"
 WAGTAILADMIN_BASE_URL = "http://localhost"
+# The first request of a key writes the time of its last use, and no later one during a run.
+FINTA_KEYS_LAST_USED_INTERVAL = WAGTAILAPI_TOKEN_LAST_USED_INTERVAL = 24 * 60 * 60
 # Some log a warning for every rejected key.
 LOGGING = {"version": 1, "handlers": {"none": {"class": "logging.NullHandler"}}, "root": {"handlers": ["none"]}}
