@@ -33,4 +33,5 @@ def limit_statements() -> None:
 def _set_statement_timeout(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute("SET statement_timeout = %s", [STATEMENT_TIMEOUT])
+            # Without a parameter: with server_side_binding, SET accepts none.
+            cursor.execute(f"SET statement_timeout = {STATEMENT_TIMEOUT}")

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from django.db import ConnectionHandler, OperationalError
+from django.db import connection as django_connection
 from django.db.backends.signals import connection_created
 
 from tests.test_settings import GOOD, start
@@ -53,7 +54,7 @@ class RecordingConnection:
 
     @contextmanager
     def cursor(self):
-        yield SimpleNamespace(execute=lambda sql, parameters: self.statements.append(sql % tuple(parameters)))
+        yield SimpleNamespace(execute=lambda *arguments: self.statements.append(arguments))
 
 
 def test_server_limits_statements():
@@ -61,7 +62,23 @@ def test_server_limits_statements():
 
     connection = RecordingConnection()
     connection_created.send(sender=RecordingConnection, connection=connection)
-    assert "SET statement_timeout = 30000" in connection.statements
+    assert ("SET statement_timeout = 30000",) in connection.statements  # PostgreSQL accepts no parameters here
+
+
+@pytest.mark.django_db
+@pytest.mark.skipif(django_connection.vendor != "postgresql", reason="a setting of PostgreSQL")
+def test_server_side_binding_works_from_the_first_statement():
+    import config.wsgi  # noqa: F401  # registers the receiver
+
+    settings = django_connection.settings_dict
+    options = {**settings["OPTIONS"], "server_side_binding": True}
+    bound = ConnectionHandler({"default": {**settings, "OPTIONS": options}})["default"]
+    try:
+        with bound.cursor() as cursor:
+            cursor.execute("SHOW statement_timeout")
+            assert cursor.fetchone() == ("30s",)
+    finally:
+        bound.close()
 
 
 @pytest.mark.slow
