@@ -13,7 +13,6 @@ import os
 import statistics
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -94,9 +93,6 @@ def _direct(design: str) -> Callable[..., Send]:
 def _through_handler(entry: str) -> Callable[..., Send]:
     from benchmarks.wsgi import application
 
-    # finta_keys starts a thread to save use, and servers have some. A second one makes C code slower, so every design
-    # gets one.
-    threading.Thread(target=time.sleep, args=(24 * 60 * 60,), daemon=True).start()
     base = "/v2/accounts/" if entry == "site" else "/bench/accounts/"
 
     def make(header: str, pk: str) -> Send:
@@ -165,6 +161,7 @@ def _count(requests: dict[str, Callable[[], Send]], n: int) -> None:
         for times in (n, 2 * n):
             sends = [build() for _ in range(times)]
             gc.collect()
+            gc.freeze()  # Otherwise, one collection of all objects would count in some runs and not in others.
             os.getppid()
             for send in sends:
                 send()
