@@ -17,10 +17,10 @@ M = TypeVar("M", bound=models.Model)
 
 
 class Converter(NamedTuple):
-    """A function that converts the values of a column, as Django's compiler finds it."""
+    """A function of a field or of the database backend that converts the values of a column."""
 
     position: int  # of the column in the row
-    function: Callable[..., Any]  # takes the backend's ``ops``, the value, the column and the connection
+    function: Callable[..., Any]  # called with the backend's ``ops``, the value, the column and the connection
     column: Any
     keeps_null: bool  # whether it returns None for None, so that it need not be called
 
@@ -35,7 +35,7 @@ class ModelColumns(NamedTuple):
 
 
 class CompiledQuery(ABC, Generic[M]):
-    """The compiled query of a queryset, executed with other values for its parameters.
+    """The compiled query of a queryset. It can run again with other values for its parameters.
 
     The queryset may use ``select_related()`` for foreign keys of its own model. The query runs
     through a Django cursor, so execute wrappers, query counts and reconnecting work as usual.
@@ -45,8 +45,8 @@ class CompiledQuery(ABC, Generic[M]):
         compiler: Any = queryset.query.get_compiler(queryset.db)
         self.alias = queryset.db
         sql, examples = compiler.as_sql()
-        # Named: for "%s", Django's SQLite cursor searches the whole text with a regular expression
-        # at each call.
+        # Name the parameters: Django's SQLite cursor replaces each "%s" by "?" at each call, with a
+        # regular expression, which is slower.
         self.names = [f"p{number}" for number in range(len(examples))]
         self.sql = sql % tuple(f"%({name})s" for name in self.names)
         # Keep neither the compiler nor methods of its connection: another thread has another
@@ -72,8 +72,8 @@ class CompiledQuery(ABC, Generic[M]):
         return [self._make(self._converted(row, connection)) for row in rows]
 
     def fetch(self, connection: Any, prepared: Sequence[Any], **extra: Any) -> Sequence[Any]:
-        """Run the query with prepared values, and ``extra`` ones by their names. Return the
-        rows."""
+        """Run the query with prepared values and return the rows. ``extra`` adds parameters by
+        name."""
         parameters = dict(zip(self.names, prepared, strict=True), **extra)
         with connection.cursor() as cursor:
             cursor.execute(self.sql, parameters)
@@ -108,8 +108,9 @@ def _model_columns(compiler: Any, info: dict[str, Any]) -> ModelColumns:
 
 
 def _converter(position: int, function: Any, column: Any, connection: Any) -> Converter:
-    """Return the converter of a column, without the connection."""
+    """Return a converter that does not hold the connection."""
     if getattr(function, "__self__", None) is connection.ops:
         return Converter(position, function.__func__, column, keeps_null=function(None, column, connection) is None)
-    # A field of the project may count its calls, so it is called for None too.
+    # A field of the project may replace None. Only calls for real rows should reach it, so do not
+    # call it here to find out.
     return Converter(position, lambda ops, *arguments: function(*arguments), column, keeps_null=False)

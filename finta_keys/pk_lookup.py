@@ -1,15 +1,15 @@
 """Look up a row in the scope of a key by its primary key, with SQL that is compiled once.
 
 ``rows.get(pk=…)`` has the same SQL for every key and row, unless the project changes the queryset.
-``get()`` uses the kept SQL only for a queryset that nothing has changed:
+So ``get()`` keeps this SQL in memory. It uses the kept SQL only for a queryset that is both:
 
-- It is *plain*: its class overrides nothing of Django's ``QuerySet``, and its attributes and those
-  of its query have the values of a new queryset.
-- It is *sealed*: the filter of the scope is still in Django's own ``_deferred_filter``. Django
-  applies a deferred filter when anything reads ``queryset.query``. As long as the filter is there,
-  no one has read or changed the query.
+- *Plain*: its class overrides nothing of Django's ``QuerySet``. Its attributes and those of its
+  query have the values of a new queryset, except for the database and the filter of the scope.
+- *Sealed*: the filter of the scope is still in ``_deferred_filter``, an attribute of Django. Django
+  moves a deferred filter into the query when anything reads ``queryset.query``. So while the filter
+  is there, nothing has read the query.
 
-The ORM looks up the rows of any other queryset, with the same conditions.
+For any other queryset, the ORM looks up the row with the same conditions.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ EXACT_LOOKUPS = (Exact, IntegerFieldExact, RelatedExact)  # have the same SQL fo
 
 
 class ScopeFilter(NamedTuple):
-    """The filter of a scope, in the form of Django's ``_deferred_filter``."""
+    """The filter of a scope, as the tuple that Django expects in ``_deferred_filter``."""
 
     negate: bool
-    args: tuple[tuple[str, Any], ...]
+    args: tuple[tuple[str, Any], ...]  # look-ups and their values, sorted, so that the same look-ups have one SQL
     kwargs: dict[str, Any]
 
 
@@ -52,13 +52,14 @@ def is_plain(rows: Any) -> bool:
 
 def sealed(rows: models.QuerySet[M], conditions: dict[str, Any], alias: str) -> models.QuerySet[M]:
     """Return ``rows.filter(**conditions).using(alias)``, sealed. ``rows`` must be plain."""
-    queryset: Any = type(rows)(rows.model, using=alias)  # the same as a copy, because it is plain
+    queryset: Any = type(rows)(rows.model, using=alias)  # A plain queryset has nothing else to copy.
     queryset._deferred_filter = ScopeFilter(False, tuple(sorted(conditions.items())), {})
     return queryset  # type: ignore[no-any-return]
 
 
 def may_be_sealed(rows: Any) -> bool:
-    """Return False for a queryset that ``get()`` looks up by the ORM for certain."""
+    """Return True if ``rows`` has the filter of a scope. ``get()`` checks the rest by
+    ``is_sealed()``."""
     return isinstance(getattr(rows, "_deferred_filter", None), ScopeFilter)
 
 
@@ -72,7 +73,7 @@ def is_sealed(rows: Any) -> bool:
 def get(rows: models.QuerySet[M], pk: Any) -> M:
     """Return ``rows.get(pk=pk)``. Raises the same errors."""
     instances = _execute(rows, pk) if is_sealed(rows) else None
-    if instances is None or len(instances) > 1:
+    if instances is None or len(instances) > 1:  # For several rows, the ORM raises MultipleObjectsReturned.
         return rows.get(pk=pk)
     if not instances:
         model: Any = rows.model
@@ -106,6 +107,7 @@ class PkQuery(CompiledQuery[Any]):
         rows.query.set_limits(high=MAX_GET_RESULTS)
         super().__init__(rows)
         where = rows.query.where
+        # The SQL serves all values only if each look-up is one condition with one parameter.
         self.is_usable = (
             where.connector == AND
             and not where.negated
@@ -115,20 +117,20 @@ class PkQuery(CompiledQuery[Any]):
         self._preparations = [_preparation(lookup) for lookup in where.children] if self.is_usable else []
 
     def prepare(self, values: Sequence[Any], connection: Any) -> list[Any]:
-        """Prepare each value like the look-up of its field, which rejects the values that the ORM
-        rejects."""
+        """Convert each value as its look-up does, and raise the same errors for invalid values."""
         return [prepare(value, connection) for prepare, value in zip(self._preparations, values, strict=True)]
 
 
 def _preparation(lookup: Any) -> Callable[[Any, Any], Any]:
-    """Return the function that prepares the value of a look-up."""
+    """Return the function that converts the value of a look-up for the database."""
     lookup_class, column = type(lookup), lookup.lhs
     field = column.output_field
+    # RelatedExact converts by the first of these fields, then by the second. Usually they are one.
     if lookup_class is RelatedExact and field.path_infos[-1].target_fields[-1] is field.target_field:
         field = field.target_field
     elif lookup_class is not Exact:
         return lambda value, connection: lookup_class(column, value).process_rhs(None, connection)[1][0]
-    # The two steps of a look-up, which is several times as dear.
+    # The two steps of process_rhs(), without making a look-up for each value.
     return lambda value, connection: field.get_db_prep_value(field.get_prep_value(value), connection, prepared=True)
 
 
@@ -154,8 +156,10 @@ def _is_plain(rows: models.QuerySet[Any], deferred_filter: ScopeFilter | None) -
 
 @lru_cache(maxsize=256)
 def _new_attributes(model: type[models.Model]) -> tuple[dict[str, Any], tuple[dict[str, Any], ...]]:
-    """Return the attributes of a new queryset, and those of its query, before and after the
-    first copy."""
+    """Return the attributes of a new queryset, and those of its query: new, and copied once.
+
+    Copying a query adds attributes to it.
+    """
     new: Any = models.QuerySet(model)
     return vars(new), (vars(new.query), vars(new.all().query))
 
