@@ -762,6 +762,36 @@ def test_permission_of_unsafe_method_runs_before_the_transaction(restricted, acc
     assert call(Saves, restricted.secret, "post").status_code == 200
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("name", "status"), [("checking", 200), ("savings", 404)])
+def test_new_row_of_on_commit_callback_is_checked(restricted, accounts, row, name, status):
+    """The row stays saved, because the transaction has ended. The security model says so."""
+
+    def create_later(request):
+        row.save()
+        transaction.on_commit(lambda: TransactionFactory(account=getattr(accounts, name)))
+
+    assert save(restricted.secret, create_later) == status
+    assert Transaction.objects.exclude(pk=row.pk).get().account == getattr(accounts, name)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("method", ["initial", "finalize_response"])
+def test_new_row_outside_the_handler_is_checked(restricted, accounts, row, method):
+    class Saves(Keyed):
+        def post(self, request):
+            row.save()
+            return Response()
+
+    def create(view, *args, **kwargs):
+        result = getattr(super(SavesMore, view), method)(*args, **kwargs)
+        TransactionFactory(account=accounts.savings)
+        return result
+
+    SavesMore = type("SavesMore", (Saves,), {method: create})
+    assert call(SavesMore, restricted.secret, "post").status_code == 404
+
+
 class Reports(Keyed):
     """Makes responses of database errors itself."""
 
