@@ -531,11 +531,20 @@ def test_row_without_account_may_be_shown(restricted, alice):
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
-def test_row_inside_a_dict_is_checked(restricted, accounts, method):
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda data: {"account": data},
+        lambda data: {"accounts": {"first": data}},
+        lambda data: {"accounts": [data]},
+        lambda data: [data],
+    ],
+)
+def test_row_inside_dicts_and_lists_is_checked(restricted, accounts, method, wrap):
     class Wraps(Keyed):
         def get(self, request):
             self.scoped(Account.objects.all())
-            return Response({"account": AccountSerializer(Account.objects.get(name="Savings")).data})
+            return Response(wrap(AccountSerializer(Account.objects.get(name="Savings")).data))
 
         post = get
 

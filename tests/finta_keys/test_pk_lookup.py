@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.rule("S3"), pytest.mark.usefixtures("executed")]
 
 def filtered(key, rows, path=""):
     """Return the rows in the scope of a key as the ORM filters them, never sealed."""
-    with mock.patch.object(pk_lookup, "_is_plain", return_value=False):
+    with mock.patch.object(pk_lookup, "is_plain", return_value=False):
         return key.scoped(rows, path)
 
 
@@ -312,9 +312,14 @@ def look_up_after(method, rows, pk, get):
 
 def look_up_before(method, limit, pk, get):
     """Look up a row in the scoped result of a method of a queryset, or in the scoped queryset itself."""
+    return get(scope_of(method, limit), pk)
+
+
+def scope_of(method, limit):
+    """Return the scoped result of a method of a queryset, or the scoped queryset itself."""
     rows = Account.objects.all()
     result = method(rows)
-    return get(limit(result if isinstance(result, QuerySet) else rows), pk)
+    return limit(result if isinstance(result, QuerySet) else rows)
 
 
 @pytest.mark.thorough
@@ -329,6 +334,15 @@ def test_queryset_methods_take_effect(restricted, unrestricted, accounts, bobs_a
             actual = outcome(look_up_before, method, key.scoped, account.pk, pk_lookup.get)
             expected = outcome(look_up_before, method, partial(filtered, key), account.pk, orm_get)
             assert without_random_values(actual) == without_random_values(expected)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", [name for name in METHODS if name != "fetch_mode" or hasattr(QuerySet, name)])
+def test_scope_keeps_the_queryset(restricted, unrestricted, accounts, bobs_account, name):
+    """Not only for look-ups: also its order, columns and annotations."""
+    for key in (restricted.key, unrestricted.key):
+        actual, expected = (outcome(scope_of, METHODS[name], limit) for limit in (key.scoped, partial(filtered, key)))
+        assert without_random_values(actual) == without_random_values(expected)
 
 
 def without_random_values(result):

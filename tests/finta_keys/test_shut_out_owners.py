@@ -2,6 +2,7 @@
 
 import pytest
 from django.contrib.auth.backends import AllowAllUsersModelBackend, BaseBackend, ModelBackend
+from django.contrib.auth.models import User as DjangoUser
 from django.contrib.auth.models import UserManager
 from django.core.exceptions import ValidationError
 from django.db import connection
@@ -111,6 +112,13 @@ def test_usual_backends_cost_no_query(alice, restricted):
         assert owners.can_sign_in(alice)
         assert not owners.manager_filters()
     assert len(queries) == 0
+
+
+def test_other_user_model_takes_effect(settings, monkeypatch):
+    assert not owners.manager_filters()
+    settings.AUTH_USER_MODEL = "auth.User"
+    monkeypatch.setitem(vars(DjangoUser._meta), "default_manager", CurrentUsers())
+    assert owners.manager_filters()
 
 
 @pytest.mark.parametrize("reason", ["manager", "backend"])
