@@ -40,7 +40,8 @@ _is_async = lru_cache(maxsize=1024)(inspect.iscoroutinefunction)
 
 def guard_handler(view: Any, request: Any, state: RequestState) -> None:
     """Put the guard in the place of the handler that Django REST framework is about to call."""
-    name = url_rows.handler_name(view, request.method)
+    method: str = request.method
+    name = url_rows.handler_name(view, method)
     handler = getattr(view, name)
     original = {name: handler} if name in view.__dict__ else {}  # A viewset binds its actions on the instance.
 
@@ -48,7 +49,7 @@ def guard_handler(view: Any, request: Any, state: RequestState) -> None:
         del view.__dict__[name]  # Put the handler back: another handler may call it.
         view.__dict__.update(original)
         state.key, state.is_guarded = key_of(request), True
-        return Guard(view, request, state, handler)
+        return Guard(view, request, state, handler, method)
 
     def guarded_handler(request: Any, *args: Any, **kwargs: Any) -> Any:
         return new_guard(request).run(args, kwargs)
@@ -78,14 +79,10 @@ class Guard:
     is_paused = False  # whether ``unscoped_rows()`` has switched off the checks of saved rows
     url_row: Any = None
 
-    def __init__(self, view: Any, request: Any, state: RequestState, handler: Any = None) -> None:
+    def __init__(self, view: Any, request: Any, state: RequestState, handler: Any = None, method: str = "") -> None:
         self.view, self.request, self.state, self.handler = view, request, state, handler
+        self.method = method  # of the handler, which may change that of the request
         self.scoped_before = state.scoped_before
-
-    @cached_property  # because the handler may change it later
-    def method(self) -> str:
-        """The HTTP method, read at first use, because ``initial()`` may change it."""
-        return self.request.method  # type: ignore[no-any-return]
 
     @cached_property  # because requests that only read need none
     def save_checks(self) -> SaveChecks:
@@ -98,7 +95,10 @@ class Guard:
     @property
     def is_write_by_key(self) -> bool:
         """False until ``initial()`` has authenticated the request."""
-        return self.state.key is not None and self.method not in SAFE_METHODS
+        if self.state.key is None:
+            return False
+        # Around initial(), this is asked when a row is saved. It may have changed the method.
+        return (self.method or self.request.method) not in SAFE_METHODS
 
     @property
     def checks_saves(self) -> bool:
@@ -226,7 +226,7 @@ class Guard:
 
     @property
     def handler_name(self) -> str:
-        return f"{self.method} of {type(self.view).__module__}.{type(self.view).__qualname__}"
+        return f"{self.method or self.request.method} of {type(self.view).__module__}.{type(self.view).__qualname__}"
 
     @property
     def _nothing_scoped_message(self) -> str:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import date
+from decimal import Decimal
 from traceback import walk_tb
+from types import NoneType
 from typing import Any
+from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
 from django.db import models
@@ -15,6 +19,7 @@ from finta_keys.transactions import is_serialization_failure
 
 RESPONSE_ERRORS = (exceptions.APIException, Http404, PermissionDenied)  # Django REST framework makes responses of them.
 EXEMPT_ERRORS = (exceptions.ParseError, exceptions.UnsupportedMediaType, PermissionDenied)
+VALUES = (str, int, float, NoneType, UUID, Decimal, date)  # in a response; they contain no rows
 EXEMPT_STATUSES = frozenset({401, 403, 405, 429})
 
 
@@ -56,7 +61,7 @@ def serialized_rows(data: Any, *, with_lists: bool) -> Iterator[models.Model]:
             yield from serialized_rows(item, with_lists=with_lists)
     elif isinstance(data, dict):
         for value in data.values():
-            if isinstance(value, (dict, list)) or hasattr(value, "serializer"):
+            if not isinstance(value, VALUES):
                 yield from serialized_rows(value, with_lists=with_lists)
 
 
