@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts_app.models import Account, User
 from benchmarks.make_data import Size, make, pk
-from finta_keys.models import ApiKey, KeyUsage
+from finta_keys.models import AccountUsage, ApiKey, KeyUsage
 from finta_keys.testing import make_key
 from tests.conftest import ApiClient
 
@@ -32,9 +32,15 @@ def use_all_keys() -> None:
     now = timezone.now()
     numbers = {"requests": 1, "reads": 1, "writes": 0, "refused": 0}
     moments = {"first_at": now, "last_at": now}
+    keys = ApiKey.objects.values_list("pk", "owner_id")
     KeyUsage.objects.bulk_create(
         KeyUsage(key_id=key, day=now.date(), source="192.0.2.0/24", agent="curl", **numbers, **moments)
-        for key in ApiKey.objects.values_list("pk", flat=True)
+        for key, _owner in keys
+    )
+    accounts = dict(Account.objects.values_list("owner_id", "pk"))
+    AccountUsage.objects.bulk_create(
+        AccountUsage(key_id=key, account_id=str(accounts[owner]), day=now.date(), responses=1, **moments)
+        for key, owner in keys
     )
 
 
