@@ -27,14 +27,15 @@ def main() -> None:
         if not options.no_counts:
             counting.count(store, measured_cases, sqlite)
         postgresql, connections = _on_postgresql(Path(name), options)
-        memory_use = memory.measure(store) if options.full else {}
+        memory_use = memory.measure(store) if options.memory else {}
     path = report.write(options, Measured(sqlite, postgresql, connections, served, memory_use))
     say(f"wrote {path}")
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
-    parser.add_argument("--full", action="store_true", help="also measure 1,000,000 keys and events, and memory")
+    parser.add_argument("--full", action="store_true", help="also measure 1,000,000 keys and events")
+    parser.add_argument("--memory", action="store_true", help="also measure the memory of a worker")
     parser.add_argument("--server", action="store_true", help="also measure requests per second under gunicorn")
     parser.add_argument("--no-counts", action="store_true", help="do not count instructions")
     parser.add_argument("--rounds", type=int, default=12)
@@ -49,7 +50,7 @@ def _on_postgresql(folder: Path, options: argparse.Namespace) -> tuple[Results, 
     if not server:
         say("PostgreSQL skipped: DATABASE_URL_PG is not set and no local server is running")
         return {}, {}
-    store, measured_cases = Store(folder, server), cases.on_postgresql(options.full)
+    store, measured_cases = Store(folder, server), cases.ON_POSTGRESQL
     try:
         store.fill(measured_cases)
         return (

@@ -19,8 +19,8 @@ def head(options: argparse.Namespace) -> str:
     remark = f"\n\n**Of this run:** {options.remark}" if options.remark else ""
     return f"""# Benchmarks
 
-Written by `make bench` on {datetime.now(UTC):%Y-%m-%d}; do not edit. `make bench ARGS="--full --server"` measures \
-a million keys and events, memory, and gunicorn as well.{remark}
+Written by `make bench` on {datetime.now(UTC):%Y-%m-%d}; do not edit. `make bench ARGS="--full --server --memory"` \
+measures a million keys and events, gunicorn, and memory as well.{remark}
 
 The *floor* is a view of Django REST framework without authentication. The table compares the same view with an API \
 key of `finta_keys`: in floors, and relative to the same request with `TokenAuthentication` of Django REST framework. \

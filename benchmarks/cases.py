@@ -93,6 +93,7 @@ BY_OWNED = tuple(
 WSGI_FLOOR, WSGI_ALL, WSGI_SOME, WSGI_TOKEN = (replace(case, entry="wsgi") for case in (FLOOR, ALL, SOME, TOKEN))
 WSGI = (WSGI_FLOOR, WSGI_ALL, WSGI_SOME, WSGI_TOKEN)
 SITE = (Case("finta", entry="site"), Case("finta", "scope-100", entry="site"))
+ON_POSTGRESQL = (FLOOR, *PEERS, *WSGI)
 SERVED = (*(replace(case, kinds=("valid",)) for case in WSGI), Case("knox", entry="wsgi"))
 
 
@@ -118,10 +119,6 @@ def by_events(full: bool) -> tuple[Case, ...]:
 def on_sqlite(full: bool) -> tuple[Case, ...]:
     cases = (FLOOR, *PEERS, NINJA, RAISES, *HANDLERS, *BY_SCOPE, *BY_OWNED, *by_size(full), *by_events(full))
     return tuple(dict.fromkeys((*cases, *WSGI, *SITE)))
-
-
-def on_postgresql(full: bool) -> tuple[Case, ...]:
-    return on_sqlite(full) if full else (FLOOR, *PEERS, *WSGI)
 
 
 def by_connection(names: tuple[str, ...]) -> tuple[Case, ...]:

@@ -201,7 +201,7 @@ processor time exclude the load generator.
 def _memory(memory: dict[str, list[int]]) -> str:
     title = "## Memory of a worker"
     if not memory:
-        return f'{title}\n\nNot measured in this run; use `make bench ARGS="--full"`.'
+        return f'{title}\n\nNot measured in this run; use `make bench ARGS="--memory"`.'
     rows = [[f"{cell:,}" for cell in row] for row in zip(*memory.values(), strict=True)]
     return f"""{title}
 

@@ -33,14 +33,14 @@ def write_page(tmp_path, monkeypatch):
     monkeypatch.setattr(report, "PLOTS", tmp_path / "plots")
     monkeypatch.setattr(importlib.metadata, "version", lambda package: "1.0")
 
-    def write(full=False, counted=True, postgresql=True, server=False):
+    def write(full=False, counted=True, postgresql=True, server=False, memory=False):
         counts = {"instructions": 2_000_000} if counted else {}
         measured = Measured(
             sqlite=results(cases.on_sqlite(full), us=400, **counts),
-            postgresql=results(cases.on_postgresql(full), us=600) if postgresql else {},
+            postgresql=results(cases.ON_POSTGRESQL, us=600) if postgresql else {},
             connections=results(cases.by_connection(tuple(CONNECTIONS)), us=800) if postgresql else {},
             served={case: Served(1000, 500) for case in cases.SERVED} if server else {},
-            memory={"keys": [1000], "bytes": [1], "objects": [1]} if full else {},
+            memory={"keys": [1000], "bytes": [1], "objects": [1]} if memory else {},
         )
         options = argparse.Namespace(full=full, rounds=12, requests=100, remark="")
         return report.write(options, measured).read_text().splitlines()
@@ -62,7 +62,7 @@ def test_summary_compares_with_floor_and_token_authentication(write_page):
 
 
 def test_full_run_has_every_section(write_page):
-    lines = write_page(full=True, server=True)
+    lines = write_page(full=True, server=True, memory=True)
     assert not [line for line in lines if "not measured" in line.lower()]
     assert cells(lines, "keys, 1,000 … 1,000,000")[1:] == ["1.00"] * 3
     assert cells(lines, "pool of psycopg")[1:] == ["400", *["800 (2.00)"] * 3]
@@ -78,5 +78,5 @@ def test_parts_that_are_not_measured_are_named(write_page):
 
 @pytest.mark.parametrize("full", [False, True])
 def test_cases_have_different_names(full):
-    for group in (cases.on_sqlite(full), cases.on_postgresql(full), cases.by_connection(tuple(CONNECTIONS))):
+    for group in (cases.on_sqlite(full), cases.ON_POSTGRESQL, cases.by_connection(tuple(CONNECTIONS))):
         assert len({case.name for case in group}) == len(group)
