@@ -1,6 +1,7 @@
 """The account model is renamed or moved in a project that has keys, as docs/how-to/own-account-model.md says."""
 
 import re
+import shlex
 import sys
 
 import pytest
@@ -126,7 +127,7 @@ def commands():
     """The shell commands of the document: apply the SQL, record the migration, migrate."""
     text = (REPOSITORY / "docs/how-to/own-account-model.md").read_text()
     block = re.search(r"```text\n(.*?)```", text.partition("## Rename or move")[2], re.DOTALL)[1]
-    commands = block.replace("python manage.py", f"{sys.executable} -m django").split("$ ")[1:]
+    commands = block.replace("python manage.py", f"{shlex.quote(sys.executable)} -m django").split("$ ")[1:]
     assert len(commands) == 3
     return commands
 
