@@ -118,6 +118,12 @@ def is_fresh(tab):
     expect(tab.page.get_by_text(KEPT)).to_have_count(0)
 
 
+def has_gone_back(tab):
+    """Wait until the list has its address again. A page that is opened before would not load."""
+    tab.is_list()
+    tab.page.wait_for_url(lambda url: url.endswith(PATH))
+
+
 def test_reload_keeps_draft(form, api):
     form.name.fill("Tax")
     form.place.get_by_label("Read only").check()
@@ -133,7 +139,7 @@ def test_reload_keeps_draft(form, api):
 
 def test_selecting_all_accounts_is_kept(form):
     form.share_all(False)
-    form.place.get_by_role("button", name="All of First Bank").click()
+    form.place.get_by_role("button", name="All accounts", exact=True).click()
     form.page.reload()
     expect(form.place.get_by_role("checkbox", name="Savings")).to_be_checked()
 
@@ -182,12 +188,13 @@ def test_link_on_page_keeps_draft(page, restricted):
 def test_cancel_and_saving_end_draft(form):
     form.name.fill("Tax")
     form.place.get_by_role("link", name="Cancel").click()
+    has_gone_back(form)
     is_fresh(form)
     form.name.fill("Tax")
     form.submit("Create Key")
     form.copy()
     form.done_button.click()
-    form.is_list()
+    has_gone_back(form)
     is_fresh(form)
     assert form.page.evaluate(STORED) == "{}"
 
