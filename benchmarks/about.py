@@ -32,7 +32,7 @@ def method(options: argparse.Namespace, figures: Figures, measured: Measured) ->
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
     instructions = (
         f"Instructions are counted by callgrind: the difference between runs of {COUNTED} and {2 * COUNTED} requests "
-        "with warm caches. They hardly differ between runs, so compare these first."
+        "with warm caches. They differ by up to 2 % between processes, so compare these first."
         if figures.unit == "instructions"
         else "Instructions were not counted in this run: valgrind is not installed. The tables above compare times."
     )
