@@ -37,6 +37,23 @@ REMEDIES = {
     "locked": "Another process keeps the SQLite file locked. End it.",
     "readonly": "Let the site's user write to the SQLite file and its folder.",
 }
+# Settings of PostgreSQL that must be on, each with the problem if it is off, and what to do. Tests
+# with a temporary server remove some of them.
+CRASH_SETTINGS = {
+    "fsync": (
+        "fsync is off: a crash of the machine can damage the database and lose confirmed changes.",
+        "Set it to on in postgresql.conf, and reload the server.",
+    ),
+    "full_page_writes": (
+        "full_page_writes is off: a crash of the machine can damage the database.",
+        "Set it to on in postgresql.conf, and reload the server. Storage that never writes half a page, such as that "
+        "of Amazon Aurora, does not need it.",
+    ),
+    "synchronous_commit": (
+        "synchronous_commit is off: after a crash of the database, keys that were just deleted work again.",
+        "Set it to local or on for the server, the database and the user.",
+    ),
+}
 
 
 def check_database() -> Iterator[Problem]:
@@ -89,11 +106,9 @@ def _check_postgresql(cursor: Any) -> Iterator[Problem]:
         yield Problem(
             "The database is read-only.", "Remove default_transaction_read_only, or make room on the disk.", True
         )
-    if show("synchronous_commit") == "off":
-        yield Problem(
-            "synchronous_commit is off: after a crash of the database, keys that were just deleted work again.",
-            "Set it to local or on for the server, the database and the user.",
-        )
+    for name, (text, remedy) in CRASH_SETTINGS.items():
+        if show(name) == "off":
+            yield Problem(text, remedy)
     if show("server_encoding") != "UTF8":
         yield Problem(
             "The encoding of the database is not UTF8.", "Create it with ENCODING 'UTF8' and restore a backup."

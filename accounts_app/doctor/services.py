@@ -44,6 +44,12 @@ def check_rate_limits() -> Iterator[Problem]:
         seconds, _ = storage.storage.time()
         if abs(seconds - time.time()) > SKEW:
             yield Problem("The clock of Redis differs from that of this machine.", "Synchronize both with NTP.")
+        memory = storage.storage.info("memory")
+        if memory["maxmemory"] and memory["maxmemory_policy"] != "noeviction":
+            yield Problem(
+                "Redis removes keys when its memory is full, so callers get more requests than their limit.",
+                "Set its maxmemory-policy to noeviction, and make sure that maxmemory is enough for all its users.",
+            )
 
 
 def _redis_remedy(reason: str) -> str:

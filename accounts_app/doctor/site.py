@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.contrib.staticfiles import finders
 from django.core import checks
+from django.middleware.csrf import CSRF_SECRET_LENGTH
+from django.utils.crypto import get_random_string
 
 from accounts_app.doctor import probe
 from accounts_app.doctor.problems import Problem
@@ -143,6 +145,11 @@ def check_address(url: str) -> Iterator[Problem]:
             "The site does not know that the request came over TLS, so sign-in fails.",
             "Set TRUSTED_PROXY_COUNT, and let the outermost proxy set X-Forwarded-Proto.",
         )
+    elif (_head("https", host, "/logout", _headers_of_form(host), "POST") or {}).get("status") == "403":
+        yield Problem(
+            "The site rejects its own forms with 403, because Host is not the address in the browser.",
+            "Let every proxy pass Host on with its port. If one cannot, add the address to CSRF_TRUSTED_ORIGINS.",
+        )
     yield from _check_probe(_head("https", host, "/v2/health", probe.headers()))
     plain = _head("http", host, "/login", {"X-Forwarded-Proto": "https"})
     if plain and "strict-transport-security" in plain:
@@ -182,7 +189,20 @@ def _check_probe(headers: dict[str, str] | None) -> Iterator[Problem]:
         )
 
 
-def _head(scheme: str, host: str, path: str, headers: dict[str, str] | None = None) -> dict[str, str] | None:
+def _headers_of_form(host: str) -> dict[str, str]:
+    """Return the headers of a form that a browser sends. Any token is valid if the cookie equals
+    it."""
+    token = get_random_string(CSRF_SECRET_LENGTH)
+    return {
+        "Origin": f"https://{host.lower().removesuffix(':443')}",
+        "Cookie": f"{settings.CSRF_COOKIE_NAME}={token}",
+        "X-CSRFToken": token,
+    }
+
+
+def _head(
+    scheme: str, host: str, path: str, headers: dict[str, str] | None = None, method: str = "GET"
+) -> dict[str, str] | None:
     """Return the headers of a response in lower case, with its status, or None without one."""
     try:
         connection = (
@@ -190,7 +210,7 @@ def _head(scheme: str, host: str, path: str, headers: dict[str, str] | None = No
             if scheme == "https"
             else http.client.HTTPConnection(host.partition(":")[0], timeout=TIMEOUT)
         )
-        connection.request("GET", path, headers=headers or {})
+        connection.request(method, path, headers=headers or {})
         response = connection.getresponse()
         connection.close()
     except (OSError, http.client.HTTPException):

@@ -36,6 +36,13 @@ def doctor(*arguments):
     return out.getvalue(), status
 
 
+@pytest.fixture(autouse=True)
+def temporary_server(monkeypatch):
+    """The temporary PostgreSQL of tests has fsync off. See tests/faults/test_doctor.py for both."""
+    for name in ("fsync", "full_page_writes"):
+        monkeypatch.delitem(data.CRASH_SETTINGS, name)
+
+
 @pytest.fixture
 def production(settings, tmp_path, monkeypatch):
     """Settings of a healthy site behind one proxy."""
@@ -298,6 +305,7 @@ def test_missing_table_is_a_problem(production, monkeypatch):
 HEALTHY = {
     "https /login": {"status": "200", "strict-transport-security": "max-age=1"},
     "https /v2/health": {"status": "200", "x-doctor": "ok"},
+    "https /logout": {"status": "302"},
     "http /login": {"status": "301"},
     "http /v2/health": {"status": "403"},
 }
@@ -312,6 +320,8 @@ HEALTHY = {
         ("https /login", {"status": "400"}, "rejects the host name"),
         ("https /login", {"status": "502"}, "responds with 502"),
         ("https /login", {"status": "200"}, "does not know that the request came over TLS"),
+        ("https /logout", {"status": "403"}, "rejects its own forms"),
+        ("https /logout", None, ""),
         ("https /v2/health", {"status": "503"}, "does not respond with 200"),
         ("https /v2/health", {"status": "200"}, "another SECRET_KEY"),
         ("https /v2/health", {"status": "200", "x-doctor": "wrong-count"}, "not the number of proxies"),
