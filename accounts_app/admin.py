@@ -84,7 +84,7 @@ class ChangedColumnsAdmin(BaseAdmin):
 
 
 def _dependent_rows(model: Any, path: str = "") -> dict[Any, list[str]]:
-    """Return the models whose rows are deleted with rows of ``model``, each with its look-ups of
+    """Return the models whose rows are deleted with rows of ``model``, each with its lookups of
     those rows."""
     lookups: dict[Any, list[str]] = {}
     for relation in model._meta.related_objects:

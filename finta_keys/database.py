@@ -12,7 +12,7 @@ from django.db import DataError, models, router
 
 M = TypeVar("M", bound=models.Model)
 
-# raised by a look-up for values that its field cannot have
+# raised by a lookup for values that its field cannot have
 INVALID_VALUE_ERRORS = (ValueError, ValidationError, OverflowError, DataError)
 BATCH = 500
 

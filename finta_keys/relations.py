@@ -70,7 +70,7 @@ def is_shared(model: type[models.Model]) -> bool:
 
 
 def owner_lookup(model: type[models.Model]) -> str:
-    """Return the look-up from a model to the user that its rows belong to, such as ``"merchant"``.
+    """Return the lookup from a model to the user that its rows belong to, such as ``"merchant"``.
 
     Raises ``ImproperlyConfigured`` if there is none, or more than one.
     """

@@ -25,7 +25,7 @@ from django.urls import Resolver404, get_resolver, resolve
 
 from finta_keys import usage_counts
 from finta_keys.checks.routes import routed_views
-from finta_keys.checks.views import closed_views
+from finta_keys.checks.views import closed_view_errors
 from finta_keys.models import ApiKey
 from finta_keys.secret import Secret
 from finta_keys.watch import ScopeLeak
@@ -156,8 +156,8 @@ def assert_scope_covers(urlconf: Any = None) -> list[str]:
     because the URLs are probably wrong.
     """
     patterns: Any = tuple(urlconf) if isinstance(urlconf, list) else urlconf
-    views = [view for view in routed_views(get_resolver(patterns)) if view.takes_keys]
-    problems = [f"{message.msg} {message.hint}" for message in closed_views(views)]
+    views = [view for view in routed_views(get_resolver(patterns)) if view.uses_key_authentication]
+    problems = [f"{message.msg} {message.hint}" for message in closed_view_errors(views)]
     if problems:
         raise AssertionError("\n".join(problems))
     open_paths = [view.path for view in views if view.opens_to_keys]

@@ -2,11 +2,11 @@
 
 ``settings`` checks the settings of the app, ``project`` the account model, databases, migrations
 and URLs, ``views`` the views that accept keys, ``relations`` their serializers and filters, and
-``look_ups`` the columns of their searches and orderings.
+``lookups`` the columns of their searches and orderings.
 ``routes`` and ``findings`` are helpers. docs/reference.md lists the ids; an id is never used
 again.
 """
 
-from finta_keys.checks import look_ups, project, relations, settings, views
+from finta_keys.checks import lookups, project, relations, settings, views
 
-__all__ = ["look_ups", "project", "relations", "settings", "views"]
+__all__ = ["lookups", "project", "relations", "settings", "views"]

@@ -1,4 +1,4 @@
-"""Findings about views, which can be silenced for one view."""
+"""Errors and warnings about views. Each can be silenced for one view."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from finta_keys.checks.routes import RoutedView
 Detail = TypeVar("Detail")
 
 
-class _AboutView:
-    """Adds to ``SILENCED_SYSTEM_CHECKS`` entries such as
+class _SilenceableForView:
+    """Also silence a message by an entry of ``SILENCED_SYSTEM_CHECKS`` such as
     ``"finta_keys.W023:shops.api.ShopView"``."""
 
     def __init__(self, view: RoutedView, problem: str, *, hint: str | None = None, id: str) -> None:
@@ -26,16 +26,16 @@ class _AboutView:
         return is_silenced or self.silenced_as in settings.SILENCED_SYSTEM_CHECKS
 
 
-class ViewError(_AboutView, checks.Error):
+class ViewError(_SilenceableForView, checks.Error):
     """An error in a view."""
 
 
-class ViewWarning(_AboutView, checks.Warning):
+class ViewWarning(_SilenceableForView, checks.Warning):
     """A warning about a view."""
 
 
 def once_per_view(findings: Iterable[tuple[RoutedView, Detail]]) -> list[tuple[RoutedView, Detail]]:
-    """Return the findings without those that differ only by the path."""
+    """Return the findings without those that differ only in the path of the view."""
     first: dict[Any, tuple[RoutedView, Detail]] = {}
     for view, detail in findings:
         first.setdefault((view.cls, detail), (view, detail))
@@ -43,7 +43,8 @@ def once_per_view(findings: Iterable[tuple[RoutedView, Detail]]) -> list[tuple[R
 
 
 def hint_once(findings: list[Any]) -> list[Any]:
-    """Remove the hint, the same for all findings, from all but the first that is shown."""
+    """Keep the hint, which is the same for all findings, only on the first one that is not
+    silenced."""
     shown = [finding for finding in findings if not finding.is_silenced()]
     for finding in shown[1:]:
         finding.hint = None

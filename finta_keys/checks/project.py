@@ -15,13 +15,13 @@ from django.db.migrations.loader import MigrationLoader
 from django.urls import URLResolver, get_resolver
 
 from finta_keys import conf
-from finta_keys.checks.settings import Messages, account_model
+from finta_keys.checks.settings import Messages, account_model_problems
 from finta_keys.database import key_database
 
 
 @checks.register(checks.Tags.models)
 def check_one_database(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
-    if any(account_model()):
+    if any(account_model_problems()):
         return []  # Reported by check_settings().
     related = (*apps.get_app_config("finta_keys").get_models(), conf.account_model(), get_user_model())
     aliases = {model._meta.label: router.db_for_write(model) for model in related}
@@ -44,7 +44,7 @@ def check_migration_order(app_configs: Sequence[AppConfig] | None, **kwargs: Any
     The migration of this app can depend only on the *first* migration of the account's app. If a
     later one creates the model, it needs ``run_before``.
     """
-    if any(account_model()):
+    if any(account_model_problems()):
         return []  # Reported by check_settings().
     first, model = ("finta_keys", "0001_initial"), conf.account_model()._meta
     name = (model.app_label, str(model.model_name))
@@ -78,8 +78,7 @@ def _creating_migration(loader: MigrationLoader, name: tuple[str, str]) -> str |
 
 @checks.register(checks.Tags.urls)
 def check_slashes(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
-    """Report an ``include()`` of the pages that gives paths with two slashes, or without a
-    slash."""
+    """Report an ``include()`` of the pages that makes paths with a double slash, or with none."""
     if not getattr(settings, "ROOT_URLCONF", None):
         return []
     return [
@@ -96,9 +95,9 @@ def check_slashes(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Mes
 
 @checks.register(checks.Tags.database)
 def check_standbys(app_configs: Sequence[AppConfig] | None, databases: Any = None, **kwargs: Any) -> Messages:
-    """Compare the server's list of synchronous standbys with the setting that waits for them.
+    """Report synchronous standbys without the setting that waits for them, or the reverse.
 
-    Django runs it with ``check --database`` and before ``migrate``.
+    Django runs checks with the tag ``database`` for ``check --database`` and before ``migrate``.
     """
     connection = connections[key_database()]
     if connection.alias not in (databases or ()) or connection.vendor != "postgresql":
@@ -124,7 +123,7 @@ _PLAIN, _SLASH = "finta_keys.urls", "finta_keys.slash_urls"
 
 
 def _includes(resolver: URLResolver, prefix: str = "/") -> Iterator[tuple[str, str]]:
-    """Yield the path and the name of each of the two modules that is included."""
+    """Yield the path and the module name of each ``include()`` of the pages' two URL modules."""
     for entry in resolver.url_patterns:
         if not isinstance(entry, URLResolver):
             continue

@@ -1,6 +1,7 @@
 """System checks of the relations that scoped views accept and filter by.
 
-They read classes and create none: what depends on a request is limited when the request comes.
+They read attributes of classes. Querysets and fields that depend on a request are limited during
+the request.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from rest_framework.serializers import BaseSerializer
 
 from finta_keys import account_paths
 from finta_keys.checks.findings import ViewError, ViewWarning, hint_once, once_per_view
-from finta_keys.checks.look_ups import fields_on, filterset_names
+from finta_keys.checks.lookups import fields_on, filterset_names
 from finta_keys.checks.routes import RoutedView, scoped_views
 from finta_keys.checks.settings import Messages
 from finta_keys.fields import AccountRelatedField
@@ -29,7 +30,7 @@ from finta_keys.serializers import ScopedSerializerMixin
 
 @checks.register(checks.Tags.security)
 def check_serializers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
-    """Find serializers of scoped views that accept rows of other callers."""
+    """Report serializers of scoped views that accept rows that the caller may not access."""
     serializers = ((view, _serializer(view)) for view in _writing_views())
     return hint_once(
         [
@@ -49,7 +50,7 @@ def check_serializers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
 
 @checks.register(checks.Tags.security)
 def check_related_models(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
-    """Find relations of scoped serializers to models that belong to no account and to no user."""
+    """Report relations of scoped serializers to models that belong to no account and to no user."""
     problems = ((view, problem) for view in _writing_views() for problem in _undeclared_models(_serializer(view)))
     return [
         ViewError(view, f"cannot limit a relation. {text}", id="finta_keys.E026")
@@ -59,7 +60,7 @@ def check_related_models(app_configs: Sequence[AppConfig] | None, **kwargs: Any)
 
 @checks.register(checks.Tags.security)
 def check_primary_keys(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
-    """Find serializers that accept primary keys. The responses reveal the keys of hidden rows."""
+    """Report serializers that accept primary keys: their responses reveal those of hidden rows."""
     views = ((view, name) for view in _writing_views() if (name := _open_primary_key(_serializer(view))))
     return [
         ViewWarning(
@@ -74,7 +75,7 @@ def check_primary_keys(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -
 
 @checks.register(checks.Tags.security)
 def check_filters(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
-    """Find filters of django-filter that accept rows or values of other callers."""
+    """Report filters of django-filter that accept rows or values that the caller may not access."""
     names = ((view, ", ".join(names)) for view in scoped_views() if (names := list(_open_filters(view))))
     return [
         ViewWarning(
@@ -88,7 +89,7 @@ def check_filters(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Mes
 
 
 def _writing_views() -> Iterator[RoutedView]:
-    return (view for view in scoped_views() if view.writing)
+    return (view for view in scoped_views() if view.write_actions)
 
 
 def _serializer(view: RoutedView) -> Any:

@@ -1,4 +1,4 @@
-"""The views of Django REST framework that the URLs lead to."""
+"""Find the views of Django REST framework in the URLs of the project."""
 
 from __future__ import annotations
 
@@ -61,14 +61,14 @@ class RoutedView:
         return self.model or getattr(serializer_meta, "model", None) or getattr(filterset_meta, "model", None)
 
     @property
-    def writing(self) -> dict[str, str]:
-        """The methods that take a body, and the action of each; outside viewsets, the method
-        itself."""
+    def write_actions(self) -> dict[str, str]:
+        """The HTTP methods that take a body, each with its action. Outside viewsets, the action is
+        the method."""
         actions = self.actions or {method: method for method in self.cls.http_method_names if hasattr(self.cls, method)}
         return {method: action for method, action in actions.items() if method in ("post", "put", "patch")}
 
     @property
-    def authenticators(self) -> list[type]:
+    def authentication_classes(self) -> list[type]:
         """The authentication classes."""
         try:
             return [type(authenticator) for authenticator in self.instance().get_authenticators()]
@@ -76,11 +76,11 @@ class RoutedView:
             return [cls for cls in self.get("authentication_classes", ()) if isinstance(cls, type)]
 
     @property
-    def takes_keys(self) -> bool:
-        return any(issubclass(cls, ApiKeyAuthentication) for cls in self.authenticators)
+    def uses_key_authentication(self) -> bool:
+        return any(issubclass(cls, ApiKeyAuthentication) for cls in self.authentication_classes)
 
     @property
-    def names_authenticators(self) -> bool:
+    def sets_authentication_classes(self) -> bool:
         """True unless the view inherits ``DEFAULT_AUTHENTICATION_CLASSES``, or adds classes to
         them."""
         if self.cls.get_authenticators is not APIView.get_authenticators:
@@ -88,14 +88,16 @@ class RoutedView:
         default, own = APIView.authentication_classes, self.get("authentication_classes")
         if own is default:
             return False
-        # A default of one class may be ours alone, which a view may name as well.
+        # If the default is one class, it may be ours, and a view that lists it does not extend the
+        # default.
         return len(default) < 2 or not _contains(list(own), list(default))
 
     @property
-    def is_about_keys(self) -> bool:
-        """True if the view names its authentication classes, or marks a handler."""
+    def is_meant_for_keys(self) -> bool:
+        """True if the view sets its authentication classes, or has a handler marked
+        ``@unscoped``."""
         members = (member for base in self.cls.__mro__ for member in vars(base).values())
-        return self.names_authenticators or any(hasattr(member, "unscoped_reason") for member in members)
+        return self.sets_authentication_classes or any(hasattr(member, "unscoped_reason") for member in members)
 
     @property
     def opens_to_keys(self) -> bool:
@@ -108,22 +110,23 @@ def _contains(longer: list[Any], shorter: list[Any]) -> bool:
 
 
 def scoped_views() -> Iterator[RoutedView]:
-    """Yield the views with ``AccountScopeMixin`` of the project, at each of their paths."""
+    """Yield the project's views with ``AccountScopeMixin`` that use our authentication, once per
+    path."""
     try:
         conf.account_model()
     except ImproperlyConfigured:
         return  # Another check reports it.
-    yield from (view for view in project_views() if view.get("is_scoped") and view.takes_keys)
+    yield from (view for view in project_views() if view.get("is_scoped") and view.uses_key_authentication)
 
 
 def project_views() -> Iterator[RoutedView]:
-    """Yield the views of Django REST framework below ``ROOT_URLCONF``, at each of their paths."""
+    """Yield the views of Django REST framework below ``ROOT_URLCONF``, once per path."""
     if getattr(settings, "ROOT_URLCONF", None):
         yield from routed_views(get_resolver())
 
 
 def routed_views(resolver: URLResolver) -> Iterator[RoutedView]:
-    """Yield the views of Django REST framework below a resolver, at each of their paths."""
+    """Yield the views of Django REST framework below a resolver, once per path."""
     for path, arguments, callback in entries(resolver):
         for view in _drf_callbacks(callback):
             initkwargs = getattr(view, "initkwargs", None) or {}
@@ -158,7 +161,8 @@ def _drf_callbacks(callback: Any) -> Iterator[Any]:
 
 
 def _inside(candidate: Any) -> Iterator[Any]:
-    """Yield the callables inside a callable. A decorator may not have used ``functools.wraps``."""
+    """Yield the objects inside a callable or container that may be callables. Not only
+    ``__wrapped__``, because a decorator may not use ``functools.wraps``."""
     if isinstance(candidate, dict):
         yield from candidate.values()
     elif isinstance(candidate, list | tuple):

@@ -20,14 +20,14 @@ from django.utils.functional import Promise
 from finta_keys import conf, secret, standby
 
 Messages = list[checks.CheckMessage]
-Problems = Iterator[tuple[str, str | None]]  # each with a hint
+Problems = Iterator[tuple[str, str | None]]  # the message and the hint of each
 
 
 @checks.register(checks.Tags.security)
 def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
     """Report invalid values of settings."""
     return [
-        checks.Error(problem, hint=hint, id="finta_keys.E001") for problems in _VALUES for problem, hint in problems()
+        checks.Error(problem, hint=hint, id="finta_keys.E001") for problems in _SOURCES for problem, hint in problems()
     ]
 
 
@@ -45,7 +45,7 @@ def check_names_of_settings(app_configs: Sequence[AppConfig] | None, **kwargs: A
     ]
 
 
-def _peppers() -> Problems:
+def _peppers_problems() -> Problems:
     try:
         peppers = conf.peppers()
     except ImproperlyConfigured as error:
@@ -72,7 +72,7 @@ def _secret_keys() -> list[bytes]:
         return []  # Django reports a missing SECRET_KEY.
 
 
-def _prefix() -> Problems:
+def _prefix_problems() -> Problems:
     if not re.fullmatch(secret.PREFIX_PATTERN, conf.prefix()):
         yield (
             f"FINTA_KEYS_PREFIX is {conf.prefix()!r}, which is not a valid prefix of secrets.",
@@ -81,7 +81,7 @@ def _prefix() -> Problems:
         )
 
 
-def _last_used_interval() -> Problems:
+def _last_used_interval_problems() -> Problems:
     seconds = conf.last_used_seconds()
     if not isinstance(seconds, int) or isinstance(seconds, bool) or not 1 <= seconds <= 86_400:
         yield (
@@ -90,7 +90,7 @@ def _last_used_interval() -> Problems:
         )
 
 
-def _days() -> Problems:
+def _days_problems() -> Problems:
     for name in ("FINTA_KEYS_MAX_AGE", "FINTA_KEYS_HISTORY_DAYS", "FINTA_KEYS_RETIRED_SECRET_DAYS"):
         days = getattr(settings, name, None)
         if days is not None and (not isinstance(days, int) or isinstance(days, bool) or not 1 <= days <= 36_500):
@@ -100,7 +100,7 @@ def _days() -> Problems:
             )
 
 
-def _account_words() -> Problems:
+def _account_words_problems() -> Problems:
     words = getattr(settings, "FINTA_KEYS_ACCOUNT_WORDS", None)
     is_pair = isinstance(words, list | tuple) and len(words) == 2
     if words is not None and not (is_pair and all(isinstance(word, str | Promise) and word for word in words)):
@@ -111,7 +111,7 @@ def _account_words() -> Problems:
         )
 
 
-def _base_template() -> Problems:
+def _base_template_problems() -> Problems:
     if not settings.TEMPLATES:
         return  # a project without pages
     try:
@@ -128,18 +128,18 @@ def _base_template() -> Problems:
     )
 
 
-def _fresh_sign_in() -> Problems:
-    return _function(
+def _fresh_sign_in_problems() -> Problems:
+    return _function_problems(
         "FINTA_KEYS_FRESH_SIGN_IN", conf.fresh_sign_in, "takes a request", "shops.sign_in.ask_for_password"
     )
 
 
-def _client_address() -> Problems:
+def _client_address_problems() -> Problems:
     takes = "takes a request and returns an address"
-    return _function("FINTA_KEYS_CLIENT_ADDRESS", conf.client_address, takes, "shops.proxies.client_address")
+    return _function_problems("FINTA_KEYS_CLIENT_ADDRESS", conf.client_address, takes, "shops.proxies.client_address")
 
 
-def _function(name: str, load: Callable[[], Any], takes: str, example: str) -> Problems:
+def _function_problems(name: str, load: Callable[[], Any], takes: str, example: str) -> Problems:
     try:
         function = load()
     except ImportError as error:
@@ -154,7 +154,7 @@ def _function(name: str, load: Callable[[], Any], takes: str, example: str) -> P
     )
 
 
-def _standby_timeout() -> Problems:
+def _standby_timeout_problems() -> Problems:
     seconds = conf.standby_timeout()
     if seconds is None:
         return
@@ -171,7 +171,7 @@ def _standby_timeout() -> Problems:
         )
 
 
-def account_model() -> Problems:
+def account_model_problems() -> Problems:
     """Yield the problems of the account model and its foreign key to the owner."""
     try:
         model, name = conf.account_model(), conf.owner_field()
@@ -197,8 +197,8 @@ def account_model() -> Problems:
         )
 
 
-def _account_attributes() -> Problems:
-    if any(account_model()):
+def _account_attributes_problems() -> Problems:
+    if any(account_model_problems()):
         return
     attributes = {
         "FINTA_KEYS_ACCOUNT_GROUP": conf.account_group_attribute(),
@@ -213,16 +213,16 @@ def _account_attributes() -> Problems:
             )
 
 
-_VALUES: tuple[Callable[[], Problems], ...] = (
-    _peppers,
-    _prefix,
-    _last_used_interval,
-    _days,
-    _account_words,
-    _base_template,
-    _fresh_sign_in,
-    _standby_timeout,
-    _client_address,
-    account_model,
-    _account_attributes,
+_SOURCES: tuple[Callable[[], Problems], ...] = (
+    _peppers_problems,
+    _prefix_problems,
+    _last_used_interval_problems,
+    _days_problems,
+    _account_words_problems,
+    _base_template_problems,
+    _fresh_sign_in_problems,
+    _standby_timeout_problems,
+    _client_address_problems,
+    account_model_problems,
+    _account_attributes_problems,
 )

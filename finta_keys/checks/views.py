@@ -21,17 +21,18 @@ from finta_keys.marks import declares_scope
 
 @checks.register(checks.Tags.security)
 def check_views_open_to_keys(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
-    """Find views that name our authentication class and do not open to keys."""
-    return closed_views(project_views())
+    """Report views that use our authentication class and do not open to keys."""
+    return closed_view_errors(project_views())
 
 
-def closed_views(views: Iterable[RoutedView]) -> Messages:
-    """Return an error for each view that names our authentication class and does not open to keys.
+def closed_view_errors(views: Iterable[RoutedView]) -> Messages:
+    """Return an error for each view that uses our authentication class and does not open to keys.
 
-    Views that inherit ``DEFAULT_AUTHENTICATION_CLASSES`` are no finding: they respond as they do
-    without a key.
+    Views that only inherit the class from ``DEFAULT_AUTHENTICATION_CLASSES`` are not reported: they
+    respond as they do without a key.
     """
-    closed = (view for view in views if view.takes_keys and view.is_about_keys and not view.opens_to_keys)
+    ours = (view for view in views if view.uses_key_authentication and view.is_meant_for_keys)
+    closed = (view for view in ours if not view.opens_to_keys)
     return [
         ViewError(view, problem, hint=hint, id="finta_keys.E006")
         for view, (problem, hint) in once_per_view((view, _closed_because(view)) for view in closed)
@@ -48,14 +49,13 @@ def _closed_because(view: RoutedView) -> tuple[str, str]:
     return (
         "lists finta_keys.authentication.ApiKeyAuthentication, but does not open to API keys.",
         'Add AccountScopeMixin to its bases, or mark it @unscoped("why it shows rows of no account"). Put @scoped_view '
-        "above @api_view. If keys have no business here, remove ApiKeyAuthentication.",
+        "above @api_view. If the view should not accept keys, remove ApiKeyAuthentication.",
     )
 
 
 @checks.register(checks.Tags.security)
 def check_account_paths(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
-    """Find the scoped views whose ``account_path`` does not lead from their model to the
-    account."""
+    """Report scoped views whose ``account_path`` does not lead from their model to the account."""
     return [
         ViewError(view, f"cannot be limited to accounts. {problem}", id="finta_keys.E016")
         for view, problem in once_per_view((view, _path_problem(view)) for view in scoped_views())
@@ -65,13 +65,9 @@ def check_account_paths(app_configs: Sequence[AppConfig] | None, **kwargs: Any) 
 
 def _path_problem(view: RoutedView) -> str:
     path = view.get("account_path")
-    overrides = (
-        getattr(getattr(view.cls, "get_queryset", None), "__module__", "") != "rest_framework.generics"
-        if view.model
-        else True
-    )
-    if view.model is None or overrides or not isinstance(path, str):
-        return ""  # The first request decides.
+    module = getattr(getattr(view.cls, "get_queryset", None), "__module__", "")
+    if view.model is None or module != "rest_framework.generics" or not isinstance(path, str):
+        return ""  # The rows depend on the request. An invalid path raises an error at the first request.
     try:
         account_paths.lookups(view.model, path)
     except ImproperlyConfigured as error:
@@ -81,7 +77,7 @@ def _path_problem(view: RoutedView) -> str:
 
 @checks.register(checks.Tags.security)
 def check_url_arguments(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
-    """Find URL arguments of scoped views that nothing looks up."""
+    """Report URL arguments of scoped views that are neither looked up nor declared."""
     undeclared = ((view, name) for view in scoped_views() for name in sorted(_undeclared(view)))
     return [
         ViewWarning(
@@ -100,14 +96,14 @@ def _undeclared(view: RoutedView) -> set[str]:
 
 @checks.register(checks.Tags.security)
 def check_bearer_classes_come_later(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
-    """Find authentication classes for Bearer tokens that stand before ours."""
+    """Report authentication classes for Bearer tokens that are listed before ours."""
     orders = ((view, (first, ours)) for view in project_views() for first, ours in _bearer_before_ours(view))
     first_views = {order: view for view, order in reversed(list(orders))}
     return [
         ViewWarning(
             view,
-            f"asks {first.__name__} before {ours.__name__}. If it rejects Bearer tokens that it does not know, it "
-            "rejects API keys where they would be ignored.",
+            f"calls {first.__name__} before {ours.__name__}. If it rejects Bearer tokens that it does not know, it "
+            "rejects API keys that would otherwise be accepted or ignored.",
             hint=f"Put {ours.__name__} first, in DEFAULT_AUTHENTICATION_CLASSES or in the view. No status changes for "
             "requests without a key.",
             id="finta_keys.W024",
@@ -117,7 +113,7 @@ def check_bearer_classes_come_later(app_configs: Sequence[AppConfig] | None, **k
 
 
 def _bearer_before_ours(view: RoutedView) -> list[tuple[type, type]]:
-    classes = view.authenticators
+    classes = view.authentication_classes
     ours = next((cls for cls in classes if issubclass(cls, ApiKeyAuthentication)), None)
     if ours is None:
         return []

@@ -45,7 +45,7 @@ def test_silent_redis_is_called_once(silent_redis, unrestricted):
 
 
 def test_storage_that_fails_at_a_full_window_allows_request(settings, unrestricted, monkeypatch):
-    """Between the rejected hit and the look-up of the time to wait."""
+    """Between the rejected hit and the lookup of the time to wait."""
 
     def fail(*args):
         raise limiter.Unreachable(TimeoutError())

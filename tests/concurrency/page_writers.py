@@ -94,7 +94,7 @@ def main(rounds: str, process: str) -> None:
     for number in range(int(rounds)):
         try:
             writer.run_round(number)
-        except Exception as error:  # such as a locked database in this script's own look-ups
+        except Exception as error:  # such as a locked database in this script's own lookups
             writer.failures.append(repr(error))
     print(json.dumps({"outcomes": writer.outcomes, "failures": writer.failures}))
 

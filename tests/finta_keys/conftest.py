@@ -19,7 +19,7 @@ def clock():
 
 @pytest.fixture
 def executed(monkeypatch):
-    """The values of look-ups that kept SQL has executed. No SQL is kept at first."""
+    """The values of lookups that kept SQL has executed. No SQL is kept at first."""
     executed = []
     execute = pk_lookup.PkQuery.execute
 

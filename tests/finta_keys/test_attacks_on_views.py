@@ -383,7 +383,7 @@ class BusinessByHand(Open, views.APIView):
         return Response(status=204)
 
 
-# 6. Several look-up fields, copies, deletion flags
+# 6. Several lookup fields, copies, deletion flags
 
 
 class BySeveral(OfPapers, viewsets.ModelViewSet):

@@ -1,4 +1,4 @@
-"""The key look-up, which is compiled once per process."""
+"""The key lookup, which is compiled once per process."""
 
 import threading
 

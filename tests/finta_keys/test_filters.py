@@ -232,7 +232,7 @@ class LookupRow(FilterSet):
 
 
 @pytest.mark.rule("S4")
-def test_form_of_look_up_offers_visible_rows(restricted, accounts):
+def test_form_of_lookup_offers_visible_rows(restricted, accounts):
     class ShowsForm(TransactionList):
         def get(self, request):
             return Response(str(ScopedFilterBackend().get_filterset(request, self.get_queryset(), self).form))

@@ -217,7 +217,7 @@ def test_name_is_free_after_delete_or_rename(alice):
 
 
 def test_database_rejects_the_second_of_two_names(alice):
-    """A look-up before the insert would find the name free for both."""
+    """A lookup before the insert would find the name free for both."""
     make_key(alice, "Production")
     with mock.patch.object(names, "clean", side_effect=lambda name: name), pytest.raises(ValidationError):
         ApiKey.objects.create_key(owner=alice, name="production")

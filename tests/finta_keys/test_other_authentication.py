@@ -15,7 +15,7 @@ from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts_app.models import Transaction
 from finta_keys.authentication import ApiKeyAuthentication
-from finta_keys.checks import look_ups, relations, views
+from finta_keys.checks import lookups, relations, views
 from finta_keys.testing import EVERY_METHOD, assert_indistinguishable, comparable_parts
 from tests.factories import PASSWORD, TransactionFactory
 from tests.finta_keys.calls import call
@@ -423,7 +423,7 @@ def test_checks_find_no_other_mistakes():
         views.check_views_open_to_keys,
         views.check_account_paths,
         views.check_url_arguments,
-        look_ups.check_to_many_look_ups,
+        lookups.check_to_many_lookups,
     )
     assert [message for check in checks for message in check(None)] == []
 

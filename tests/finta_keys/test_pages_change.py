@@ -231,7 +231,7 @@ def test_missing_csrf_token_returns_403(alice, restricted):
 
 
 def test_key_deleted_during_submit_returns_404(alices_browser, restricted, monkeypatch):
-    """Another tab deletes the key between the look-up and the lock."""
+    """Another tab deletes the key between the lookup and the lock."""
     monkeypatch.setattr("finta_keys.views.OneKeyView.key", restricted.key)
     ApiKey.objects.filter(pk=restricted.key.pk).delete()
     for action, data in [

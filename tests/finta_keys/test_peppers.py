@@ -226,7 +226,7 @@ def test_passwords_use_argon2id():
 
 
 @pytest.mark.rule("X4")
-def test_look_up_uses_the_unique_index_only(restricted, django_assert_num_queries):
+def test_lookup_uses_the_unique_index_only(restricted, django_assert_num_queries):
     with django_assert_num_queries(1) as queries:
         assert is_valid(restricted.secret)
     (query,) = queries

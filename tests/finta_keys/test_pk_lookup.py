@@ -1,4 +1,4 @@
-"""Look-ups by primary key return the rows of ``.get(pk=…)``, and use kept SQL if nothing has changed the queryset."""
+"""Lookups by primary key return the rows of ``.get(pk=…)``, and use kept SQL if nothing has changed the queryset."""
 
 import copy
 import decimal
@@ -189,7 +189,7 @@ def test_unusual_value_of_the_scope_uses_the_orm(accounts, unrestricted, execute
     assert len(executed) == 1
 
 
-def test_look_up_leaves_the_queryset_sealed(restricted, accounts, executed):
+def test_lookup_leaves_the_queryset_sealed(restricted, accounts, executed):
     rows = restricted.key.scoped(Account.objects.all())
     assert pk_lookup.get(rows, accounts.checking.pk) == pk_lookup.get(rows, accounts.checking.pk)
     assert pk_lookup.is_sealed(rows)
@@ -339,7 +339,7 @@ def test_queryset_methods_take_effect(restricted, unrestricted, accounts, bobs_a
 @pytest.mark.thorough
 @pytest.mark.parametrize("name", [name for name in METHODS if name != "fetch_mode" or hasattr(QuerySet, name)])
 def test_scope_keeps_the_queryset(restricted, unrestricted, accounts, bobs_account, name):
-    """Not only for look-ups: also its order, columns and annotations."""
+    """Not only for lookups: also its order, columns and annotations."""
     for key in (restricted.key, unrestricted.key):
         actual, expected = (outcome(scope_of, METHODS[name], limit) for limit in (key.scoped, partial(filtered, key)))
         assert without_random_values(actual) == without_random_values(expected)
@@ -537,14 +537,14 @@ def test_scope_in_scope_uses_the_orm(alice, restricted, accounts, executed):
     assert not executed
 
 
-# --- look-ups that cannot be kept ------------------------------------------------------------------------------------
+# --- lookups that cannot be kept ------------------------------------------------------------------------------------
 
 
 class LessExact(Exact):
     pass
 
 
-def test_custom_exact_look_up_uses_the_orm(restricted, accounts, executed):
+def test_custom_exact_lookup_uses_the_orm(restricted, accounts, executed):
     with register_lookup(models.UUIDField, LessExact):
         for _ in range(2):
             assert_same(restricted.key, Account.objects.all(), accounts.checking.pk)

@@ -1,4 +1,4 @@
-"""Changes between two look-ups that both use kept SQL: each takes effect at once (rule K4)."""
+"""Changes between two lookups that both use kept SQL: each takes effect at once (rule K4)."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.rule("K4")
 
 
 class Lookups:
-    """Looks up accounts by kept SQL, with a key that each look-up authenticates again."""
+    """Looks up accounts by kept SQL, with a key that each lookup authenticates again."""
 
     def __init__(self, secret, executed):
         self.secret, self.executed = secret, executed

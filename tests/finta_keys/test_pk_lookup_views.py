@@ -88,7 +88,7 @@ def test_filter_backends_take_effect(restricted, accounts, bobs_account, execute
     assert executed == []
 
 
-def test_other_look_up_field_uses_the_orm(restricted, accounts, executed):
+def test_other_lookup_field_uses_the_orm(restricted, accounts, executed):
     by_name = {"lookup_field": "name"}
     for name, expected in (("Checking", 200), ("Savings", 404)):
         response = call(Retrieve, restricted.secret, kwargs={"name": name}, **by_name)
@@ -96,14 +96,14 @@ def test_other_look_up_field_uses_the_orm(restricted, accounts, executed):
     assert executed == []
 
 
-def test_look_up_argument_may_have_another_name(restricted, accounts, executed):
+def test_lookup_argument_may_have_another_name(restricted, accounts, executed):
     for account, expected in ((accounts.checking, 200), (accounts.savings, 404)):
         kwargs = {"account": account.pk}
         assert call(Retrieve, restricted.secret, kwargs=kwargs, lookup_url_kwarg="account").status_code == expected
     assert len(executed) == 2
 
 
-def test_missing_look_up_argument_is_reported_by_drf(restricted):
+def test_missing_lookup_argument_is_reported_by_drf(restricted):
     with pytest.raises(AssertionError, match='URL keyword argument named "pk"'):
         call(Retrieve, restricted.secret)
 

@@ -246,7 +246,7 @@ def test_unscoped_get_object_is_rejected(restricted, accounts, method, sent):
 
 
 class BySlug(Keyed, APIView):
-    """Has no look-up field, and looks up its row itself."""
+    """Has no lookup field, and looks up its row itself."""
 
     looked_up = []
 
@@ -501,7 +501,7 @@ class BySummary(Keyed, RetrieveAPIView):
     lookup_field = "summary"
 
 
-def test_look_up_that_matches_two_rows_is_an_error(restricted, accounts):
+def test_lookup_that_matches_two_rows_is_an_error(restricted, accounts):
     for _ in range(2):
         TransactionFactory(account=accounts.checking, summary="Rent")
 

@@ -1,4 +1,4 @@
-"""Look-ups, and the page of a key, cost the same however many events and retired secrets there are."""
+"""Lookups, and the page of a key, cost the same however many events and retired secrets there are."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ from rest_framework.views import APIView
 
 from accounts_app.models import Account, Transaction, User
 from finta_keys.authentication import ApiKeyAuthentication
-from finta_keys.checks import look_ups, relations
+from finta_keys.checks import lookups, relations
 from finta_keys.fields import AccountRelatedField
 from finta_keys.filters import ScopedFilterBackend
 from finta_keys.scoping import AccountScopeMixin
@@ -210,8 +210,8 @@ class PlainView(AccountScopeMixin, APIView):
         relations.check_related_models,
         relations.check_primary_keys,
         relations.check_filters,
-        look_ups.check_to_many_look_ups,
-        look_ups.check_other_paths,
+        lookups.check_to_many_lookups,
+        lookups.check_other_paths,
     ],
 )
 def test_plain_api_views_pass(check, settings):
@@ -337,7 +337,7 @@ def test_relations_of_the_site_pass():
     checks = (
         relations.check_serializers,
         relations.check_filters,
-        look_ups.check_to_many_look_ups,
-        look_ups.check_other_paths,
+        lookups.check_to_many_lookups,
+        lookups.check_other_paths,
     )
     assert [message for check in checks for message in check(None)] == []

@@ -645,7 +645,7 @@ def with_classes(*classes, base=ByDefault):
 @pytest.mark.rule("S7.1")
 def test_bearer_class_before_ours_is_found(settings):
     (message,) = out_of_order(settings, path("rows", with_classes(RejectsUnknownTokens, OurOwnWay)))
-    assert "Ordered at 'rows' asks RejectsUnknownTokens before OurOwnWay." in message
+    assert "Ordered at 'rows' calls RejectsUnknownTokens before OurOwnWay." in message
     assert "Put OurOwnWay first" in views.check_bearer_classes_come_later(None)[0].hint
 
 

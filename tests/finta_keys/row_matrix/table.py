@@ -105,7 +105,7 @@ SPECS = {
     # "Outside the scope, or leading nowhere: the same 404" (S7.6), so a missing parent is no IntegrityError.
     ("nested", "forgets"): saves("POST", 201),
     ("nested", "silent"): saves("POST", 201),
-    # Decided: the look-up of a declared parent counts as "the look-up of the URL's rows", so the list is accepted.
+    # Decided: the lookup of a declared parent counts as "the lookup of the URL's rows", so the list is accepted.
     ("nested_list", "declared"): url_row("GET", shows=True),
     ("nested_list", "forgets"): forgets_to_scope(),
     ("create", "scoped"): scoped_row("POST", 201, writes=True),

@@ -1,4 +1,4 @@
-"""System checks of the look-ups of scoped views: search, filters and ordering."""
+"""System checks of the lookups of scoped views: search, filters and ordering."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from finta_keys.checks.settings import Messages
 
 
 @checks.register(checks.Tags.security)
-def check_to_many_look_ups(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
-    """Find searches, filters and orders over to-many relations, which would match hidden rows."""
-    look_ups = ((view, name) for view in scoped_views() for name in _look_ups(view) if _is_to_many(view, name))
+def check_to_many_lookups(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
+    """Report searches, filters and orderings over to-many relations, which would match hidden
+    rows."""
+    lookups = ((view, name) for view in scoped_views() for name in _lookups(view) if _is_to_many(view, name))
     return [
         ViewError(
             view,
@@ -28,15 +29,15 @@ def check_to_many_look_ups(app_configs: Sequence[AppConfig] | None, **kwargs: An
             hint="Remove it, or write a filter that uses scoped().",
             id="finta_keys.E025",
         )
-        for view, name in once_per_view(look_ups)
+        for view, name in once_per_view(lookups)
     ]
 
 
 @checks.register(checks.Tags.security)
 def check_other_paths(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Messages:
-    """Find searches, filters and orders by columns of rows that ``account_path`` does not lead
+    """Report searches, filters and orderings by columns of rows that ``account_path`` does not lead
     through."""
-    look_ups = ((view, name) for view in scoped_views() for name in _look_ups(view) if _leaves_path(view, name))
+    lookups = ((view, name) for view in scoped_views() for name in _lookups(view) if _leaves_path(view, name))
     return hint_once(
         [
             ViewWarning(
@@ -47,7 +48,7 @@ def check_other_paths(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
                 "this finding for the view.",
                 id="finta_keys.W027",
             )
-            for view, name in once_per_view(look_ups)
+            for view, name in once_per_view(lookups)
         ]
     )
 
@@ -61,10 +62,10 @@ def filterset_names(view: RoutedView) -> Iterable[str]:
     return names
 
 
-def fields_on(model: Any, look_up: str) -> list[Any]:
-    """Return the fields on the path of a look-up, as far as it names fields."""
+def fields_on(model: Any, lookup: str) -> list[Any]:
+    """Return the fields that the first parts of a lookup name. Transforms and the like end it."""
     fields: list[Any] = []
-    for name in look_up.split("__"):
+    for name in lookup.split("__"):
         try:
             field = model._meta.get_field(name) if model else None
         except FieldDoesNotExist:
@@ -76,16 +77,16 @@ def fields_on(model: Any, look_up: str) -> list[Any]:
     return fields
 
 
-def _look_ups(view: RoutedView) -> Iterator[str]:
-    """Yield the look-ups that a view uses to find, search, filter and order rows."""
+def _lookups(view: RoutedView) -> Iterator[str]:
+    """Yield the lookups that a view uses to find, search, filter and order rows."""
     yield view.get("lookup_field", "pk")
     yield from (name.lstrip("^=@$") for name in _names(view, "search_fields"))
     yield from filterset_names(view)
     orders = list(_orders(view))
     for filter_ in getattr(view.get("filterset_class"), "base_filters", {}).values():
         orders += getattr(filter_, "param_map", {}).values()  # of django-filter's OrderingFilter
-        look_up = filter_.lookup_expr  # may go on to another row, as in "name__icontains"
-        yield "__".join(str(part) for part in (filter_.field_name or "", look_up) if part != "exact")
+        lookup = filter_.lookup_expr  # may go on to another row, as in "name__icontains"
+        yield "__".join(str(part) for part in (filter_.field_name or "", lookup) if part != "exact")
     for name in orders:
         yield from _columns(view.row_model, name)
 
@@ -128,14 +129,14 @@ def _is_to_many(view: RoutedView, name: str) -> bool:
     return any(field.one_to_many or field.many_to_many for field in fields_on(view.row_model, name))
 
 
-def _leaves_path(view: RoutedView, look_up: str) -> bool:
-    """Return True if a look-up reads a column of a row of an account that ``account_path`` does
-    not lead through."""
-    fields, path = fields_on(view.row_model, look_up), f"{view.get('account_path')}__"
+def _leaves_path(view: RoutedView, lookup: str) -> bool:
+    """Return True if a lookup reads a column of a related row that has an account and is not on the
+    ``account_path``."""
+    fields, path = fields_on(view.row_model, lookup), f"{view.get('account_path')}__"
     prefix = ""
     for field, column in pairwise(fields):
         prefix += f"{field.name}__"
         has_account = account_paths.shortest_path(field.related_model) is not None
         if has_account and not path.startswith(prefix) and not getattr(column, "primary_key", False):
-            return not _is_to_many(view, look_up)
+            return not _is_to_many(view, lookup)
     return False

@@ -1,4 +1,4 @@
-"""System checks of the look-ups of scoped views: search, filters and ordering."""
+"""System checks of the lookups of scoped views: search, filters and ordering."""
 
 import pytest
 from django.db import models
@@ -10,7 +10,7 @@ from rest_framework.serializers import ModelSerializer
 
 from accounts_app.models import Account, Transaction
 from finta_keys.authentication import ApiKeyAuthentication
-from finta_keys.checks import look_ups
+from finta_keys.checks import lookups
 from finta_keys.scoping import AccountScopeMixin
 from tests.finta_keys.checks.test_relations import TransactionList, messages
 from tests.finta_keys.extra_models import Note
@@ -99,7 +99,7 @@ def made(base, options):
     ],
 )
 def test_to_many_look_ups_are_found(options, name, settings):
-    findings = messages(settings, look_ups.check_to_many_look_ups, made(TransactionList, options))
+    findings = messages(settings, lookups.check_to_many_lookups, made(TransactionList, options))
     assert [message.id for message in findings] == (["finta_keys.E025"] if name else [])
     assert all(repr(name) in message.msg for message in findings)
 
@@ -124,8 +124,8 @@ def test_look_ups_off_the_path_are_found(options, names, settings):
 
 
 def found(view, settings):
-    """Return the look-ups off the path that the check names."""
-    findings = messages(settings, look_ups.check_other_paths, view)
+    """Return the lookups off the path that the check names."""
+    findings = messages(settings, lookups.check_other_paths, view)
     assert {message.id for message in findings} <= {"finta_keys.W027"}
     return [message.msg.partition("orders by '")[2].partition("'")[0] for message in findings]
 
