@@ -1,8 +1,8 @@
-"""When a key could access which accounts, as far as its history shows (rule H4).
+"""Compute from the history which accounts a key could access at which time (rule H4).
 
-The state of the key and the ownership of each account are followed from event to event. Changes
-that bypassed them, such as by ``update()``, are noticed if the last recorded state differs from the
-present one. Such accounts are not certain.
+The events are replayed to get the state of the key and the ownership of each account over time.
+Changes without an event, such as by ``update()``, make the replayed state differ from the present
+one. Accounts for which they differ are marked as not certain.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ class AccessHistory:
         first = self.own_events[0] if self.own_events else None
         self.ended_at = self.deleted_at or timezone.now()
         self.created_at = self.key.created_at if self.key else None
-        # Before, nothing is known: the key is older than the history, or events were pruned.
+        # Nothing is known about earlier times: the key is older than its history, or events were
+        # pruned.
         self.known_from: datetime = first.at if first else self.ended_at
         if first is not None and first.action == Action.CREATED:
             self.created_at = self.known_from = self.created_at or first.at
@@ -73,7 +74,7 @@ class AccessHistory:
 
     @property
     def unknown(self) -> list[Span]:
-        """The periods of the key's life for which its scope is not known."""
+        """The periods in which the key existed and its scope is not known."""
         begin = self.created_at or _beginning()
         spans = [(begin, self.known_from)] if begin < self.known_from else []
         return spans + [span for span, state in self.states if state is None]
@@ -144,7 +145,7 @@ class AccessHistory:
             return
         state = _complete_state(first) if first.action == Action.CREATED else self._first_state()
         start = self.known_from
-        # These two actions record the state, and do not change it.
+        # These two actions record a state and change nothing.
         events = self.own_events[1:] if first.action in (Action.CREATED, Action.KNOWN) else self.own_events
         for event in events:
             if event.at > start:
@@ -172,7 +173,7 @@ class AccessHistory:
                 mentioned |= _pks(event, "added") | _pks(event, "removed")
                 state = _before(state, event)
         if not state.shares_all:
-            # Their rows of the scope were deleted with them.
+            # Their scope rows were deleted with them, and no event names these.
             lost = (event for event in self._account_events() if event.changes.get("reason") == "deleted")
             self.may_have_been_shared = {event.changes["account"][0] for event in lost} - mentioned
         return state
@@ -183,7 +184,8 @@ def _pks(event: Any, name: str) -> set[str]:
 
 
 def _labels(events: list[Any]) -> Iterator[tuple[str, str]]:
-    """Yield the labels of accounts, the last one of each last."""
+    """Yield primary keys and labels of accounts in the order of the events, so that ``dict()``
+    keeps the last label of each."""
     for event in events:
         for name in ("accounts", "added", "removed"):
             yield from ((pk, label) for pk, label in event.changes.get(name, ()))
@@ -193,8 +195,8 @@ def _labels(events: list[Any]) -> Iterator[tuple[str, str]]:
 
 
 def _complete_state(event: Any) -> State | None:
-    """Return the state in the first or last event of a key, or None if it was removed with the
-    owner."""
+    """Return the state that a ``created`` or ``deleted`` event contains, or None if it was removed
+    when the owner was deleted."""
     changes = event.changes
     if "share_all_accounts" not in changes:
         return None

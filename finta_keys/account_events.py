@@ -1,7 +1,8 @@
-"""Record the accounts that an owner of keys gets and loses, as far as Django sends signals.
+"""Record when an owner of keys gets or loses an account (rule H1).
 
-``update()``, ``bulk_create()`` and raw SQL send none. Accounts that are deleted together with their
-owner are not recorded: their keys are, with their scopes.
+Signals of Django trigger it, so ``update()``, ``bulk_create()`` and raw SQL record nothing.
+Accounts that are deleted together with their owner are not recorded: the events of the deleted keys
+contain the scopes.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ OLD_OWNER = "_finta_keys_old_owner"  # an attribute of an account while it is sa
 
 
 def receive_changes(all_models: Iterable[type[models.Model]]) -> None:
-    """Connect the receivers, for the account model and users only.
+    """Connect the receivers, for the account and user models only.
 
-    Django cannot delete their rows fast anyway, because scope rows and keys are deleted with them.
-    Receivers for all models would slow down every deletion in the project.
+    Receivers for all models would end Django's fast deletes in the whole project. Accounts and
+    users have none to lose: scope rows and keys are deleted with them.
     """
     account: Any = conf.account_model()._meta.concrete_model
     user: Any = get_user_model()._meta.concrete_model
@@ -38,7 +39,7 @@ def receive_changes(all_models: Iterable[type[models.Model]]) -> None:
 
 
 def _before_save(instance: Any, raw: bool, update_fields: Any, **kwargs: Any) -> None:
-    """Remember who owns the account before it is saved."""
+    """Store the current owner of the account on the instance, for ``_after_save()``."""
     vars(instance).pop(OLD_OWNER, None)
     field = _owner_field()
     may_change = update_fields is None or {field.name, field.attname} & set(update_fields)
@@ -48,9 +49,9 @@ def _before_save(instance: Any, raw: bool, update_fields: Any, **kwargs: Any) ->
 
 
 def _after_save(instance: Any, created: bool, raw: bool, **kwargs: Any) -> None:
-    is_watched = OLD_OWNER in vars(instance)
+    may_change_owner = OLD_OWNER in vars(instance)
     old, new = vars(instance).pop(OLD_OWNER, None), getattr(instance, _owner_field().attname)
-    if raw or old == new or not (created or is_watched):
+    if raw or old == new or not (created or may_change_owner):
         return
     if _has_keys(old):
         history.record_account(history.Action.ACCOUNT_LOST, instance, old, "transferred")

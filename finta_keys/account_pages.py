@@ -1,4 +1,4 @@
-"""The accounts of an owner, searched and in pages."""
+"""The accounts of an owner: search and pagination."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from django.db.models import QuerySet
 from finta_keys import display, names, owners
 
 ACCOUNTS_PER_PAGE = 100
-MAX_SEARCHED = 10_000  # accounts, because each is loaded
-MAX_TEXT, MAX_WORDS = 200, 10  # of a search
+MAX_SEARCHED = 10_000  # accounts; each is loaded to read its label
+MAX_TEXT, MAX_WORDS = 200, 10  # characters and words of a search
 
 
 class AccountPages:
@@ -32,7 +32,7 @@ class AccountPages:
         return Paginator(self.matches, ACCOUNTS_PER_PAGE)
 
     @property
-    def are_several(self) -> bool:
+    def has_several(self) -> bool:
         """True if one page cannot show all accounts."""
         return self.total > ACCOUNTS_PER_PAGE
 
@@ -43,7 +43,7 @@ class AccountPages:
 
     @cached_property
     def matches(self) -> QuerySet[Any] | list[Any]:
-        accounts = in_order(owners.accounts_of(self.owner_pk))
+        accounts = ordered(owners.accounts_of(self.owner_pk))
         if not self.words:
             return accounts
         return [account for account in accounts[:MAX_SEARCHED] if self._is_match(account)]
@@ -62,13 +62,16 @@ class AccountPages:
 def searched_text(account: Any) -> str:
     """Return the group and label of an account, folded.
 
-    They are Python code of the project, so the database cannot search them.
+    The group and label may be Python properties of the project's model, so the database cannot
+    search them.
     """
     return names.fold(f"{display.group_of(account)} {display.label(account)}"[:MAX_TEXT])
 
 
-def in_order(accounts: QuerySet[Any]) -> QuerySet[Any]:
-    """Return the accounts in their own order. The primary key orders equal ones: pages must not
-    overlap."""
+def ordered(accounts: QuerySet[Any]) -> QuerySet[Any]:
+    """Return the accounts in the order of their queryset or model.
+
+    The primary key is added as the last column, because pages would overlap if rows sorted equally.
+    """
     ordering = accounts.query.order_by or accounts.model._meta.ordering
     return accounts.order_by(*ordering, "pk")

@@ -1,6 +1,7 @@
-"""Keys to look at: unused, never rotated, leaked, or wider than their use.
+"""The keys that need attention, by reason: unused, an old secret, a retired secret in use, or a
+scope that is wider than the use.
 
-For operators in the admin, and for the owner in the list of keys.
+The admin shows them to operators, the list of keys to the owner.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from finta_keys.recent_use import first_day
 UNUSED_AFTER = timedelta(days=90)
 ROTATE_AFTER = timedelta(days=365)
 TRIED_WITHIN = timedelta(days=30)
-FEW = 2  # A key is too wide if it used at most one of so many accounts.
+ACCOUNTS_PER_USED = 2  # A key is too wide if it shares at least this many accounts for each one that it used.
 
 
 def unused() -> Q:
@@ -50,8 +51,8 @@ def recently_tried() -> Q:
 def too_wide(owner_pk: Any = None) -> Q:
     """Keys that share all accounts and used at most half of them in the last 90 days.
 
-    If all keys are of one owner, give ``owner_pk``: then the accounts are counted once, and not for
-    each key.
+    Pass ``owner_pk`` if all keys belong to one owner: the accounts are then counted once instead of
+    once per key.
     """
     usage = AccountUsage.objects.filter(key_id=OuterRef("pk"), day__gte=first_day()).order_by().values("key_id")
     used = Subquery(usage.annotate(number=Count("account_id", distinct=True)).values("number"), IntegerField())
@@ -60,7 +61,7 @@ def too_wide(owner_pk: Any = None) -> Q:
     owned = accounts.filter(**{owner: OuterRef("owner") if owner_pk is None else owner_pk}).values(owner)
     total = Subquery(owned.annotate(number=Count("pk")).values("number"), IntegerField())
     # A key that showed no account may be used by views that do not report them.
-    return Q(share_all_accounts=True) & Q(LessThanOrEqual(used, total / FEW))
+    return Q(share_all_accounts=True) & Q(LessThanOrEqual(used, total / ACCOUNTS_PER_USED))
 
 
 REASONS: dict[str, tuple[Any, Callable[[], Q]]] = {
@@ -77,7 +78,7 @@ ADVICE = {
 }
 
 
-OWNERS_ADVICE = {  # The list says of every key if its retired secret is in use.
+OWNERS_ADVICE = {  # Without "retired": the list of keys shows a note below each key whose retired secret is in use.
     "unused": gettext_lazy("Delete the key if nothing needs it."),
     "not_rotated": gettext_lazy("Rotate the key."),
     "wide": gettext_lazy("Restrict the key to what it uses."),
@@ -85,7 +86,8 @@ OWNERS_ADVICE = {  # The list says of every key if its retired secret is in use.
 
 
 def for_any_reason(owner_pk: Any = None) -> Q:
-    """Keys that need attention. ``owner_pk`` is that of ``too_wide()``."""
+    """Keys that need attention for at least one reason. ``owner_pk`` is passed to
+    ``too_wide()``."""
     return unused() | not_rotated() | retired_secret_tried() | too_wide(owner_pk)
 
 

@@ -1,4 +1,4 @@
-"""The calls of each key in the last 30 days, by day: the bars of the list and of a key's page."""
+"""The requests by each key in the last 30 days, as bars for the list and for the page of a key."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from finta_keys.models import KeyUsage
 from finta_keys.recent_use import first_day
 
 DAYS = 30
-HEIGHT = 20  # of the bars
+# Lengths in the units of the SVG
+HEIGHT = 20
 STEP = 4  # from one bar to the next
 MIN_BAR = 2
 
 
 @dataclass(frozen=True)
 class DailyUse:
-    """The calls of one key. Days are those of UTC, the last one is today."""
+    """The requests by one key. Days are those of UTC; the last one is today."""
 
     first_day: date
-    calls: tuple[int, ...]
+    requests: tuple[int, ...]
     refused: int
 
     @property
     def total(self) -> int:
-        return sum(self.calls)
+        return sum(self.requests)
 
     @property
     def last_day(self) -> date:
@@ -36,15 +37,15 @@ class DailyUse:
 
     @property
     def most(self) -> int:
-        return max(self.calls)
+        return max(self.requests)
 
     @property
     def busiest_day(self) -> date:
-        return self.first_day + timedelta(days=self.calls.index(self.most))
+        return self.first_day + timedelta(days=self.requests.index(self.most))
 
     @property
     def today(self) -> int:
-        return self.calls[-1]
+        return self.requests[-1]
 
     @property
     def path(self) -> str:
@@ -53,14 +54,15 @@ class DailyUse:
 
     @property
     def path_of_today(self) -> str:
-        """The bar of today, which has another color; empty if there were no calls."""
+        """The bar of today, which has another color; empty if there were no requests."""
         return self._bars(DAYS - 1, DAYS)
 
     def _bars(self, start: int, end: int) -> str:
-        """Return one line per day with calls. One path is a fifth of 30 elements."""
+        """Return the path data with one line per day that has requests. A single path is a fifth of
+        the size of 30 elements."""
         lines = []
         for index in range(start, end):
-            if number := self.calls[index]:
+            if number := self.requests[index]:
                 height = max(MIN_BAR, round(HEIGHT * number / self.most))
                 lines.append(f"M{STEP // 2 + STEP * index} {HEIGHT}V{HEIGHT - height}")
         return "".join(lines)
@@ -70,13 +72,13 @@ def add_daily_use(keys: Iterable[Any]) -> None:
     """Set ``daily_use`` on each key, with one query for all."""
     by_key = {key.pk: key for key in keys}
     start = first_day(DAYS)
-    calls = {pk: [0] * DAYS for pk in by_key}
+    requests = {pk: [0] * DAYS for pk in by_key}
     refused = dict.fromkeys(by_key, 0)
     usage = KeyUsage.objects.filter(key_id__in=list(by_key), day__gte=start).order_by()
     for pk, day, number, rejections in usage.values_list("key_id", "day").annotate(Sum("requests"), Sum("refused")):
         index = (day - start).days
-        if index < DAYS:  # not written by a process with a wrong clock
-            calls[pk][index] = number
+        if index < DAYS:  # A process whose clock is ahead may have written a later day.
+            requests[pk][index] = number
             refused[pk] += rejections
     for pk, key in by_key.items():
-        key.daily_use = DailyUse(start, tuple(calls[pk]), refused[pk])
+        key.daily_use = DailyUse(start, tuple(requests[pk]), refused[pk])

@@ -38,6 +38,9 @@ def unscoped(reason: str) -> Callable[[Marked], Marked]:
 
 
 def scoped_function(mixin: type, unlimited_for: Callable[[Any], bool] | None) -> Callable[[Marked], Marked]:
+    """Return the decorator ``@scoped_view``: it adds ``mixin`` to the view class of
+    ``@api_view``."""
+
     def mark(view: Marked) -> Marked:
         base = getattr(view, "cls", None)
         if base is None:
@@ -54,7 +57,7 @@ def scoped_function(mixin: type, unlimited_for: Callable[[Any], bool] | None) ->
 
 
 def _is_method(view: Any) -> bool:
-    """Return True for a function that is written in a class. Any other would lose its mark in
-    ``@api_view``."""
+    """Return True for a function defined in a class body. ``@api_view`` would discard the mark of
+    any other function."""
     outer = getattr(view, "__qualname__", "").rpartition(".")[0]
     return not hasattr(view, "cls") and outer != "" and not outer.endswith("<locals>")

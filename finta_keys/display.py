@@ -1,4 +1,4 @@
-"""The words, labels and groups that the pages use for the host's accounts."""
+"""The words, labels and groups that the pages use for the project's accounts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ VISIBLE = "LNPS"  # Unicode categories: letters, numbers, punctuation, symbols
 
 
 def words() -> dict[str, str]:
-    """Return the host's words for accounts, under the names of the placeholders in texts."""
+    """Return the project's words for accounts. The keys are the placeholders in translatable
+    texts."""
     one, several = conf.account_words()
     # "a" before a u: users and units are more likely than umbrellas.
     article = _("an %(word)s") if one[:1].lower() in "aeio" else _("a %(word)s")
@@ -33,7 +34,7 @@ def _worded(text: Any) -> str:
     return str(text) % words()
 
 
-# Fill the words into a text lazily: the language and the setting may change per request.
+# The lazy result of ``text % words()``: the language and the setting may change per request.
 worded = lazy(_worded, str)
 
 
@@ -55,12 +56,12 @@ def label_html(account: Any) -> SafeString:
 
 
 def join_labels(accounts: Iterable[Any]) -> SafeString:
-    """Return the first labels for a sentence."""
+    """Return the first labels, separated by commas, and "…" if there are more."""
     return join_html(map(label_html, accounts))
 
 
 def first_labels(accounts: QuerySet[Any]) -> SafeString:
-    """Like ``join_labels()``, but load only the accounts that are named."""
+    """Like ``join_labels()``, but loads only the accounts that it shows."""
     return join_labels(accounts[: MAX_NAMES + 1])
 
 

@@ -14,7 +14,7 @@ from django.utils.translation import ngettext
 
 from finta_keys import conf
 
-# Later times cannot be converted to every time zone, because Python's years end at 9999.
+# Times after this cannot be converted to every time zone, because Python's last year is 9999.
 LATEST = datetime(9999, 1, 1, tzinfo=UTC)
 
 
@@ -27,7 +27,7 @@ def clean(expires_at: datetime | date | None) -> datetime | None:
     last = latest()
     if expires_at is None:
         if last is not None:
-            _refuse(_("Choose when the key expires. ") + limit_text())
+            _reject(_("Choose when the key expires. ") + limit_text())
         return None
     at = expires_at if isinstance(expires_at, datetime) else start_of(expires_at)
     if settings.USE_TZ and timezone.is_naive(at):
@@ -35,11 +35,11 @@ def clean(expires_at: datetime | date | None) -> datetime | None:
     elif not settings.USE_TZ and timezone.is_aware(at):
         at = timezone.make_naive(at)
     if at <= timezone.now():
-        _refuse(_("This date is past. Choose a later one."))
+        _reject(_("This date is past. Choose a later one."))
     if last is not None and at > last:
-        _refuse(limit_text())
+        _reject(limit_text())
     if at > (LATEST if settings.USE_TZ else timezone.make_naive(LATEST, UTC)):
-        _refuse(_("Choose a date before the year 9999, or let the key never expire."))
+        _reject(_("Choose a date before the year 9999, or let the key never expire."))
     return at
 
 
@@ -51,10 +51,11 @@ def latest() -> datetime | None:
 
 
 def start_of(day: date) -> datetime:
-    """Return the start of a day in the current time zone. A key with that expiry date is valid
-    before it."""
+    """Return the start of a day in the current time zone. A key that expires on that day is valid
+    until then."""
     start = datetime.combine(day, time.min)
-    # UTC, because Python calls a local time that comes twice, or not at all, unequal to any other.
+    # Convert to UTC: Python treats a local time that occurs twice, or never, as unequal to all
+    # others.
     return timezone.make_aware(start).astimezone(UTC) if settings.USE_TZ else start
 
 
@@ -96,11 +97,11 @@ def parse(text: str) -> date:
 
 
 def limit_text() -> str:
-    """Return a sentence about ``FINTA_KEYS_MAX_AGE``."""
+    """Return the sentence that explains the limit of ``FINTA_KEYS_MAX_AGE``, which must be set."""
     days = cast(timedelta, conf.max_age()).days
     text = ngettext("Keys expire after %(days)s day at most.", "Keys expire after %(days)s days at most.", days)
     return text % {"days": days}
 
 
-def _refuse(message: str) -> NoReturn:
+def _reject(message: str) -> NoReturn:
     raise ValidationError({"expires_at": message})

@@ -14,7 +14,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy
 
 from finta_keys import conf, display, key_list, owners
-from finta_keys.account_pages import in_order
+from finta_keys.account_pages import ordered
 from finta_keys.models import ApiKey
 from finta_keys.secret import hint, pattern
 
@@ -25,7 +25,7 @@ class KeyForm(forms.Form):
     """Base class of the forms of a key."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        # The prefix keeps our ids apart from those of other forms on the host's page.
+        # The prefix avoids ids of other forms in the project's base template.
         super().__init__(*args, **{"label_suffix": "", "auto_id": "finta_keys_%s", **kwargs})
 
     def add_model_errors(self, error: ValidationError) -> None:
@@ -140,21 +140,21 @@ class ListForm(KeyForm):
         return any(self.cleaned_data.get(name) for name in ("q", "account", "only"))
 
     def match(self, owner_pk: Any) -> Q:
-        """Return the condition of the search and the account."""
+        """Return the condition that keys match the search and can access the account."""
         self.is_valid()
         match = key_list.search(owner_pk, self.cleaned_data.get("q", ""))
         account = self.cleaned_data.get("account")
         return match & key_list.can_access(owner_pk, account) if account else match
 
     def apply(self, keys: QuerySet[ApiKey], owner_pk: Any, match: Q) -> QuerySet[ApiKey]:
-        """Return the keys that match and pass the filter, in order."""
+        """Return the keys that satisfy ``match`` and the filter, sorted."""
         self.is_valid()
         order = key_list.ORDERS[self.cleaned_data.get("sort") or "created"]
         return key_list.filtered(keys.filter(match), owner_pk, self.kind).order_by(*order)
 
     def offer_accounts(self, owner_pk: Any) -> None:
         """Offer a selection of the owner's accounts, if there are several but not too many."""
-        accounts = list(in_order(owners.accounts_of(owner_pk))[: MAX_OFFERED + 1])
+        accounts = list(ordered(owners.accounts_of(owner_pk))[: MAX_OFFERED + 1])
         if 1 < len(accounts) <= MAX_OFFERED:
             groups = [
                 (group, [(account.pk, display.label(account)) for account in members])
@@ -167,7 +167,7 @@ class ListForm(KeyForm):
 
 
 class ConfirmForm(KeyForm):
-    """Confirm Rotate or Delete. ``rotation`` identifies the secret that the user saw."""
+    """Confirms Rotate or Delete. ``rotation`` is that of the key when the page was shown."""
 
     rotation = forms.IntegerField(
         min_value=0,

@@ -1,4 +1,4 @@
-"""Names of keys: which are valid, and when two are the same (rule K1)."""
+"""Validate the names of keys, and normalize them for comparison (rule K1)."""
 
 import re
 import unicodedata
@@ -17,7 +17,7 @@ KEY_MAX_LENGTH = 400
 # The characters that reorder the text around them: Unicode's property Bidi_Control.
 BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 # Control characters, surrogates, line and paragraph separators.
-REFUSED_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
+REJECTED_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
 # The invisible characters outside the category Cf: the rest of Unicode's property
 # Default_Ignorable_Code_Point, which unicodedata does not have, and the blank Braille pattern.
 _INVISIBLE = re.compile(
@@ -50,13 +50,13 @@ def clean(name: str) -> str:
 
 
 def _problem(name: str) -> str:
-    if len(name) > MAX_LENGTH:  # First, because normalizing takes quadratic time for some texts.
+    if len(name) > MAX_LENGTH:  # Checked first: normalizing takes quadratic time for some texts.
         return ngettext(
             "This name has %(number)s character. Use at most %(max)s.",
             "This name has %(number)s characters. Use at most %(max)s.",
             len(name),
         ) % {"number": len(name), "max": MAX_LENGTH}
-    if any(_is_refused(character) for character in name):
+    if any(_is_rejected(character) for character in name):
         return _("Remove control characters, line breaks and text direction marks from the name.")
     if re.search(secret.pattern(conf.prefix()), name):
         return _("This name contains the secret of a key. Choose another name.")
@@ -67,5 +67,5 @@ def _problem(name: str) -> str:
     return ""
 
 
-def _is_refused(character: str) -> bool:
-    return character in BIDI_CONTROLS or unicodedata.category(character) in REFUSED_CATEGORIES
+def _is_rejected(character: str) -> bool:
+    return character in BIDI_CONTROLS or unicodedata.category(character) in REJECTED_CATEGORIES

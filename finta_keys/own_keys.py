@@ -1,5 +1,4 @@
-"""The base of all views of API settings: a signed-in owner, their keys, and links between the
-pages."""
+"""Base classes of the views of API settings: sign-in, the owner's keys, and URLs of the pages."""
 
 from __future__ import annotations
 
@@ -30,7 +29,7 @@ from finta_keys.responses import Conflict, is_conflict
 
 
 class NewSecret(NamedTuple):
-    """A secret that is shown once, when the transaction has ended."""
+    """A key and its new secret. ``finished()`` shows the secret after the commit."""
 
     key: ApiKey
     secret: str
@@ -45,7 +44,7 @@ def non_atomic_requests(view: Callable[..., Any]) -> Callable[..., Any]:
 
 @method_decorator([never_cache, non_atomic_requests], name="dispatch")
 class OwnKeysMixin(LoginRequiredMixin, ContextMixin):
-    """Require a signed-in user and limit the view to that user's keys. Other keys are not found.
+    """Require a signed-in user and limit the view to that user's keys. Other keys are a 404.
 
     Requests are not atomic, even under ``ATOMIC_REQUESTS``: a secret must be committed before it
     is shown.
@@ -91,7 +90,7 @@ class OwnKeysMixin(LoginRequiredMixin, ContextMixin):
         """Return the context that all pages need.
 
         ``page.html`` shows the messages, because the scripts insert only that part of a response
-        into the page. The host's base template must not show them a second time.
+        into the page. The project's base template must not show them a second time.
         """
         return {"messages": (), **display.words()}
 
@@ -104,7 +103,11 @@ class OwnKeysMixin(LoginRequiredMixin, ContextMixin):
 
     @sensitive_variables("outcome")
     def finished(self, outcome: HttpResponse | NewSecret) -> HttpResponse:
-        """Return the response to a change that is committed, and say if no standby has it yet."""
+        """Return the response after the commit of a change, with a warning if no standby has it
+        yet.
+
+        ``outcome`` is the response, or the new secret to show.
+        """
         is_unconfirmed = standby.take_unconfirmed()
         if isinstance(outcome, NewSecret):
             unconfirmed = standby.sentence() if is_unconfirmed else ""

@@ -1,4 +1,4 @@
-"""The owners of keys and their accounts: find, lock and validate them."""
+"""Find, lock and validate the owners of keys and their accounts."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def get_by_username(username: str) -> Any:
         return users.get_by_natural_key(username)
     except (*INVALID_VALUE_ERRORS, model.DoesNotExist, model.MultipleObjectsReturned) as error:
         user = _get_by_unique_field(users, username)
-        if user is None:
-            raise error if isinstance(error, model.MultipleObjectsReturned) else model.DoesNotExist from None
-        return user
+        if user is not None:
+            return user
+        raise error if isinstance(error, model.MultipleObjectsReturned) else model.DoesNotExist from None
 
 
 def _get_by_unique_field(users: Any, value: str) -> Any:
@@ -51,7 +51,8 @@ def _get_by_unique_field(users: Any, value: str) -> Any:
 
 
 def names_of(pks: Iterable[str]) -> dict[str, str]:
-    """Return the user names of the users with these primary keys, by their texts."""
+    """Return the user names of the users with these primary keys. Keys of the dict are the primary
+    keys as text."""
     model: Any = get_user_model()
     values = []
     for pk in pks:
@@ -72,10 +73,10 @@ def lock_owner(pk: Any) -> AbstractBaseUser | None:
 
 
 def _lockable(model: type[models.Model]) -> models.QuerySet[Any]:
-    """Return all rows, to be locked in the order of their primary keys.
+    """Return all rows of a model, to be locked in the order of their primary keys.
 
-    Without the joins of the model's own ordering and manager: PostgreSQL cannot lock rows of an
-    outer join.
+    The joins of the model's own ordering and manager are removed, because PostgreSQL cannot lock
+    rows of an outer join.
     """
     rows = model._base_manager.using(key_database()).select_related(None).order_by("pk")
     return rows.select_for_update(no_key=True)
@@ -120,10 +121,10 @@ def require_active(owner: AbstractBaseUser | None) -> Any:
     """Return the owner. Raise ``ValidationError`` for ``owner`` if it is None or could not sign
     in."""
     if owner is None:
-        _refuse("owner", _("This user no longer exists. Nothing was changed."))
+        _reject("owner", _("This user no longer exists. Nothing was changed."))
     is_left_out = manager_filters() and not get_user_model()._default_manager.using(key_database()).contains(owner)
     if is_left_out or not can_sign_in(owner):
-        _refuse("owner", _("This user is inactive, so the key would not work. Activate the user first."))
+        _reject("owner", _("This user is inactive, so the key would not work. Activate the user first."))
     return owner
 
 
@@ -140,17 +141,18 @@ def lock_accounts(owner_pk: Any, accounts: Iterable[Any], *, may_be_empty: bool 
     except (ValidationError, UnicodeEncodeError):
         selected = {None}
     if not selected and not may_be_empty:
-        refuse_empty_scope()
+        reject_empty_scope()
     locked = _lockable(model).filter(**{conf.owner_field(): owner_pk}).in_bulk(selected)
     if len(locked) != len(selected):
         message = _("At least one of these %(account_words)s is gone or belongs to another user. Select again.")
-        _refuse("accounts", message % display.words())
+        _reject("accounts", message % display.words())
     return list(locked)
 
 
-def refuse_empty_scope() -> NoReturn:
+def reject_empty_scope() -> NoReturn:
+    """Raise ``ValidationError`` for ``accounts``, because none is selected."""
     message = _("Select at least one %(account_word)s, or turn on “Share all %(account_words)s”.")
-    _refuse("accounts", message % display.words())
+    _reject("accounts", message % display.words())
 
 
 def valid_pks(values: Iterable[Any]) -> list[Any]:
@@ -164,7 +166,7 @@ def valid_pks(values: Iterable[Any]) -> list[Any]:
 
 
 def existing_pks(owner_pk: Any, pks: Iterable[str]) -> set[str]:
-    """Return which of these primary keys, as texts, are those of accounts of this user."""
+    """Return those of these primary keys (as text) that belong to accounts of this user."""
     accounts = accounts_of(owner_pk).order_by().values_list("pk", flat=True)
     return {str(pk) for batch in batches(valid_pks(pks)) for pk in accounts.filter(pk__in=batch)}
 
@@ -186,5 +188,5 @@ def _primary_key(model: type[models.Model], account: Any) -> Any:
     return pk
 
 
-def _refuse(field: str, message: str) -> NoReturn:
+def _reject(field: str, message: str) -> NoReturn:
     raise ValidationError({field: message})

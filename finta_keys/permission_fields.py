@@ -21,8 +21,8 @@ KEEP, NEVER, ON_DATE = "keep", "never", "date"
 
 
 class PermissionFields(forms.Form):
-    """*Permission* and *Expires*. Fields that were not sent, such as by a template of the host,
-    change nothing."""
+    """*Permission* and *Expires*. A field that is not submitted, for example because a template of
+    the project lacks it, changes nothing."""
 
     permission = forms.ChoiceField(
         label=gettext_lazy("Permission"),

@@ -66,7 +66,7 @@ class ScopeFields(KeyForm):
     turn: str | None = None  # the button that was pressed to show another page
     pages: AccountPages
     account_page: Page[Any]
-    others: dict[str, int]  # numbers of the accounts on other pages
+    others: dict[str, int]  # counts of the accounts on other pages
 
     def __init__(self, *args: Any, owner: AbstractBaseUser, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -133,14 +133,14 @@ class ScopeFields(KeyForm):
             "added": len(added),
             "removed": len(removed),
         }
-        if not self.pages.are_several:
+        if not self.pages.has_several:
             del self.fields["find"]
 
     def _changes(self) -> tuple[set[str], set[str]]:
         """Return the accounts that the user has added to the saved scope and removed from it."""
         selected = {*(self._value("accounts") or ()), *(read_pks(self._value("elsewhere")) or ())}
         shown = read_pks(self._value("shown"))
-        if shown is None:  # The form was not submitted, or a template of the host lacks the field.
+        if shown is None:  # The form was not submitted, or the project's template lacks the field.
             shown = self.saved if self.is_bound else set()
         added, removed = selected - shown, shown - selected
         if self.turn == ALL:
@@ -193,7 +193,7 @@ class ScopeFields(KeyForm):
 
     @property
     def can_select_all(self) -> bool:
-        return self.pages.are_several and 1 < self.account_page.paginator.count <= MAX_CHANGED
+        return self.pages.has_several and 1 < self.account_page.paginator.count <= MAX_CHANGED
 
 
 def read_pks(text: str | None) -> set[str] | None:

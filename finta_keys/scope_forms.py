@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from finta_keys import conf, display, expiry, names, nonces, owners, transactions
-from finta_keys.account_pages import in_order
+from finta_keys.account_pages import ordered
 from finta_keys.forms import name_field
 from finta_keys.models import ApiKey, CreateNonce
 from finta_keys.permission_fields import PermissionFields
@@ -71,20 +71,20 @@ class CreateKeyForm(PermissionFields, ScopeFields):
         self._add_other_errors()
 
     def _add_other_errors(self) -> None:
-        """Add the errors that the model would raise next: users see all at once."""
+        """Add the errors that the model would raise next, so that users see all errors at once."""
         try:
             name_key = names.normalize(names.clean(self.cleaned_data.get("name", "")))
-            ApiKey.objects.refuse_taken_name(self.owner.pk, name_key)
+            ApiKey.objects.require_free_name(self.owner.pk, name_key)
         except ValidationError as error:
-            self._add_errors_of_fields_without(error)
+            self._add_unless_field_has_error(error)
         selected = self.cleaned_data.get("accounts") or self.cleaned_data.get("elsewhere")
         if not self.cleaned_data.get("share_all_accounts") and not selected:
             try:
-                owners.refuse_empty_scope()
+                owners.reject_empty_scope()
             except ValidationError as error:
-                self._add_errors_of_fields_without(error)
+                self._add_unless_field_has_error(error)
 
-    def _add_errors_of_fields_without(self, error: ValidationError) -> None:
+    def _add_unless_field_has_error(self, error: ValidationError) -> None:
         if not self.errors.keys() & error.error_dict.keys():
             super().add_model_errors(error)
 
@@ -184,7 +184,7 @@ class EditScopeForm(PermissionFields, ScopeFields):
 
     @property
     def _scoped(self) -> QuerySet[Any]:
-        return self.key.scoped(in_order(owners.accounts_of(self.owner.pk)))
+        return self.key.scoped(ordered(owners.accounts_of(self.owner.pk)))
 
     def show_page(self) -> None:
         super().show_page()
@@ -204,13 +204,13 @@ class EditScopeForm(PermissionFields, ScopeFields):
     @property
     def inaccessible_names(self) -> SafeString:
         return display.first_labels(
-            in_order(owners.accounts_of(self.owner.pk)).exclude(pk__in=self._scoped.values("pk"))
+            ordered(owners.accounts_of(self.owner.pk)).exclude(pk__in=self._scoped.values("pk"))
         )
 
     def difference(self) -> tuple[SafeString, SafeString]:
         """Return the names of the accounts that Save would add to the current scope, and remove
         from it."""
-        accounts = in_order(owners.accounts_of(self.owner.pk))
+        accounts = ordered(owners.accounts_of(self.owner.pk))
         scoped = self._scoped.order_by().values("pk")
         selected = self.selected_accounts()
         if selected is None:
@@ -223,8 +223,8 @@ class EditScopeForm(PermissionFields, ScopeFields):
         return display.first_labels(added), display.first_labels(removed)
 
     def clean_shown(self) -> set[str] | None:
-        """Return None if the form has no such field, as in a template of the host, or a
-        malformed one."""
+        """Return None if the field is malformed, or missing because the project's template lacks
+        it."""
         shown = read_pks(self.cleaned_data["shown"])
         return None if shown is None else self.require_few(shown)
 

@@ -21,13 +21,13 @@ from finta_keys.own_keys import NewSecret, OneKeyMixin, OwnKeysMixin
 from finta_keys.recent_use import RecentUse
 from finta_keys.scope_forms import CreateKeyForm, EditScopeForm
 
-KEYS_NAMED = ACCOUNTS_SHOWN = 100  # before a deletion or rotation
+KEYS_NAMED = ACCOUNTS_SHOWN = 100  # on the pages that confirm a deletion or rotation
 
 
 class KeyFormView(OwnKeysMixin, FormView):
     """A page with one form. The model decides if the change is valid."""
 
-    http_method_names = ["get", "post", "head", "options"]  # FormView also saves by PUT
+    http_method_names = ["get", "post", "head", "options"]  # not PUT, which FormView treats as POST
     action: str  # create, rename, edit_scope, rotate or delete
 
     def get_success_url(self) -> str:
@@ -53,8 +53,8 @@ class KeyFormView(OwnKeysMixin, FormView):
 
     @sensitive_variables("secret")
     def show_once(self, key: ApiKey, secret: str) -> NewSecret:
-        """Show the secret, without a redirect: it would have to be stored until the next request
-        (K2)."""
+        """Return the secret for ``finished()`` to show. A redirect would have to store it until the
+        next request (rule K2)."""
         return NewSecret(key, secret)
 
     def done(self, message: str) -> HttpResponse:
@@ -63,10 +63,9 @@ class KeyFormView(OwnKeysMixin, FormView):
 
 
 class FreshSignInView(KeyFormView):
-    """A page that calls ``FINTA_KEYS_FRESH_SIGN_IN``, a host's hook to require a fresh sign-in.
+    """A page that first calls the function of ``FINTA_KEYS_FRESH_SIGN_IN``.
 
-    It is checked for the form and again for its submission, because the page may have been open for
-    a long time.
+    It is called for GET and again for POST, because the page may have been open for a long time.
     """
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -76,7 +75,7 @@ class FreshSignInView(KeyFormView):
         return self.require_fresh_sign_in() or super().post(request, *args, **kwargs)
 
     def require_fresh_sign_in(self) -> HttpResponse | None:
-        """Return the host's response if the user must sign in again, else None."""
+        """Return the project's response if the user must sign in again, else None."""
         hook = conf.fresh_sign_in()
         return hook(self.request) if hook else None
 

@@ -1,8 +1,9 @@
 """Record every deletion of a key, and send ``key_deleted``.
 
-Receivers, because deletions of the owner and in bulk do not call ``delete()``. Django sends
-``pre_delete`` for all keys before it deletes the first one. Their scopes exist until then. The
-first ``post_delete`` saves the events of all, because an owner may have a thousand keys.
+Signal receivers do this, because Django does not call ``delete()`` for keys that are deleted in
+bulk or with their owner. For these, Django sends ``pre_delete`` for every key before it deletes the
+first one, so their scopes can still be read. An owner may have a thousand keys, so the receivers
+collect the rows to save in a ``Batch``, and save all of them at the first ``post_delete``.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ from finta_keys.models.retired import RetiredSecret
 
 
 class Batch:
-    """The keys of one deletion, which is that of ``origin``: an instance or a queryset."""
+    """The keys that one deletion deletes. ``origin`` is the instance or queryset whose ``delete()``
+    was called."""
 
     def __init__(self, origin: Any, using: str) -> None:
         self.origin = origin
         self.using = using
-        transaction.on_commit(self.end, using=using)
+        transaction.on_commit(self.mark, using=using)
         self.scopes: dict[Any, Any] = {}  # by owner
         self.events: list[KeyEvent] = []
         self.retired: list[RetiredSecret] = []
@@ -38,12 +40,12 @@ class Batch:
 
     @property
     def is_running(self) -> bool:
-        """Return False if the deletion has failed. Its transaction has forgotten what to call
-        then."""
-        return any(self.end in entry for entry in connections[self.using].run_on_commit)
+        """False if the deletion has failed: a rollback removes ``mark`` from the callbacks of
+        ``on_commit()``."""
+        return any(self.mark in entry for entry in connections[self.using].run_on_commit)
 
-    def end(self) -> None:
-        """Do nothing, when the transaction commits."""
+    def mark(self) -> None:
+        """Do nothing. As a callback of ``on_commit()``, it marks that the transaction is open."""
 
     def save(self) -> None:
         _save(self.events, self.retired)
@@ -58,15 +60,15 @@ def _save(events: list[KeyEvent], retired: list[RetiredSecret]) -> None:
     RetiredSecret.objects.keep(retired)
 
 
-# Several, if a receiver deletes keys while others are being deleted.
+# More than one if a receiver deletes keys while other keys are being deleted.
 _batches: ContextVar[tuple[Batch, ...]] = ContextVar("finta_keys_deletions", default=())
 
 
 @receiver(models.signals.pre_delete, sender=ApiKey)
 def _prepare(instance: ApiKey, using: str, origin: Any = None, **kwargs: Any) -> None:
-    """Record the deletion of one key, or note what to record for many.
+    """Save the event of a key whose ``delete()`` was called. Add any other key to its batch.
 
-    Load deferred columns first: receivers of ``key_deleted`` read them too.
+    Deferred columns are loaded first, because receivers of ``key_deleted`` may read them.
     """
     if deferred := instance.get_deferred_fields():
         instance.refresh_from_db(using=using, fields=deferred)
@@ -93,8 +95,8 @@ def _record_and_send(instance: ApiKey, origin: Any = None, **kwargs: Any) -> Non
 
 @receiver(models.signals.class_prepared)
 def _connect_proxies(sender: Any, **kwargs: Any) -> None:
-    """Connect the receivers above to a project's proxies: deleting by a proxy sends the signals
-    of the proxy."""
+    """Connect the receivers above to proxy models of a project: deleting an instance of a proxy
+    sends its signals with the proxy as sender."""
     if issubclass(sender, ApiKey) and sender._meta.proxy:
         models.signals.pre_delete.connect(_prepare, sender=sender)
         models.signals.post_delete.connect(_record_and_send, sender=sender)

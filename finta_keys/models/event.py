@@ -83,7 +83,7 @@ class KeyEvent(models.Model):
     key_id = models.UUIDField(gettext_lazy("key id"), null=True)
     key_name = models.CharField(gettext_lazy("key"), max_length=names.MAX_LENGTH, blank=True)
     key_hint = models.CharField(gettext_lazy("hint"), max_length=64, blank=True)
-    # Texts, because primary keys of users differ from project to project.
+    # Stored as text, because the type of the user's primary key differs between projects.
     owner_pk = models.CharField(gettext_lazy("owner"), max_length=255)
     actor = models.CharField(gettext_lazy("made by"), max_length=10, choices=Actor)
     actor_pk = models.CharField(max_length=255, blank=True)

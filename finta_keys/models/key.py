@@ -36,7 +36,7 @@ class ApiKey(DeprecatedMethods, models.Model):
     """A named key that an owner gives to one script or integration. It survives rotation."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    # Without an index of its own: the unique name per owner begins with the owner.
+    # No index of its own: the index of the unique constraint on (owner, name_key) serves it.
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.CASCADE,
@@ -58,8 +58,8 @@ class ApiKey(DeprecatedMethods, models.Model):
     # The key is valid strictly before this time (rule K7).
     expires_at = models.DateTimeField(gettext_lazy("expires at"), null=True, editable=False)
     rotation = models.PositiveIntegerField(default=0, editable=False)
-    # How often Edit scope was saved. Accounts that the key adds to its own scope do not count (rule
-    # K5).
+    # The number of times that Edit scope was saved. Accounts that the key adds to its own scope do
+    # not count (rule K5).
     scope_edits = models.PositiveIntegerField(default=0, editable=False)
     scope_edited_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(gettext_lazy("created at"), default=timezone.now, editable=False)
@@ -150,7 +150,7 @@ class ApiKey(DeprecatedMethods, models.Model):
         """Change the name. Raise ``ValidationError`` for ``name`` if it is invalid or taken."""
         name = names.clean(name)
         with self.locked() as current:
-            with self._refuse_taken_name(names.normalize(name)):
+            with self._explain_taken_name(names.normalize(name)):
                 self._write(name=name, name_key=names.normalize(name))
             history.record(history.Action.RENAMED, current, {"name": [current.name, name]}, key_name=name)
             signals.key_renamed.send(sender=ApiKey, key=self, old_name=current.name)
@@ -235,7 +235,7 @@ class ApiKey(DeprecatedMethods, models.Model):
         new_secret, columns = self._new_secret()
         columns |= {"rotation": rotation + 1, "rotated_at": timezone.now()}
         with self.locked() as current:
-            # Databases without row locks need the condition in the UPDATE too.
+            # SQLite has no row locks, so the UPDATE has the condition too.
             if current.rotation != rotation or not self._write(where={"rotation": rotation}, **columns):
                 raise AlreadyDone(key=current, at=current.secret_made_at)
             RetiredSecret.objects.keep([RetiredSecret.of(current, RetiredSecret.Reason.ROTATED)])
@@ -282,14 +282,14 @@ class ApiKey(DeprecatedMethods, models.Model):
         }
 
     @contextmanager
-    def _refuse_taken_name(self, name_key: str) -> Iterator[None]:
-        """Turn an ``IntegrityError`` into a ``ValidationError`` if another key of the owner has
-        this name."""
+    def _explain_taken_name(self, name_key: str) -> Iterator[None]:
+        """If the block raises ``IntegrityError`` because the owner has another key with this name,
+        raise ``ValidationError`` for ``name`` instead."""
         try:
             with transactions.atomic():
                 yield
         except IntegrityError:
-            ApiKey.objects.refuse_taken_name(self.owner_id, name_key, key_pk=self.pk)
+            ApiKey.objects.require_free_name(self.owner_id, name_key, key_pk=self.pk)
             raise
 
     def _write(self, *, where: dict[str, Any] | None = None, **columns: Any) -> bool:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Match(NamedTuple):
-    """The result of a look-up: a key, or the digest of a retired secret, or neither."""
+    """The result of a lookup: a key, or the digest of a retired secret, or neither."""
 
     key: ApiKey | None = None
     retired_digest: bytes | None = None
@@ -77,7 +77,7 @@ class ApiKeyManager(KeyDatabaseManager["ApiKey"]):
             key.owner = owners.require_active(owners.lock_owner(owner_pk))
             if nonce is not None:
                 CreateNonce.spend(nonce, key)
-            with key._refuse_taken_name(key.name_key):
+            with key._explain_taken_name(key.name_key):
                 key.save(force_insert=True, using=key_database())
             if accounts is not None:
                 scope_rows.replace(key, accounts)
@@ -85,8 +85,9 @@ class ApiKeyManager(KeyDatabaseManager["ApiKey"]):
             signals.key_created.send(sender=key_model(), key=key)
         return key, new_secret
 
-    def refuse_taken_name(self, owner_pk: Any, name_key: str, *, key_pk: Any = None) -> None:
-        """Raise ``ValidationError`` for ``name`` if another key of the owner has it."""
+    def require_free_name(self, owner_pk: Any, name_key: str, *, key_pk: Any = None) -> None:
+        """Raise ``ValidationError`` for ``name`` if the owner has another key with this
+        ``name_key``."""
         others = self.using(key_database()).filter(owner_id=owner_pk, name_key=name_key).exclude(pk=key_pk)
         if others.exists():
             message = _("You already have a key with this name. Choose another name.")
@@ -118,7 +119,7 @@ class ApiKeyManager(KeyDatabaseManager["ApiKey"]):
             return UNKNOWN
         digests = [secret.digest(presented, pepper) for pepper in conf.peppers()]
         keys, retired_digest = _match_digests(key_database(), digests)
-        if retired_digest is not None:  # Even if a key has the digest again, such as after a wrong restore.
+        if retired_digest is not None:  # Even if a restored row of a key has the digest again.
             return Match(None, retired_digest)
         # A related manager is an instance of a subclass.
         if not keys or (type(self) is not ApiKeyManager and not self.using(key_database()).contains(keys[0])):
@@ -141,13 +142,17 @@ class ApiKeyManager(KeyDatabaseManager["ApiKey"]):
 
 
 def _match_digests(alias: str, digests: list[bytes]) -> tuple[list[ApiKey], bytes | None]:
-    """Return the key with one of these digests, and its owner, if the default manager of users
-    has the owner; and the digest of a retired secret among them."""
+    """Return the key that has one of these digests, with its owner, and the digest that belongs to
+    a retired secret.
+
+    The list of keys is empty if there is none, or if the default manager of the user model leaves
+    its owner out.
+    """
     connection = connections[alias]
     prepared = [_DIGEST.get_db_prep_value(digest, connection) for digest in digests]
     if not owners.manager_filters():
         return _digest_query(alias, len(digests)).match(connection, prepared)
-    # Not the kept query: the manager may filter by values that change, such as the time.
+    # Compile the query each time: the manager may filter by values that change, such as the time.
     users = get_user_model()._default_manager.using(alias).order_by()
     keys = key_model()._default_manager.using(alias).select_related("owner").order_by()
     keys = keys.filter(digest__in=digests, owner__in=users)
@@ -162,7 +167,7 @@ def _digest_query(alias: str, number: int) -> DigestQuery:
     """Return the query for a key, with its owner, by this number of digests. It is built once
     per process."""
     keys = key_model()._default_manager.using(alias).select_related("owner").order_by()
-    # All different, because Django removes duplicates from IN.
+    # All different, because Django removes duplicates from the values of IN.
     examples = [bytes([byte]) * secret.DIGEST_LENGTH for byte in range(number)]
     return DigestQuery(keys.filter(digest__in=examples))
 

@@ -16,7 +16,7 @@ from finta_keys.database import KeyDatabaseManager
 
 class RetiredSecretQuerySet(models.QuerySet["RetiredSecret"]):
     def keep(self, retired: list[RetiredSecret]) -> None:
-        """Save digests. Those that were retired before stay as they are."""
+        """Insert these rows. A digest that has a row already keeps it unchanged."""
         self.bulk_create(retired, ignore_conflicts=True)
 
     def forget_user(self, user_pk: Any) -> None:
@@ -51,7 +51,7 @@ class RetiredSecret(models.Model):
         verbose_name_plural = gettext_lazy("retired secrets")
         ordering = ["-retired_at", "-pk"]
         base_manager_name = "objects"
-        # With db_index=True, PostgreSQL would have a second one, for LIKE.
+        # db_index=True would create a second index on PostgreSQL, for LIKE.
         indexes = [models.Index(fields=["owner_pk"], name="finta_keys_retired_of_owner")]
         constraints = [
             models.CheckConstraint(
@@ -64,7 +64,8 @@ class RetiredSecret(models.Model):
 
     @classmethod
     def of(cls, key: Any, reason: str) -> RetiredSecret:
-        """Return the secret of a key that is about to get another, or to be deleted."""
+        """Return a row, not saved, for the current secret of a key that is about to be rotated or
+        deleted."""
         return cls(
             digest=key.digest,
             hint=key.hint,

@@ -8,15 +8,14 @@ from django.db import models
 from finta_keys import conf
 from finta_keys.database import KeyDatabaseManager
 
-# Raise a clear error for a missing setting. The foreign key below would fail first, with an obscure
-# one.
+# Raise a clear error if the setting is missing. The foreign key below would raise an obscure one.
 conf.account_label()
 
 
 class KeyAccountScope(models.Model):
     """One account in the scope of one restricted key."""
 
-    # Without an index of its own: the constraint below begins with the key.
+    # No index of its own: the index of the unique constraint on (key, account) serves it.
     key = models.ForeignKey("finta_keys.ApiKey", on_delete=models.CASCADE, related_name="scope_rows", db_index=False)
     account = models.ForeignKey(
         settings.FINTA_KEYS_ACCOUNT_MODEL, on_delete=models.CASCADE, related_name="finta_key_scopes"

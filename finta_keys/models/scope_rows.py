@@ -23,7 +23,7 @@ def replace(key: Any, accounts: list[Any], shown: list[Any] | None = None) -> tu
         rows.filter(account_id__in=batch).delete()
     rows.bulk_create(KeyAccountScope(key=key, account_id=pk) for pk in selected - existing)
     if not selected and not owners.accounts_of(key.owner_id).filter(finta_key_scopes__key=key).exists():
-        owners.refuse_empty_scope()
+        owners.reject_empty_scope()
     return selected - existing, removable - selected
 
 

@@ -1,4 +1,4 @@
-"""The calls of each key in the last 30 days, in the list."""
+"""The requests by each key in the last 30 days, in the list and on the page of a key."""
 
 import datetime as dt
 import re
@@ -34,20 +34,20 @@ def daily_use(key):
 def test_last_30_days_are_counted_by_day(key):
     add_calls(key, 1000, *range(1, 31), refused=3)
     use = daily_use(key)
-    assert use.calls == tuple(range(1, 31))
+    assert use.requests == tuple(range(1, 31))
     assert (use.total, use.refused) == (465, 3)
     assert (use.first_day, use.last_day) == (dt.date(2026, 10, 31), NOON.date())
     assert (use.most, use.busiest_day) == (30, NOON.date())
 
 
-def test_calls_of_all_networks_are_added(key):
+def test_requests_of_all_networks_are_added(key):
     add_calls(key, 5, 7)
     KeyUsage.objects.update(source="198.51.100.0/24")
     add_calls(key, 1, 1)
-    assert daily_use(key).calls[-2:] == (6, 8)
+    assert daily_use(key).requests[-2:] == (6, 8)
 
 
-def test_calls_of_other_keys_are_not_counted(key, alice):
+def test_requests_of_other_keys_are_not_counted(key, alice):
     add_calls(make_key(alice, "Phone")[0], 5)
     assert daily_use(key).total == 0
 
@@ -58,7 +58,7 @@ def test_days_in_the_future_are_not_counted(key):
     assert daily_use(key).total == 0
 
 
-def test_path_has_one_line_per_day_with_calls(key):
+def test_path_has_one_line_per_day_with_requests(key):
     add_calls(key, 1, 0, 100, 50)
     use = daily_use(key)
     assert use.path == "M106 20V18M114 20V0"
@@ -72,7 +72,7 @@ def test_day_without_calls_has_no_bar(key):
     assert (use.path, use.path_of_today, use.today) == ("M114 20V0", "", 0)
 
 
-def test_list_shows_calls_as_bars_and_number(key, alices_browser):
+def test_list_shows_requests_as_bars_and_number(key, alices_browser):
     add_calls(key, 1200, 34)
     response = alices_browser.get(url("list"))
     assert "1,234 requests, 34 today" in read(response)
@@ -83,14 +83,14 @@ def test_list_shows_calls_as_bars_and_number(key, alices_browser):
     )
 
 
-def test_list_does_not_mark_today_without_calls(key, alices_browser):
+def test_list_does_not_mark_today_without_requests(key, alices_browser):
     add_calls(key, 5, 0)
     response = alices_browser.get(url("list"))
     assert "5 requests" in read(response)
     assert "today" not in response.content.decode()
 
 
-def test_page_of_key_shows_todays_calls(key, alices_browser):
+def test_page_of_key_shows_todays_requests(key, alices_browser):
     add_calls(key, 1200, 34)
     response = alices_browser.get(url("key", key))
     assert "Requests 1,234 Busiest day 1,200 on 28 Nov Today 34 Rejected 0" in read(response)
