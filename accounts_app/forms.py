@@ -207,8 +207,9 @@ class AddAccountForm(AccountForm):
 class EditAccountForm(AccountForm):
     """Saves only the fields that the user changed, so two tabs do not undo each other's changes.
 
-    For this, the form carries the values that it was shown with. If they are missing, the submitted
-    values are compared with the account.
+    For this, the form carries the values that it was shown with. If one of the changed fields has
+    another value by now, nothing is saved, and the form says so. If the values are missing, the
+    submitted ones are compared with the account.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -219,3 +220,44 @@ class EditAccountForm(AccountForm):
     def changes(self) -> dict[str, Any]:
         """Return the changed values by column."""
         return {column: value for column, value in self.values().items() if column in self.changed_data}
+
+    def save(self, account: Account, **changes: Any) -> None:
+        """Save changes to a locked account, or add errors to the form and save nothing."""
+        account.require_writable()
+        conflicts = [column for column, value in changes.items() if self._has_conflict(account, column, value)]
+        if not conflicts:
+            return account.edit(**changes)
+        self._show_current_values(account)
+        for column in conflicts:
+            current = self._shown_value(account, column)
+            self.add_error(column, f"This is now {f'“{current}”' if current else 'empty'}. Save again to replace it.")
+        self.add_error(
+            None, "Nothing was saved. The account was changed after you opened this form. Check the marked fields."
+        )
+        return None
+
+    def _has_conflict(self, account: Account, column: str, value: Any) -> bool:
+        """Return True if the form was shown with another value than the current one, and would
+        replace that."""
+        field, name = self.fields[column], self.add_initial_prefix(column)
+        current = self._shown_value(account, column)
+        if name not in self.data or field.to_python(current) == value:
+            return False
+        try:
+            return bool(field.to_python(self.data[name]) != field.to_python(current))
+        except ValidationError:  # not a value that the form was shown with
+            return True
+
+    def _show_current_values(self, account: Account) -> None:
+        """Keep the user's changes, and let the next submission replace the current values."""
+        data: Any = self.data
+        self.data = data = data.copy()
+        for column in self.fields:
+            data[self.add_initial_prefix(column)] = current = self._shown_value(account, column)
+            if column not in self.changed_data:
+                data[self.add_prefix(column)] = current
+
+    def _shown_value(self, account: Account, column: str) -> str:
+        """Return the text of a field that shows the account's value."""
+        value = self.fields[column].prepare_value(getattr(account, column))
+        return "" if value is None else str(value)

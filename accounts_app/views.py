@@ -167,9 +167,11 @@ class EditAccountView(OneAccountView):
 
     def form_valid(self, form: EditAccountForm) -> HttpResponse:
         try:
-            account = self.change(Account.edit, **form.changes())
+            account = self.change(form.save, **form.changes())
         except NotWritable as error:
             return self._show_again(form, error)
+        if form.errors:  # It has changed since the form was shown.
+            return self.render_to_response(self.get_context_data(form=form), status=409)
         return self.done(f"Saved “{account.name}”." if form.has_changed() else "Nothing was changed.")
 
     def _show_again(self, form: EditAccountForm, error: NotWritable) -> HttpResponse:

@@ -514,6 +514,18 @@ def account_edit(stage: Stage) -> Page:
 
 
 @scene
+def account_edit_conflict(stage: Stage) -> Page:
+    page = _open_from_accounts(stage, "edit", current_balance="120.5")
+    Account.objects.filter(name="Petty cash").update(name="Wallet", current_balance="80")
+    page.get_by_label("Name").fill("Cash at home")
+    stage.expected(409)
+    page.get_by_label("Balance", exact=True).fill("95")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("dialog")).to_contain_text("Nothing was saved")
+    return page
+
+
+@scene
 def account_close(stage: Stage) -> Page:
     return _open_from_accounts(stage, "close")
 

@@ -84,6 +84,62 @@ def test_corrected_tab_keeps_other_changes(alices_browser, cash):
     assert (account.name, account.current_balance) == ("Wallet", 42)
 
 
+def test_second_tab_does_not_replace_change_unseen(alices_browser, cash):
+    """It shows the current values, keeps what the user typed, and saves if the user insists."""
+    first, second = (form_values(alices_browser.get(edit_url(cash))) for _ in range(2))
+    alices_browser.post(edit_url(cash), {**first, "name": "Wallet", "mask": "", "subtype": "coins"})
+    before = rows()
+    typed = {"name": "Purse", "mask": "99", "current_balance": "42"}
+    response = alices_browser.post(edit_url(cash), {**second, **typed})
+    assert response.status_code == 409
+    assert rows() == before
+    page = main_text(response)
+    assert "Nothing was saved. The account was changed after you opened this form. Check the marked fields." in page
+    assert page.count("This is now “Wallet”. Save again to replace it.") == 1
+    assert page.count("This is now empty. Save again to replace it.") == 1
+    assert text(response).count('aria-invalid="true"') == 2
+    shown = form_values(response)
+    assert {name: shown[name] for name in typed} == typed
+    assert shown["subtype"] == "coins"  # the user did not change it
+    flash_message(alices_browser, alices_browser.post(edit_url(cash), shown))
+    account = Account.objects.get(pk=cash.pk)
+    assert (account.name, account.mask, account.subtype, account.current_balance) == ("Purse", "99", "coins", 42)
+
+
+def test_second_change_after_conflict_is_one_too(alices_browser, cash):
+    shown = form_values(alices_browser.get(edit_url(cash)))
+    Account.objects.update(current_balance="1200.5")
+    response = alices_browser.post(edit_url(cash), {**shown, "current_balance": "42"})
+    assert "This is now “1200.50”" in text(response)
+    Account.objects.update(current_balance="7")
+    response = alices_browser.post(edit_url(cash), form_values(response))
+    assert (response.status_code, "This is now “7.00”" in text(response)) == (409, True)
+    assert Account.objects.get(pk=cash.pk).current_balance == 7
+
+
+def test_same_change_in_two_tabs_is_no_conflict(alices_browser, cash):
+    first, second = ({**form_values(alices_browser.get(edit_url(cash))), "current_balance": "42"} for _ in range(2))
+    for sent in (first, {**second, "current_balance": "42.0", "name": "Wallet"}):
+        flash_message(alices_browser, alices_browser.post(edit_url(cash), sent))
+    assert Account.objects.get(pk=cash.pk).name == "Wallet"
+
+
+def test_value_with_blanks_is_no_conflict(alices_browser, cash):
+    """The API and the admin may store what the form trims."""
+    Account.objects.filter(pk=cash.pk).update(name=" Cash ", currency="usd")
+    sent = form_values(alices_browser.get(edit_url(cash)))
+    flash_message(alices_browser, alices_browser.post(edit_url(cash), {**sent, "name": "Wallet", "currency": "EUR"}))
+    assert Account.objects.get(pk=cash.pk).name == "Wallet"
+
+
+def test_invalid_initial_value_is_a_conflict(alices_browser, cash):
+    sent = form_values(alices_browser.get(edit_url(cash)))
+    sent |= {"initial-current_balance": "much", "current_balance": "42"}
+    response = alices_browser.post(edit_url(cash), sent)
+    assert (response.status_code, "This is now “100.25”" in text(response)) == (409, True)
+    assert form_values(response)["initial-current_balance"] == "100.25"
+
+
 def test_form_without_initial_values_is_compared(alices_browser, cash):
     alices_browser.post(edit_url(cash), {**TYPED, "current_balance": "100.25", "institution_name": ""})
     account = Account.objects.get(pk=cash.pk)
