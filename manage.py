@@ -6,7 +6,7 @@ try:
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 except ModuleNotFoundError:
-    sys.exit("This Python has no Django. Run `make setup`, then `.venv/bin/python manage.py …`.")
+    sys.exit("This Python has no Django. Run `make install`, then `.venv/bin/python manage.py …`.")
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")

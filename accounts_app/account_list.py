@@ -18,7 +18,7 @@ MAX_NAMED_KEYS = 5  # per account; if there are more, they are only counted
 
 class Row(NamedTuple):
     account: Account
-    keys: list[ApiKey]  # at most MAX_NAMED_KEYS; some are missing if there are more
+    keys: list[ApiKey]  # incomplete if there are more than MAX_NAMED_KEYS
     key_count: int
 
 
@@ -39,7 +39,7 @@ def paginate(accounts: QuerySet[Account], keys: QuerySet[ApiKey], number: Any) -
     counts = dict(scopes.values_list("account").annotate(number=Count("pk")))
     for account in page.object_list:
         account.restricted_count = counts.get(account.pk, 0)
-    # If there are more, the page names none of them.
+    # The page names the keys of these accounts only.
     few = [account for account in page.object_list if account.restricted_count <= MAX_NAMED_KEYS]
     prefetch_related_objects(few, Prefetch("finta_keys", restricted, to_attr="restricted_keys"))
     return page

@@ -26,10 +26,10 @@ MAX_LISTED_ROWS = 100  # before they are deleted
 
 
 class BaseAdmin(admin.ModelAdmin):
-    """Asks for the password before it adds or changes a row, if it was entered a while ago.
+    """Asks for the password before a row is added or changed, unless it was entered recently.
 
-    At an open session, anyone could otherwise give themselves permissions, other owners' accounts,
-    or a user's password or e-mail, and then a key.
+    Otherwise a visitor at an open session could change permissions, the owner of an account, or a
+    user's password or e-mail, and then create a key.
     """
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
@@ -48,8 +48,9 @@ class BaseAdmin(admin.ModelAdmin):
 class ChangedColumnsAdmin(BaseAdmin):
     """Saves only the changed columns, and deletes with the model's ``delete()``.
 
-    Saving all columns would switch Storage Mode off again if a key was created since the form was
-    opened. Deleting in bulk would take locks in a different order from the rest of the project.
+    Saving all columns would switch Storage Mode off again if a key was created while the form was
+    open. Deleting in bulk would take locks in another order than the rest of the project, and could
+    deadlock.
     """
 
     def save_model(self, request: HttpRequest, obj: models.Model, form: Any, change: bool) -> None:
@@ -60,7 +61,7 @@ class ChangedColumnsAdmin(BaseAdmin):
         obj.save(update_fields=columns.intersection(form.changed_data) if change else None)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """Count the rows that are deleted too, and list none: an owner can have millions."""
+        """Count the dependent rows instead of listing them: an owner can have millions."""
         registry, counts, denied = self.admin_site._registry, {self.opts.verbose_name_plural: len(objs)}, set()
         for model, lookups in _dependent_rows(self.model).items():
             condition = functools.reduce(operator.or_, [models.Q((f"{lookup}__in", objs)) for lookup in lookups])

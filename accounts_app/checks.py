@@ -1,6 +1,5 @@
 """System checks of the site's settings."""
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +9,8 @@ from django.conf import settings
 from django.core import checks
 from limits.errors import ConfigurationError
 from limits.storage import storage_from_string
+
+from accounts_app import limiter
 
 RATES = (
     "API_RATE_LIMIT",
@@ -35,11 +36,9 @@ def check_rate_limits(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
 
 
 @checks.register(checks.Tags.security)
-def check_kind_of_storage(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[checks.CheckMessage]:
-    """Check that the storage can be created, and that it is no Redis Cluster.
-
-    The message omits the URL, which may contain a password.
-    """
+def check_rate_limit_storage_url(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[checks.CheckMessage]:
+    """Report a storage URL that is invalid or names a Redis Cluster, without quoting it: it may
+    contain a password."""
     try:
         if "+cluster:" in settings.RATE_LIMIT_STORAGE:
             raise ConfigurationError("Its client connects at once.")
@@ -57,18 +56,18 @@ def check_kind_of_storage(app_configs: Sequence[AppConfig] | None, **kwargs: Any
 
 
 @checks.register(checks.Tags.security, deploy=True)
-def check_rate_limit_storage(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[checks.CheckMessage]:
-    """Warn if several workers count separately.
-
-    The number is known only from ``WEB_CONCURRENCY``.
-    """
-    workers = os.environ.get("WEB_CONCURRENCY", "").strip()
-    if not (workers.isdecimal() and int(workers) > 1 and settings.RATE_LIMIT_STORAGE.startswith("memory:")):
+def check_rate_limit_storage_is_shared(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[checks.CheckMessage]:
+    """Warn if several workers count separately. Their number is known only from
+    ``WEB_CONCURRENCY``."""
+    workers = limiter.worker_count()
+    if workers < 2 or not settings.RATE_LIMIT_STORAGE.startswith("memory:"):
         return []
     return [
         checks.Warning(
-            f"WEB_CONCURRENCY is {int(workers)}, and RATE_LIMIT_STORAGE is in memory: each worker counts "
-            f"separately, so callers get {int(workers)} times API_RATE_LIMIT and SIGN_IN_LIMIT.",
+            f"WEB_CONCURRENCY is {workers}, and RATE_LIMIT_STORAGE is in memory: each worker counts "
+            f"separately, so callers get {workers} times API_RATE_LIMIT and SIGN_IN_LIMIT.",
             hint="Set RATE_LIMIT_STORAGE to a Redis that all workers share, such as redis://localhost:6379/0, "
             "or use one worker with threads.",
             id="accounts_app.W002",

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import threading
 import time
 from functools import cache
@@ -35,7 +36,7 @@ _build_lock = threading.Lock()
 
 
 def has_room(rates: str, *identifiers: str) -> bool:
-    """Return True if ``hit()`` would succeed now. Counts nothing."""
+    """Return True if ``hit()`` would succeed now, without counting a hit."""
     return all(_run("test", rate, *identifiers) for rate in _parse(rates))
 
 
@@ -63,10 +64,7 @@ def clear(rates: str, *identifiers: str) -> None:
 
 
 def log_unreachable(consequence: str) -> None:
-    """Log that the storage cannot be reached, and the consequence.
-
-    At most once a minute for each.
-    """
+    """Log a warning with the consequence, at most once a minute for each consequence."""
     now = time.monotonic()
     if now - _logged_at.get(consequence, -LOG_INTERVAL) >= LOG_INTERVAL:
         _logged_at[consequence] = now
@@ -100,7 +98,7 @@ class Breaker:
         with self._lock:
             if time.monotonic() < self._retry_at:
                 return False
-            self.open()  # for all callers but this one
+            self.open()  # Other callers wait for the result of this call.
             return True
 
     def open(self) -> None:
@@ -147,6 +145,12 @@ def _redis_options(storage: str) -> dict[str, Any]:
     sentinels = storage.count(",") + 1  # asked in turn
     # Replicas lag behind, and each connection to one asks the sentinels too.
     return {**limited(TIMEOUT), "sentinel_kwargs": limited(TIMEOUT / sentinels), "use_replicas": False}
+
+
+def worker_count() -> int:
+    """Return the number of server processes if ``WEB_CONCURRENCY`` sets it, otherwise 1."""
+    text = os.environ.get("WEB_CONCURRENCY", "").strip()
+    return int(text) if text.isdecimal() else 1
 
 
 @cache

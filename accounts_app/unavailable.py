@@ -1,5 +1,5 @@
-"""Errors of a database that does not respond, or that is no longer the primary: the response is a
-503, and the log has one line a minute."""
+"""Handle a database that does not respond or is no longer the primary. The response is a 503, and
+the log has at most one line a minute."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def is_unavailable(error: BaseException) -> bool:
 
 
 def handle(error: BaseException) -> None:
-    """Log an error of this kind. Close a connection that can only read, so that the next request
-    connects again, to the new primary."""
+    """Log an error for which ``is_unavailable()`` is True. If the server can only read, close the
+    connection, so that the next request connects to the new primary."""
     if _is_read_only(error):
         for connection in connections.all(initialized_only=True):
             if not connection.in_atomic_block:

@@ -1,5 +1,5 @@
-"""Options of PostgreSQL connections: timeouts, so that a database that does not respond cannot
-block the site, and no connections to standbys."""
+"""Options of PostgreSQL connections. Timeouts keep a database that does not respond from blocking
+the site, and connections to standbys are rejected."""
 
 from __future__ import annotations
 

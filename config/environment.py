@@ -1,11 +1,11 @@
 """Read settings from environment variables, from files, and from ``.env``.
 
-Each value is either accepted as it was meant, or rejected with one sentence. The sentence names the
-variable and never contains the value, which may be a secret.
+An invalid value raises ``ImproperlyConfigured`` with one sentence. It names the variable and never
+contains the value, which may be a secret.
 
 For a variable ``NAME``, ``NAME_FILE`` can name a file that contains the value, as with container
-secrets. Blanks around a value and a byte order mark are ignored. An empty value counts as unset.
-"""
+secrets. Whitespace around a value and a byte order mark are ignored. An empty value counts as
+unset."""
 
 import os
 import re

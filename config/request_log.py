@@ -1,4 +1,4 @@
-"""The request log, with one line per request, and the line that a process logs at its start.
+"""Log one line per request, and one line when a process starts.
 
 Each request gets a new id, which its response carries as ``X-Request-Id``. An id sent by the client
 is ignored, so clients cannot make two requests look like one.

@@ -18,7 +18,7 @@ SECRET_KEY = environment.text("SECRET_KEY")
 _missing = [name for name in ("SECRET_KEY", "API_KEY_PEPPERS") if not environment.text(name)]
 if _missing:
     raise ImproperlyConfigured(
-        f"Not set: {', '.join(_missing)}. Run `make setup`, which writes a .env with random values, "
+        f"Not set: {', '.join(_missing)}. Run `make install`, which writes a .env with random values, "
         "or set them in the environment (docs/operations.md, Settings)."
     )
 
@@ -165,7 +165,7 @@ RATE_LIMIT_STORAGE = environment.storage("RATE_LIMIT_STORAGE", default="memory:/
 # Limits the rows that a key can add, and the size of pages and lists.
 MAX_ACCOUNTS_PER_OWNER = environment.number("MAX_ACCOUNTS_PER_OWNER", default=1000)
 
-# For drf-spectacular. The views under /v2 set everything else themselves.
+# Used by drf-spectacular only: the views under /v2 set everything else as attributes.
 REST_FRAMEWORK = {"DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema"}
 SPECTACULAR_SETTINGS = {
     "TITLE": "Finta API",

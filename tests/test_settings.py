@@ -34,7 +34,7 @@ def test_missing_secret_stops_start(tmp_path, missing):
     result = start(tmp_path, ["manage.py", "check"], **environment)
     assert result.returncode != 0
     assert missing in result.stderr
-    assert "make setup" in result.stderr
+    assert "make install" in result.stderr
     assert "Traceback" not in result.stderr
 
 
@@ -102,7 +102,7 @@ def test_manage_py_without_django(tmp_path):
     command = [sys.executable, "-S", str(source), "check"]  # without installed packages
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)  # noqa: S603
     assert result.returncode == 1
-    assert result.stderr == "This Python has no Django. Run `make setup`, then `.venv/bin/python manage.py …`.\n"
+    assert result.stderr == "This Python has no Django. Run `make install`, then `.venv/bin/python manage.py …`.\n"
 
 
 @pytest.mark.slow

@@ -66,9 +66,9 @@ class FastJsonRenderer(JSONRenderer):
     def render(self, data: Any, *args: Any, **kwargs: Any) -> Any:
         try:
             if data is not None:
-                # DRF writes times in another form than orjson.
+                # orjson formats times differently from DRF.
                 return _escaped(orjson.dumps(data, option=orjson.OPT_PASSTHROUGH_DATETIME))
-        except TypeError:  # for integers of more than 64 bits, and types that only DRF's encoder knows
+        except TypeError:  # an integer of more than 64 bits, or a type that only DRF's encoder knows
             pass
         return super().render(data, *args, **kwargs)
 
@@ -145,7 +145,7 @@ class KeyView(JsonView, GenericAPIView[Any]):
     def body(self) -> dict[str, Any]:
         """Return the JSON object in the body. Raise the errors for 413, 415 and 400."""
         if "HTTP_TRANSFER_ENCODING" in self.request.META:
-            # config.chunked has read it if the server supports that.
+            # config.chunked removes this header if the server supports chunked bodies.
             raise ParseError("Send the body in one piece, with its Content-Length.")
         if _content_length(self.request) > MAX_BODY:
             raise errors.PayloadTooLarge

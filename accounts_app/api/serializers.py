@@ -38,14 +38,15 @@ class OutputSerializer(serializers.ModelSerializer[Any]):
 
     @classmethod
     def to_json(cls, instance: Any) -> dict[str, Any]:
-        """Return ``cls(instance).data``, in a small part of the time."""
+        """Return the same as ``cls(instance).data``, many times as fast."""
         return {
             name: None if (value := get_value(instance)) is None else represent(value)
             for name, get_value, represent in _output_fields(cls)
         }
 
 
-# Functions that do the same as to_representation() of these fields, for the values of our models.
+# Faster functions with the results of to_representation() of these fields, for the values of our
+# models.
 REPRESENT: dict[type[Any], Callable[[Any], Any]] = {
     serializers.CharField: str,
     serializers.UUIDField: str,

@@ -1,4 +1,4 @@
-"""The demo owners, their accounts and their payees. Amounts are in cents: 96_40 is 96.40."""
+"""The demo owners, their accounts and their payees. Amounts are in cents: ``96_40`` is 96.40."""
 
 from __future__ import annotations
 

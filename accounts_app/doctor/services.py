@@ -18,14 +18,14 @@ from limits.storage import storage_from_string
 
 from accounts_app import limiter
 from accounts_app.doctor.problems import Problem
-from accounts_app.doctor.site import LOCAL_HOSTS, workers
+from accounts_app.doctor.site import LOCAL_HOSTS
 
 SKEW = 5  # seconds
 
 
 def check_rate_limits() -> Iterator[Problem]:
     if settings.RATE_LIMIT_STORAGE.startswith("memory:"):
-        if workers() > 1:
+        if limiter.worker_count() > 1:
             yield Problem(
                 "Several workers count rate limits in their own memory, so callers get a multiple of each limit.",
                 "Set RATE_LIMIT_STORAGE to a Redis that all share, or use one worker with threads.",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import os
 import re
 import ssl
 from collections.abc import Iterator
@@ -22,9 +21,9 @@ from accounts_app.doctor.problems import Problem
 
 TIMEOUT = 10  # seconds
 LOCAL_HOSTS = {"localhost", "127.0.0.1", "[::1]", ".localhost"}
-# Reported by other checks here, without the value of a variable.
-OWN = {"accounts_app.W002", "accounts_app.W003", "mail.E001", "security.W018", "security.W020"}
-# Django's own hints for these are missing or refer to its settings.
+# Reported by the checks of doctor, without the value of a variable.
+REPORTED_HERE = {"accounts_app.W002", "accounts_app.W003", "mail.E001", "security.W018", "security.W020"}
+# Django's own hint for this id refers to a setting, not to the environment.
 REMEDIES = {
     "security.W009": "Set SECRET_KEY to what this prints: python3 -c 'import secrets; print(secrets.token_urlsafe(50))'"
 }
@@ -32,7 +31,7 @@ REMEDIES = {
 
 def check_settings() -> Iterator[Problem]:
     for message in checks.run_checks(include_deployment_checks=not settings.DEBUG):
-        if message.level >= checks.WARNING and not message.is_silenced() and message.id not in OWN:
+        if message.level >= checks.WARNING and not message.is_silenced() and message.id not in REPORTED_HERE:
             yield Problem(f"{message.id}: {message.msg}", _remedy(message))
     hosts = {*settings.ALLOWED_HOSTS}
     if settings.DEBUG and (hosts - LOCAL_HOSTS or settings.TRUSTED_PROXY_COUNT):
@@ -216,9 +215,3 @@ def _head(
     except (OSError, http.client.HTTPException):
         return None
     return {name.lower(): value for name, value in response.getheaders()} | {"status": str(response.status)}
-
-
-def workers() -> int:
-    """Return the number of gunicorn's processes if ``WEB_CONCURRENCY`` sets it, otherwise 1."""
-    text = os.environ.get("WEB_CONCURRENCY", "").strip()
-    return int(text) if text.isdecimal() else 1

@@ -1,4 +1,4 @@
-"""Bank accounts, and which changes to them their owner can make."""
+"""Bank accounts, and the rules for changing them."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ class Account(models.Model):
 
     @property
     def is_writable(self) -> bool:
-        """Return True if the owner can edit the account."""
+        """True if the owner can edit the account."""
         return self.is_manual and not self.is_closed
 
     def require_writable(self) -> None:

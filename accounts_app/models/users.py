@@ -16,7 +16,7 @@ from finta_keys import standby
 from finta_keys.names import fold
 
 EMAIL_KEY_MAX_LENGTH = 320
-SHUTTING_OUT = {"is_active", "password", "is_staff", "is_superuser"}  # columns that take access away
+ACCESS_COLUMNS = {"is_active", "password", "is_staff", "is_superuser"}  # changing them may take access away
 
 
 class UserQuerySet(models.QuerySet["User"]):
@@ -105,7 +105,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         elif fields is not None:
             fields = {*fields, "email_key"} if "email" in fields else {*fields}
         super().save(*args, **{**kwargs, "update_fields": fields})
-        if fields is not None and fields & SHUTTING_OUT:
+        if fields is not None and fields & ACCESS_COLUMNS:
             standby.confirm_change()
         self._saved |= {name: value for name, value in self._columns().items() if fields is None or name in fields}
 

@@ -1,4 +1,4 @@
-"""The client's address, with or without trusted proxies in front of the site.
+"""Find the address of the client, behind proxies too.
 
 Clients can send any ``X-Forwarded-For``. Each proxy appends the address of its caller at the right
 and keeps the rest. With N trusted proxies, the Nth entry from the right was written by the

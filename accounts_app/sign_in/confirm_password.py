@@ -28,8 +28,8 @@ from accounts_app.sign_in.limits import limit_attempts
 
 MAX_AGE = timedelta(minutes=30)
 SESSION_KEY = "accounts_app.password_given_at"  # a timestamp in seconds
-PASSWORD_FIELD = "confirm_password"  # noqa: S105  # No form whose fields are carried has this field.
-ACTIONS = {  # by the end of the URL's name
+PASSWORD_FIELD = "confirm_password"  # noqa: S105  # No other form has a field with this name.
+ACTIONS = {  # by the suffix of the URL's name
     "create": "create a key",
     "add": "create a key",
     "duplicate": "duplicate a key",
@@ -136,6 +136,6 @@ def _render_page(request: HttpRequest, **context: Any) -> HttpResponse:
 
 
 def _action(match: ResolverMatch | None) -> str:
-    """Describe what the user is about to do. The names of the admin's URLs end like ours."""
+    """Return the requested action in words. The names of the admin's URLs end like ours."""
     name = (match and match.url_name) or ""
     return next((text for ending, text in ACTIONS.items() if name.endswith(ending)), "continue")

@@ -22,7 +22,7 @@ class TestE004:
     )
     def test_invalid_storage_is_reported_without_value(self, settings, storage):
         settings.RATE_LIMIT_STORAGE = storage
-        (message,) = checks.check_kind_of_storage(None)
+        (message,) = checks.check_rate_limit_storage_url(None)
         assert message.id == "accounts_app.E004"
         assert message.is_serious()
         assert "redis://host:6379" in message.hint
@@ -33,7 +33,7 @@ class TestE004:
     )
     def test_valid_storage_passes(self, settings, storage):
         settings.RATE_LIMIT_STORAGE = storage
-        assert checks.check_kind_of_storage(None) == []
+        assert checks.check_rate_limit_storage_url(None) == []
 
 
 class TestW002:
@@ -42,7 +42,7 @@ class TestW002:
     def test_workers_with_memory_storage_are_reported(self, settings, workers, number, storage):
         settings.RATE_LIMIT_STORAGE = storage
         workers(number)
-        (message,) = checks.check_rate_limit_storage(None)
+        (message,) = checks.check_rate_limit_storage_is_shared(None)
         assert message.id == "accounts_app.W002"
         assert message.msg.startswith(f"WEB_CONCURRENCY is {int(number)}")
         assert "RATE_LIMIT_STORAGE" in message.hint
@@ -52,18 +52,18 @@ class TestW002:
     def test_one_worker_passes(self, settings, workers, number):
         workers(number)
         assert settings.RATE_LIMIT_STORAGE == "memory://"
-        assert checks.check_rate_limit_storage(None) == []
+        assert checks.check_rate_limit_storage_is_shared(None) == []
 
     def test_unset_worker_count_passes(self, monkeypatch):
         monkeypatch.delenv("WEB_CONCURRENCY", raising=False)
-        assert checks.check_rate_limit_storage(None) == []
+        assert checks.check_rate_limit_storage_is_shared(None) == []
 
     def test_workers_with_shared_storage_pass(self, settings, workers):
         settings.RATE_LIMIT_STORAGE = "redis://localhost:6379/0"
         workers("4")
-        assert checks.check_rate_limit_storage(None) == []
+        assert checks.check_rate_limit_storage_is_shared(None) == []
 
     def test_worker_check_needs_deploy(self):
         registry = django_checks.registry.registry
-        assert checks.check_rate_limit_storage in registry.deployment_checks
-        assert checks.check_rate_limit_storage not in registry.registered_checks
+        assert checks.check_rate_limit_storage_is_shared in registry.deployment_checks
+        assert checks.check_rate_limit_storage_is_shared not in registry.registered_checks

@@ -44,7 +44,7 @@ def test_silent_redis_is_called_once(silent_redis, unrestricted):
     assert len(silent_redis) == 1
 
 
-def test_storage_that_fails_at_a_full_window_allows_request(settings, unrestricted, monkeypatch):
+def test_storage_failure_at_full_window_allows_request(settings, unrestricted, monkeypatch):
     """Between the rejected hit and the lookup of the time to wait."""
 
     def fail(*args):
