@@ -1,8 +1,8 @@
-"""Compute from the history which accounts a key could access at which time (rule H4).
+"""Compute the accounts that a key could access, and when, from its history (rule H4).
 
 The events are replayed to get the state of the key and the ownership of each account over time.
 Changes without an event, such as by ``update()``, make the replayed state differ from the present
-one. Accounts for which they differ are marked as not certain.
+one. The report marks such accounts as not certain.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class AccessHistory:
 
     @property
     def unknown(self) -> list[Span]:
-        """The periods in which the key existed and its scope is not known."""
+        """The periods of the key's life without a known scope."""
         begin = self.created_at or _beginning()
         spans = [(begin, self.known_from)] if begin < self.known_from else []
         return spans + [span for span, state in self.states if state is None]

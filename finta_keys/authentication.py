@@ -93,7 +93,7 @@ def get_key(request: Any, *, only_reads: bool = False) -> ApiKey | None:
     """
     key, state = _find_key(request), state_of(request)
     if not callers.may_use_method(key, request, only_reads=only_reads):
-        state.status = 403  # refused, if there is a key
+        state.status = 403  # if there is a key, it was rejected
         return None
     state.only_reads = only_reads
     return key

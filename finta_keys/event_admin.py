@@ -71,7 +71,7 @@ class KeyEventAdmin(SignedInPeopleOnly, admin.ModelAdmin):
         if not event.key_id or not self.admin_site.is_registered(ApiKey):
             return "–"
         address = reverse("admin:finta_keys_apikey_report", args=[event.key_id], current_app=self.admin_site.name)
-        return format_html('<a href="{}">{}</a>', address, _("What it could access, and did"))
+        return format_html('<a href="{}">{}</a>', address, _("Exposure report"))
 
     @admin.display(description=gettext_lazy("owner"))
     def owner(self, event: Any) -> str:

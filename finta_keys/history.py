@@ -1,4 +1,4 @@
-"""Record what happens to keys, and who did it (rule H1).
+"""Record each action on a key, with its actor (rule H1).
 
 The methods of a key call this inside their transaction, so a change and its event are saved
 together or not at all.
@@ -30,15 +30,15 @@ Action, Actor = KeyEvent.Action, KeyEvent.Actor
 
 
 @dataclass(frozen=True)
-class _Source:
-    """The origin of the changes in a block."""
+class _Origin:
+    """The origin of the changes in a block of ``acting()``."""
 
     request: Any = None
     user: Any = None
     command: str = ""
 
 
-_source: ContextVar[_Source | None] = ContextVar("finta_keys_source", default=None)
+_origin: ContextVar[_Origin | None] = ContextVar("finta_keys_origin", default=None)
 
 
 @contextmanager
@@ -49,11 +49,11 @@ def acting(*, request: HttpRequest | None = None, user: Any = None, command: str
     that a user has started. Without this block, changes in a request by a key are recorded as made
     by the key, and all others as made by code.
     """
-    token = _source.set(_Source(request, user, command))
+    token = _origin.set(_Origin(request, user, command))
     try:
         yield
     finally:
-        _source.reset(token)
+        _origin.reset(token)
 
 
 def record(action: str, key: Any, changes: dict[str, Any], **columns: Any) -> None:
@@ -65,7 +65,7 @@ def record(action: str, key: Any, changes: dict[str, Any], **columns: Any) -> No
 
 
 def record_account(action: str, account: Any, owner_pk: Any, reason: str) -> None:
-    """Save that an owner got or lost an account."""
+    """Save the event that an owner got or lost an account."""
     save([_event(action, owner_pk, {"account": _pair(account), "reason": reason})])
 
 
@@ -77,9 +77,11 @@ def event_of(action: str, key: Any, changes: dict[str, Any], **columns: Any) -> 
 
 
 def save(events: list[KeyEvent]) -> None:
-    # Not save(): receivers for all models, such as those of audit tools, must not get them.
+    # bulk_create() instead of save(), so that receivers for all models, such as those of audit
+    # tools,
+    # do not receive events.
     KeyEvent.objects.bulk_create(events)
-    # An account that joins a scope is a request of the API, and takes no access away.
+    # An account that joins a scope takes no access away, so the API request need not wait.
     if any(event.key_id and event.action != Action.ACCOUNT_JOINED for event in events):
         standby.confirm_change()
 
@@ -129,7 +131,8 @@ def labels_of(account_pks: Iterable[Any]) -> Pairs:
 
 
 def _all_accounts() -> models.QuerySet[Any]:
-    """Return all accounts. The base manager of a project may leave rows out, or add joins."""
+    """Return all accounts. Not by a manager of the project, which may leave rows out or add
+    joins."""
     return models.QuerySet(conf.account_model(), using=key_database()).order_by()
 
 
@@ -153,10 +156,10 @@ def _event(action: str, owner_pk: Any, changes: dict[str, Any], **key: Any) -> K
 
 def _actor(owner_pk: Any) -> dict[str, str]:
     """Return the columns of an event that say who made the change."""
-    source = _source.get() or _Source(request=current_request())
-    if source.command:
-        return {"actor": Actor.COMMAND, "actor_name": source.command}
-    request, user, address = source.request, source.user, ""
+    origin = _origin.get() or _Origin(request=current_request())
+    if origin.command:
+        return {"actor": Actor.COMMAND, "actor_name": origin.command}
+    request, user, address = origin.request, origin.user, ""
     if request is not None:
         request = http_request(request)
         address = address_of(request)

@@ -13,7 +13,7 @@ WHITESPACE = " \t"  # as HTTP defines it; str.strip() removes more characters of
 
 
 def presented_secrets(request: Any) -> set[Secret]:
-    """Return the different secrets in the headers that start like one of ours. They may be
+    """Return the distinct values in the headers that start with our prefix. They may be
     malformed."""
     return set(_secrets_by_header(request).values())
 

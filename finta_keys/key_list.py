@@ -85,7 +85,8 @@ def filtered(keys: QuerySet[Any], owner_pk: Any, kind: str) -> QuerySet[Any]:
 
 
 def counts(keys: QuerySet[Any], owner_pk: Any, match: Q) -> tuple[int, dict[str, int]]:
-    """Return the number of keys, and the number that match, by filter. "" is the name for all."""
+    """Return the number of all keys, and by filter the number of keys that match. The filter ``""``
+    matches all."""
     filters = {name: Count("pk", filter=match & condition) for name, condition in conditions(owner_pk).items()}
     numbers = keys.order_by().aggregate(total=Count("pk"), match=Count("pk", filter=match or None), **filters)
     return numbers.pop("total"), {"": numbers.pop("match"), **numbers}
@@ -108,7 +109,7 @@ def search(owner_pk: Any, text: str) -> Q:
 
 
 def can_access(owner_pk: Any, account_pk: str) -> Q:
-    """Match keys that can access an account of the owner: none for any other account."""
+    """Match keys that can access this account. No key matches an account of another owner."""
     pks = owners.valid_pks([account_pk])
     # Not looked up before: accounts of other owners cost the same queries as missing ones.
     return Q(Exists(owners.accounts_of(owner_pk).filter(pk__in=pks))) & _can_access(pks)

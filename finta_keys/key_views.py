@@ -47,14 +47,14 @@ class KeyView(OneKeyMixin, TemplateView):
             scoped_accounts=list(key.scoped(owners.accounts_of(key.owner_id))[:ACCOUNTS_SHOWN]),
             use=RecentUse(key),
             page=page,
-            events=[described(event) for event in page],
+            events=[event_context(event) for event in page],
             tried=[event_texts.tries(secret) for secret in tried],
             **kwargs,
         )
 
 
-def described(event: KeyEvent) -> dict[str, Any]:
-    """Return the texts of an event for the owner."""
+def event_context(event: KeyEvent) -> dict[str, Any]:
+    """Return the template context of an event, for the owner."""
     return {
         "at": event.at,
         "action": event.action,
@@ -66,7 +66,7 @@ def described(event: KeyEvent) -> dict[str, Any]:
 
 
 def events_of(key: ApiKey) -> QuerySet[KeyEvent]:
-    """Return the events of a key, newest first, with those of accounts that it could access."""
+    """Return the events of a key and of the accounts that it could access, newest first."""
     own = KeyEvent.objects.filter(key_id=key.pk)
     shares_all, accounts = key.share_all_accounts, set[str]()
     for changes in own.values_list("changes", flat=True):

@@ -44,11 +44,11 @@ def find(stream: BinaryIO) -> Iterator[tuple[int, secret.Secret]]:
         kept = buffer[searched:]
 
 
-def files(path: str, failed: Callable[[str, OSError], None]) -> Iterator[str]:
+def files(path: str, on_error: Callable[[str, OSError], None]) -> Iterator[str]:
     """Yield ``path``; or, if it is a folder, all regular files below it, sorted by name.
 
     Links in folders are not followed. Pipes, sockets and devices are skipped. If a folder cannot be
-    read, ``failed`` is called with its path and the error.
+    read, ``on_error`` is called with its path and the error.
     """
     if not os.path.isdir(path):
         yield path
@@ -66,7 +66,7 @@ def files(path: str, failed: Callable[[str, OSError], None]) -> Iterator[str]:
                 elif entry.is_file(follow_symlinks=False):
                     yield entry.path
         except OSError as error:
-            failed(folder, error)
+            on_error(folder, error)
         folders += reversed(subfolders)
 
 

@@ -1,4 +1,4 @@
-"""Read from a view if it is scoped or unscoped, as set by the mixin and the decorators."""
+"""Find out if a view is scoped or marked ``@unscoped``."""
 
 from __future__ import annotations
 

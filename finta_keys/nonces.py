@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from finta_keys.models.key import ApiKey
 
 MAX_AGE = timedelta(hours=1)  # of a form
-NONCE_KEPT = timedelta(days=1)  # Spent nonces are kept much longer than a form is valid.
+RETENTION = timedelta(days=1)  # of spent nonces; much longer than a form is valid
 SALT = "finta_keys.nonces"
 
 
@@ -57,14 +57,14 @@ class CreateNonce(models.Model):
     @classmethod
     def is_spent(cls, value: str) -> bool:
         """Return True if the nonce is spent and will not be purged within the next hour."""
-        since = timezone.now() - NONCE_KEPT + timedelta(hours=1)
+        since = timezone.now() - RETENTION + timedelta(hours=1)
         return cls.objects.filter(value=value, spent_at__gt=since).exists()
 
     @classmethod
     def spend(cls, value: str, key: ApiKey) -> None:
         """Spend a nonce for this key and purge old nonces. Raise ``AlreadyDone`` if the nonce is
         spent."""
-        cls.objects.filter(spent_at__lt=timezone.now() - NONCE_KEPT).delete()
+        cls.objects.filter(spent_at__lt=timezone.now() - RETENTION).delete()
         try:
             with transactions.atomic():
                 cls.objects.create(value=value, key_id=key.pk)

@@ -14,7 +14,7 @@ from finta_keys import conf, transactions
 from finta_keys.database import batches
 from finta_keys.models import AccountUsage, ApiKey, KeyEvent, KeyUsage, RetiredSecret
 
-BATCH = 500  # rows that a transaction deletes, so that writers do not wait for long
+BATCH = 500  # rows per transaction; other writers wait until it commits
 
 
 def prune() -> dict[str, int]:
@@ -43,7 +43,7 @@ def _prune_events(cutoff: datetime) -> int:
 
 def _prune_events_of(key_pks: list[Any], cutoff: datetime) -> int:
     """Delete the old events of these keys, except for the last one of each key that still exists
-    or has newer events. It says from when on the history is complete."""
+    or has newer events. That one marks where the complete history begins."""
     with transactions.atomic():
         rows = KeyEvent.objects.filter(key_id__in=key_pks, at__lt=cutoff).order_by("at", "pk")
         last = {event.key_id: event for event in rows.defer("changes")}
@@ -64,7 +64,7 @@ def _prune_events_of(key_pks: list[Any], cutoff: datetime) -> int:
 
 
 def _has_account_events(event: KeyEvent, cutoff: datetime) -> bool:
-    """Return True if events of the owner's accounts after this event are too old."""
+    """Return True if accounts of the owner have events between this event and ``cutoff``."""
     of_accounts = KeyEvent.objects.filter(key_id=None, owner_pk=event.owner_pk)
     return bool(of_accounts.filter(at__gte=event.at, at__lt=cutoff).exists())
 
@@ -77,6 +77,6 @@ def _delete(rows: models.QuerySet[Any]) -> int:
 
 
 def _pks(rows: models.QuerySet[Any]) -> Iterator[list[Any]]:
-    """Yield the primary keys of rows that are deleted in between, in batches."""
+    """Yield batches of primary keys. The caller deletes each batch before it takes the next one."""
     while batch := list(rows.values_list("pk", flat=True)[:BATCH]):
         yield batch

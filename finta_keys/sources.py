@@ -10,13 +10,13 @@ from typing import Any
 
 from finta_keys import conf
 
-UNKNOWN = "unknown"  # a Unix socket, or an address that is none
+UNKNOWN = "unknown"  # a Unix socket, or not an IP address
 NONE = "none"  # no User-Agent header
-OTHER = "other"  # without a name, or beyond the caps
+OTHER = "other"  # has no name, or exceeds the limits of ``usage_store``
 
 ADDRESS_LENGTH = 64  # characters; the longest address has 45, and IPv6 may name an interface
 AGENT_LENGTH = 512  # characters that are read of a User-Agent header
-# The first product. Longer names are no names of programs, and could be secrets.
+# The first product. A longer name is hardly that of a program, and could be a secret.
 _PRODUCT = re.compile(r"([A-Za-z][A-Za-z0-9._-]{0,39})(?:[/ (;]|$)", re.ASCII)
 # Browsers call themselves Mozilla. Most also name the browsers that they resemble, so the order
 # matters.

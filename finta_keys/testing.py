@@ -1,7 +1,6 @@
-"""For the tests of a project that uses this app: keys, clients that present them, and assertions
-about its endpoints.
+"""Helpers for the tests of a project: keys, clients that send them, and assertions about endpoints.
 
-They need no test framework but Django's, and raise ``AssertionError``.
+They work with any test runner, and raise ``AssertionError``.
 """
 
 from __future__ import annotations
@@ -42,8 +41,8 @@ __all__ = [
     "watch_scope",
 ]
 
-# Common methods, rare ones, and one that does not exist.
 DAY = 86_400  # seconds
+# Common methods, rare ones, and one that does not exist.
 EVERY_METHOD = ("GET", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "POST", "TRACE", "BREW")
 # Headers that differ between any two responses.
 NOT_COMPARED = frozenset({"date", "x-request-id"})
@@ -119,9 +118,8 @@ def assert_indistinguishable(
 def _compare(
     client: Client, requests: list[dict[str, Any]], methods: Iterable[str], same_queries: bool, ignored: set[str]
 ) -> None:
-    _send(
-        client, "GET", {"path": requests[0]["path"]}, ignored
-    )  # Writes last_used_at, which is then not written for a day.
+    # Writes last_used_at, so that the compared requests do not.
+    _send(client, "GET", {"path": requests[0]["path"]}, ignored)
     is_authenticated = False
     for method in methods:
         first, *others = [_send(client, method, target, ignored) for target in requests]
@@ -238,11 +236,11 @@ def _assert_leads_to_a_view(path: str) -> None:
 def _is_comparable(method: str, path: str, status: int) -> bool:
     """Return True if a response can be about a row. Raise ``AssertionError`` for a response that
     cannot be compared."""
-    moved, refused = 300 <= status < 400, status in (403, 405, 406, 413, 415, 429)
-    if method == "GET" and moved:
+    is_redirect, is_rejected = 300 <= status < 400, status in (403, 405, 406, 413, 415, 429)
+    if method == "GET" and is_redirect:
         raise AssertionError(f"GET {path} responds {status}: nothing was compared. Use the URL of the redirect.")
     if status == 401 or status >= 500 or (method == "GET" and status in (403, 429)):
         raise AssertionError(
             f"{method} {path} responds {status}: nothing was compared. Check that the client sends a valid key."
         )
-    return method != "OPTIONS" and not moved and not refused
+    return method != "OPTIONS" and not is_redirect and not is_rejected

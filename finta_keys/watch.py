@@ -26,7 +26,7 @@ from finta_keys.watch_sql import affected_rows, fetch, read_by_update, text_of
 READ = re.compile(r"(?:\s|\(|--[^\n]*\n|/\*.*?\*/)*(SELECT|WITH|VALUES|TABLE)\b", re.IGNORECASE | re.DOTALL)
 WRITE = re.compile(r"\b(INSERT|UPDATE|DELETE|REPLACE|MERGE|TRUNCATE)\b", re.IGNORECASE)
 LOCK = re.compile(r"\bFOR\s+(NO\s+KEY\s+)?UPDATE\b", re.IGNORECASE)
-WAY_OUT = (
+SOLUTION = (
     "Limit the rows by self.scoped(queryset) or scoped(request, queryset). If the response shows none of them, put "
     '`with unscoped_rows("why"):` around the code, or mark the handler @unscoped("why it shows rows of no account").'
 )
@@ -197,7 +197,7 @@ class Watch:
         labels = ", ".join(model._meta.label for model in tables)
         message = (
             f"{self.request.method} of {name} {verb} rows of {labels} outside the scope of its API key"
-            f"{f', at {place}' if place else ''}. {WAY_OUT}"
+            f"{f', at {place}' if place else ''}. {SOLUTION}"
         )
         for messages in open_blocks:
             messages.append(message)

@@ -15,7 +15,7 @@ from accounts_app.models import Account, User
 from finta_keys import nonces, secret, signals
 from finta_keys.models import AlreadyDone, ApiKey, CreateNonce, KeyAccountScope
 from finta_keys.models.manager import ApiKeyManager
-from finta_keys.nonces import NONCE_KEPT
+from finta_keys.nonces import RETENTION
 from finta_keys.testing import make_key
 from tests.factories import AccountFactory, TransactionFactory, UserFactory
 from tests.finta_keys.snapshots import columns, everything, scope
@@ -345,12 +345,12 @@ def test_spent_nonces_outlive_forms(alice):
         create_key(alice, "Second", nonce=new_nonce(alice))
         with pytest.raises(AlreadyDone):
             create_key(alice, "Third", nonce=nonces.read(form, alice.pk))
-        clock.shift(NONCE_KEPT - nonces.MAX_AGE + dt.timedelta(seconds=1))
+        clock.shift(RETENTION - nonces.MAX_AGE + dt.timedelta(seconds=1))
         create_key(alice, "Fourth", nonce=new_nonce(alice))
         assert CreateNonce.objects.count() == 2  # The first is purged.
         with pytest.raises(signing.SignatureExpired):
             nonces.read(form, alice.pk)
-    assert NONCE_KEPT > nonces.MAX_AGE
+    assert RETENTION > nonces.MAX_AGE
 
 
 @pytest.mark.rule("K5")
@@ -380,8 +380,8 @@ def test_repeated_form_reports_its_own_key(alice):
 def test_is_spent_ends_an_hour_before_purging(restricted):
     now = timezone.now()
     CreateNonce.objects.create(value="n" * 43, key_id=restricted.key.pk, spent_at=now)
-    with time_machine.travel(now + NONCE_KEPT - dt.timedelta(minutes=61), tick=False):
+    with time_machine.travel(now + RETENTION - dt.timedelta(minutes=61), tick=False):
         assert CreateNonce.is_spent("n" * 43)
         assert not CreateNonce.is_spent("m" * 43)
-    with time_machine.travel(now + NONCE_KEPT - dt.timedelta(minutes=59), tick=False):
+    with time_machine.travel(now + RETENTION - dt.timedelta(minutes=59), tick=False):
         assert not CreateNonce.is_spent("n" * 43)
