@@ -29,7 +29,7 @@ def _mail_is_sent_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _rate_limit_starts_anew() -> None:
+def _reset_rate_limits() -> None:
     from accounts_app import limiter
 
     limiter._build_limiter.cache_clear()

@@ -63,7 +63,8 @@ class TransactionFactory(factory.django.DjangoModelFactory[Transaction]):
 
 
 def add_calls(key: ApiKey, *numbers: int, refused: int = 0) -> None:
-    """Count calls of a key on the last days, the last number today. Those refused are of today."""
+    """Create the counts of requests by a key on the last days. The last number, and ``refused``, are
+    those of today."""
     now = timezone.now()
     days = [now - dt.timedelta(days=ago) for ago in reversed(range(len(numbers)))]
     KeyUsage.objects.bulk_create(

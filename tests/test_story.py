@@ -153,7 +153,7 @@ class Story(RuleBasedStateMachine):
             self.restrict(key, data.draw(st.lists(st.sampled_from(own), min_size=1, max_size=3)))
 
     @rule(key=keys, chosen=st.lists(accounts, max_size=4))
-    def edit_scope_with_accounts_of_anybody(self, key, chosen):
+    def edit_scope_with_accounts_of_any_owner(self, key, chosen):
         self.restrict(key, chosen)
 
     def restrict(self, key, chosen):

@@ -208,5 +208,5 @@ def test_report_equals_log_of_proxy(database_url, tmp_path):
             after = {name: reported(env, key["id"]) for name, key in created.items()}
             log = proxy.log()
             for name in created:
-                whole = expected(log, name, scopes[name])["total"]
-                assert before[name]["total"] <= after[name]["total"] <= whole
+                complete = expected(log, name, scopes[name])["total"]
+                assert before[name]["total"] <= after[name]["total"] <= complete

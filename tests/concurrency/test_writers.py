@@ -46,7 +46,7 @@ def test_writers_never_meet_a_lock_error(database_url):
 
 @pytest.mark.rule("T1a")
 @pytest.mark.parametrize("processes", [2, 6])
-def test_pages_admin_and_command_never_meet_a_lock_error(database_url, processes):
+def test_pages_admin_and_command_avoid_lock_errors(database_url, processes):
     outcomes, failures = run("tests.concurrency.page_writers", database_url, processes, ROUNDS // 6)
     assert failures == []
     assert outcomes["page delete: 302"] == outcomes["admin delete: 302"] == processes * (ROUNDS // 6)

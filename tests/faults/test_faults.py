@@ -187,7 +187,7 @@ def test_read_only_database_serves_reads(postgresql):
 
 
 @pytest.mark.rule("T3")
-def test_reads_go_on_while_the_synchronous_standby_is_away(postgresql):
+def test_reads_continue_while_synchronous_standby_is_away(postgresql):
     env = site.environment(postgresql.create_database("standby"))
     with site.serving(env, workers=2) as served:
         owner = site.create_owner(env)

@@ -118,7 +118,7 @@ def test_concurrent_earlier_date_stays(alice, accounts):
     assert ApiKey.objects.get(pk=key.pk).expires_at == at
 
 
-def test_no_key_is_created_if_old_one_cannot_expire(alices_browser, alice, accounts):
+def test_failed_expiry_of_original_creates_no_key(alices_browser, alice, accounts):
     key, _ = make_key(alice, "Production")
 
     def fail(**kwargs):

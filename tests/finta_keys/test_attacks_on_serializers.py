@@ -372,18 +372,18 @@ def test_several_rows_at_once(caller, rows):
 
 def test_error_codes_are_the_same(restricted, rows):
     made = serializer(Post, ["topic", "text"])
-    seen = []
+    errors = []
 
     class Codes(Open, generics.CreateAPIView):
         queryset, account_path, serializer_class = Post.objects.all(), "topic__account", made
 
         def handle_exception(self, exc):
-            seen.append(exc.get_full_details())
+            errors.append(exc.get_full_details())
             return super().handle_exception(exc)
 
     for pk in (rows.hidden.topic.pk, rows.foreign.topic.pk, 999, "malformed", None, [], {}):
         call(Codes, method="post", data={"topic": pk, "text": "x"}, secret=restricted.secret)
-    assert [details == seen[0] for details in seen] == [True, True, True, True, False, True, True], seen
+    assert [details == errors[0] for details in errors] == [True, True, True, True, False, True, True], errors
 
 
 def test_queries_are_the_same(restricted, rows, django_assert_num_queries):

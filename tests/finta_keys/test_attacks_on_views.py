@@ -978,13 +978,13 @@ def test_browsable_page_of_hidden_row(restricted, rows, accept):
 def test_cursor_pages_and_renderers(restricted, unrestricted, rows):
     TransactionFactory(account=rows.visible.account, summary="Zebra")
     page = restricted.client.get("/pages").json()
-    seen = []
+    summaries = []
     for _ in range(5):
-        seen += [row["summary"] for row in page["results"]]
+        summaries += [row["summary"] for row in page["results"]]
         if not page["next"]:
             break
         page = restricted.client.get(page["next"]).json()
-    assert seen == ["Lunch", "Zebra"]
+    assert summaries == ["Lunch", "Zebra"]
     cursor = unrestricted.client.get("/pages").json()["next"]
     for url in (cursor, "/pages?format=csv", "/pages"):
         response = restricted.client.get(url, headers={"accept": "text/csv, application/json"})

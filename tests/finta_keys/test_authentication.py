@@ -239,7 +239,7 @@ def test_closed_view_leaves_other_headers(restricted):
 
 
 @pytest.mark.rule("S7.1")
-def test_closed_view_hides_the_key_in_the_asgi_scope(restricted):
+def test_closed_view_removes_key_from_asgi_scope(restricted):
     headers = {"authorization": f"Bearer {restricted.secret}", "x-other": "kept"}
     request = AsyncRequestFactory().get("/neither", headers=headers)
     urls_example.WhoCallsInherited.as_view()(request)

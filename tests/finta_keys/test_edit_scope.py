@@ -375,7 +375,7 @@ def test_accounts_that_were_not_shown_keep_their_state(alice, bob, restricted, a
 
 
 @pytest.mark.rule("K5")
-def test_shown_accounts_do_not_restore_rows_of_unrestricted_key(unrestricted, accounts):
+def test_shown_does_not_restore_unrestricted_scope_rows(unrestricted, accounts):
     KeyAccountScope.objects.create(key=unrestricted.key, account=accounts.cash)
     unrestricted.key.restrict_to([accounts.checking], shown=[])
     assert accessible(unrestricted.key) == {"Checking"}

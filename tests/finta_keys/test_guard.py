@@ -415,7 +415,7 @@ def test_action_that_scopes_responds(restricted):
     assert call(Actions, restricted.secret, "post", actions={"post": "scopes"}).data == [1]
 
 
-def test_safe_handler_that_shows_a_visible_row_must_scope(restricted, accounts):
+def test_safe_handler_with_visible_row_must_scope(restricted, accounts):
     """The guard checks the rows that are shown, and no others that the handler has read."""
 
     class Shows(Keyed):
@@ -552,7 +552,7 @@ def test_row_inside_dicts_and_lists_is_checked(restricted, accounts, method, wra
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
-def test_data_of_a_class_of_the_project_is_checked(restricted, accounts, method):
+def test_custom_response_data_class_is_checked(restricted, accounts, method):
     """It is neither a dict nor a list, but names its serializer."""
 
     class Wraps(Keyed):

@@ -265,7 +265,7 @@ def rename(row):
 
 @pytest.mark.rule("S7.4")
 @pytest.mark.parametrize("is_before", [True, False])
-def test_method_changed_by_initial_is_preceded_by_row_check(restricted, accounts, is_before):
+def test_row_is_checked_before_changed_method(restricted, accounts, is_before):
     class Deletes(overridden(None, is_before), RetrieveUpdateDestroyAPIView):
         queryset = Account.objects.all()
 
@@ -279,7 +279,7 @@ def test_method_changed_by_initial_is_preceded_by_row_check(restricted, accounts
 
 
 @pytest.mark.rule("K8")
-def test_method_changed_by_initial_is_rejected_for_read_only_key(restricted, row):
+def test_read_only_key_cannot_use_changed_method(restricted, row):
     ApiKey.objects.filter(pk=restricted.key.pk).update(read_only=True)
     assert call(overridden(lambda view: rename(row)), restricted.secret, "get").status_code == 403
     assert stored(row).summary == "Visible"

@@ -139,8 +139,8 @@ class OrSearch(OfTransactions, viewsets.ReadOnlyModelViewSet):
 
     def get_queryset(self):
         own = Transaction.objects.filter(account__owner=self.request.user)
-        found = Transaction.objects.filter(summary__icontains=self.request.query_params.get("q", ""))
-        return (own | found).distinct().order_by("summary")
+        matches = Transaction.objects.filter(summary__icontains=self.request.query_params.get("q", ""))
+        return (own | matches).distinct().order_by("summary")
 
 
 def test_move_deletes_first(restricted, rows, alice):
@@ -156,10 +156,10 @@ def test_search_joined_by_or(restricted, rows, alice):
     check_rejected(detail, restricted, rows, lambda row: {"kwargs": {"pk": row.pk}})
     listed = OrSearch.as_view({"get": "list"})
     for query in ({}, {"q": WORD}, {"q": "Lunch"}):
-        found = ok(listed, secret=restricted.secret, data=query)
-        assert [row["summary"] for row in found] == ["Lunch"]
-        found = ok(listed, user=alice, data=query)
-        assert [row["summary"] for row in found] == ["Lunch", f"{WORD} hidden"]
+        results = ok(listed, secret=restricted.secret, data=query)
+        assert [row["summary"] for row in results] == ["Lunch"]
+        results = ok(listed, user=alice, data=query)
+        assert [row["summary"] for row in results] == ["Lunch", f"{WORD} hidden"]
     assert send(detail, user=alice, kwargs={"pk": rows["foreign"].pk})[0] == 404
 
 
@@ -496,10 +496,10 @@ def test_filterset_of_the_user(restricted, rows, alice):
         assert len(set(answers)) == 1, answers
         assert answers[0][0] == 400
     for query in ({}, {"text": "Lunch"}, {"account": rows["visible"].account}, {"posted_after": "2026-01-01"}):
-        found = ok(Filtered, secret=restricted.secret, data={**query, "order": "-summary"})
-        assert [row["summary"] for row in found] == ["Lunch"]
+        results = ok(Filtered, secret=restricted.secret, data={**query, "order": "-summary"})
+        assert [row["summary"] for row in results] == ["Lunch"]
     assert ok(Filtered, secret=restricted.secret, data={"text": WORD}) == []
-    found = ok(Filtered, user=alice, data={"account": [rows["visible"].account, rows["hidden"].account]})
-    assert len(found) == 2
+    results = ok(Filtered, user=alice, data={"account": [rows["visible"].account, rows["hidden"].account]})
+    assert len(results) == 2
     assert len(ok(Filtered, user=alice, data={"text": WORD})) == 1
     assert send(Filtered, user=alice, data={"account": rows["foreign"].account})[0] == 400

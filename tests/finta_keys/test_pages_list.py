@@ -210,7 +210,7 @@ def test_filters_show_their_numbers(alices_browser, many):
     assert names(alices_browser, "?only=expiring") == names(alices_browser, "?only=read_only") == ["Key 5"]
 
 
-def test_filter_by_attention_has_the_reasons_of_the_admin(alices_browser, many):
+def test_attention_filter_uses_admin_reasons(alices_browser, many):
     ApiKey.objects.update(created_at=timezone.now())
     long_ago = timezone.now() - dt.timedelta(days=400)
     ApiKey.objects.filter(pk=many[1].pk).update(created_at=long_ago, last_used_at=timezone.now())

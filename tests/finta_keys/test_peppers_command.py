@@ -108,7 +108,7 @@ class TestAdvice:
             "must stay: 3 keys need it. Keys move to the first pepper when they are used; 1 of them was never used."
         )
 
-    def test_pepper_can_be_removed_after_its_last_key_moved(self):
+    def test_pepper_without_keys_can_be_removed(self):
         ApiKey.objects.filter(pepper_id=pepper_id(OLD)).update(pepper_id=pepper_id(NEW))
         assert advice(OLD).startswith("can be removed")
 

@@ -77,7 +77,7 @@ def test_only_event_of_a_key_stays_without_person(key):
     assert (event.actor, event.actor_pk, event.actor_name, event.address) == ("code", "", "", "")
 
 
-def test_pruned_event_of_an_account_ends_what_is_known(key, accounts):
+def test_pruning_account_event_shortens_known_history(key, accounts):
     accounts.savings.delete()
     assert "Deleted 1 event," in prune()
     assert (KeyEvent.objects.get().action, KeyEvent.objects.get().at) == ("known", CUTOFF)

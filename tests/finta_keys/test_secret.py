@@ -105,7 +105,7 @@ def test_changed_character_is_rejected(valid, position, character):
 def test_every_changed_character_is_rejected():
     valid = secret.generate()
     changed = {valid[:i] + c + valid[i + 1 :] for i in range(len(valid)) for c in secret.ALPHABET + "_-é\n"} - {valid}
-    assert not [each for each in changed if secret.is_wellformed(each)]
+    assert not [text for text in changed if secret.is_wellformed(text)]
 
 
 @pytest.mark.rule("X1")

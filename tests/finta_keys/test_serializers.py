@@ -243,7 +243,7 @@ class NewLabelView(AccountScopeMixin, APIView):
 
 
 @pytest.mark.rule("S4")
-def test_hidden_duplicate_gets_the_error_of_a_visible_one(extra_tables, restricted, accounts):  # noqa: F811
+def test_hidden_and_visible_duplicates_get_same_error(extra_tables, restricted, accounts):  # noqa: F811
     Label.objects.create(account=accounts.checking, name="Visible")
     Label.objects.create(account=accounts.savings, name="Hidden")
     responses = {
@@ -305,5 +305,5 @@ class Mixed(ScopedSerializer):
     account = PrimaryKeyRelatedField(queryset=Account.objects.all())
 
 
-def test_read_only_and_scoped_fields_stay_as_they_are(restricted, accounts):
+def test_read_only_and_scoped_fields_are_unchanged(restricted, accounts):
     assert post(Mixed, restricted.secret, {"account": accounts.checking.pk})[0] == 200

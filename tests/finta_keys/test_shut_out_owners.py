@@ -122,7 +122,7 @@ def test_other_user_model_takes_effect(settings, monkeypatch):
 
 
 @pytest.mark.parametrize("reason", ["manager", "backend"])
-def test_no_key_is_created_for_a_shut_out_owner(request, backends, bob, reason):
+def test_shut_out_owner_gets_no_key(request, backends, bob, reason):
     if reason == "manager":
         request.getfixturevalue("current_users")
     else:

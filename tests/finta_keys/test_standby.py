@@ -125,7 +125,7 @@ def test_unconfirmed_change_is_said_on_the_next_page(waits, restricted, alices_b
 
 
 @pytest.mark.django_db(transaction=True)
-def test_deletion_of_selected_keys_is_said_to_be_unconfirmed(waits, restricted):
+def test_bulk_deletion_warns_if_unconfirmed(waits, restricted):
     browser = admin_pages.operator()
     data = {"action": "delete_selected", "_selected_action": [restricted.key.pk], "post": "yes"}
     response = browser.post("/admin/finta_keys/apikey/", data, follow=True)

@@ -523,7 +523,7 @@ class ByArgument(Keyed, APIView):
         return Response({"name": self.get_object(pk).name})
 
 
-def test_get_object_with_argument_is_left_to_the_handler(restricted, accounts):
+def test_get_object_with_required_argument_is_not_called(restricted, accounts):
     assert call(ByArgument, restricted.secret, kwargs={"pk": accounts.checking.pk}).data == {"name": "Checking"}
     for pk in (accounts.savings.pk, uuid.uuid4(), "malformed"):
         assert call(ByArgument, restricted.secret, kwargs={"pk": pk}).status_code == 404

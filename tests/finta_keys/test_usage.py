@@ -87,7 +87,7 @@ def test_use_is_recorded_once_a_minute(restricted, clock, django_assert_num_quer
 
 
 @pytest.mark.rule("T3")
-def test_first_use_of_new_secret_is_recorded_at_once(restricted, clock):
+def test_first_use_after_rotation_is_recorded_immediately(restricted, clock):
     assert get("/v2/me", restricted.secret).status_code == 200
     clock.shift(MINUTE / 6)
     new_secret = restricted.key.rotate()

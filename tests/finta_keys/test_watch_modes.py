@@ -608,7 +608,7 @@ class ReadsNoteByAnotherPath(ReadsNote):
 
 @pytest.mark.usefixtures("note")
 @pytest.mark.parametrize("view", [ReadsNote, ReadsNoteByAnotherPath])
-def test_rows_are_visible_along_the_path_of_the_view(routed, client, view):
+def test_rows_are_visible_along_account_path(routed, client, view):
     routed(note=view)
     with watch_scope():
         assert client.get("/note").status_code == 200

@@ -1,4 +1,4 @@
-"""A host's API, made up: views that are scoped, marked, open to other ways of signing in, and one that is neither."""
+"""The API of an example project: scoped views, ``@unscoped`` views, and views that forgot either."""
 
 from django.urls import path
 from rest_framework.authentication import BasicAuthentication, SessionAuthentication, TokenAuthentication
@@ -18,7 +18,7 @@ from finta_keys.scoping import AccountScopeMixin, unscoped
 
 
 class BearerTokens(TokenAuthentication):
-    """Another way to use a bearer token: knows none, and has its turn where a token is not ours."""
+    """Another authentication class for Bearer tokens, which accepts the local part of an e-mail."""
 
     keyword = "Bearer"
 
@@ -54,7 +54,7 @@ class AccountViewSet(AccountScopeMixin, KeyOnly, ReadOnlyModelViewSet):
 
 
 class Neither(KeyOnly, ListAPIView):
-    pass
+    """Forgot both: it is neither scoped nor marked."""
 
 
 class BesideSession(AccountScopeMixin, KeyOnly, ListAPIView):

@@ -13,7 +13,7 @@ from tests.scale.conftest import analyze
 
 
 @pytest.mark.slow
-def test_list_of_a_large_owner_reads_each_scope_row_once(crowd, db):
+def test_large_list_reads_scope_rows_once(crowd, db):
     # Without statistics of these rows: the planner takes the owner for an ordinary one.
     make(connection, large.LARGE, start=large.START)
     owner = User.objects.get(pk=pk("owner", large.START))

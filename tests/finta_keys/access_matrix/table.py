@@ -145,9 +145,9 @@ def _unmarked(cell: Cell) -> Outcome:
     if cell.lineup == "other_key":
         return Outcome("S7.1", REJECTED_BY_OTHER[:1], REJECTED_BY_OTHER[1])
     # Decided: if the session stands first, DRF never asks our class, so the header stays readable. Not compared.
-    asked = not (cell.lineup == "session_key" and credential.session)
+    is_authenticated_by_us = not (cell.lineup == "session_key" and credential.session)
     ran = outcome.status == (200,)
-    return replace(outcome, rule="S7.1", sees_header=False if asked and ran else None)
+    return replace(outcome, rule="S7.1", sees_header=False if is_authenticated_by_us and ran else None)
 
 
 def _without_key(cell: Cell) -> Outcome:

@@ -1,6 +1,6 @@
 """The expected outcome of every cell, written from the rules of the specification before any run.
 
-Rules are cited by number. "Decided" marks what the rules leave open; the outcome is the one a user expects.
+Rules are cited by number. "Decided" marks outcomes that the rules leave open: it is the one that a user expects.
 Change an outcome only if a rule changes, never because a test fails.
 """
 
@@ -38,7 +38,7 @@ class Spec:
     missing: tuple[int, ...] = ()  # for a missing one, if it differs from ``otherwise``
     shows: bool = False  # a response to an accessible target contains the row's summary
     writes: bool = False  # such a request changes rows
-    always: tuple[int, ...] = ()  # for a key, whatever it asks for
+    always: tuple[int, ...] = ()  # for a key, for every target
     sessions: bool = True  # the rules limit sessions at this handler too
     same: bool = True  # hidden, foreign and missing targets give the same response to the byte (S4)
     undone: bool = False  # a key's changes are rolled back; a session's are not
@@ -51,7 +51,7 @@ def reads(method: str = "GET", success: int = 200, rule: str = "S7.3", **options
 
 
 def forgets_to_scope(method: str = "GET", writes: bool = False) -> Spec:
-    """The handler responds without scoping: a clear error for a key, whatever it asks for, and nothing is changed.
+    """The handler responds without scoping: a clear error for a key, for every target, and nothing is changed.
 
     For missing rows too: a Http404 that the handler raises is a response of its own, and not on the list of exempt
     ones (S7.6). So hidden and missing rows give the same response.
@@ -242,7 +242,7 @@ def cells() -> list[Cell]:
 
 
 def indistinguishable() -> list[tuple[str, str, str]]:
-    """Return operation, variant and caller for which all targets out of reach give the same response (S4)."""
+    """Return the operations, variants and callers whose inaccessible targets all give the same response (S4)."""
     return sorted(
         {
             (cell.operation, cell.variant, cell.caller)
