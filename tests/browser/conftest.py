@@ -15,7 +15,7 @@ from playwright.sync_api import BrowserContext, Page
 from accounts_app.models import User
 from tests.browser.api import Api
 from tests.browser.pages import ApiSettings
-from tests.browser.scenes import SCENES, Stage
+from tests.browser.scenes import Stage
 from tests.browser.watch import Watch
 
 # Playwright runs an event loop in the tests' thread. Django refuses queries there without this.
@@ -160,12 +160,6 @@ def any_settings(request: pytest.FixtureRequest, open_context: OpenContext, alic
 @pytest.fixture
 def stage(open_context: OpenContext, watch: Watch) -> Stage:
     return Stage(open_context, watch.expect)
-
-
-@pytest.fixture
-def scene(request: pytest.FixtureRequest, stage: Stage) -> Page:
-    """The page of a scene. Parametrize it with the name of the scene."""
-    return SCENES[request.param](stage)
 
 
 @pytest.fixture

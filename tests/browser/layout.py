@@ -1,4 +1,4 @@
-"""Find content that is wider than the window."""
+"""Scripts that measure a page."""
 
 from __future__ import annotations
 
@@ -8,6 +8,12 @@ from playwright.sync_api import Page
 OVERFLOW = """() => [document.documentElement, ...document.querySelectorAll("dialog[open], .finta-panel")]
     .filter(element => element.scrollWidth > element.clientWidth + 1)
     .map(element => `${element.tagName} ${element.className}: ${element.scrollWidth} in ${element.clientWidth}`)"""
+# True if the focused element has a visible outline. After the last element, the browser's own controls have the focus.
+HAS_OUTLINE = """() => {
+    if (document.activeElement.matches("body, dialog")) return true;
+    const style = getComputedStyle(document.activeElement);
+    return style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2;
+}"""
 
 
 def overflow(page: Page) -> list[str]:

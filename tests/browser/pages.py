@@ -125,5 +125,10 @@ class ApiSettings:
         expect(self.dialog).to_have_count(0)
         expect(self.page.get_by_role("heading", name="API settings", level=1)).to_be_visible()
 
+    def has_gone_back(self) -> None:
+        """Wait until the list has its address again. A page that is opened before would not load."""
+        self.is_list()
+        self.page.wait_for_url(lambda url: url.endswith(PATH))
+
     def says(self, message: str) -> None:
         expect(self.page.get_by_role("main").get_by_role("status").filter(has_text=message)).to_be_visible()

@@ -1,5 +1,7 @@
 """A form keeps its input until it is saved or discarded. A dialog asks before it is closed."""
 
+import itertools
+
 import pytest
 from playwright.sync_api import expect
 
@@ -13,15 +15,20 @@ from tests.factories import AccountFactory
 
 QUESTION = "Discard this draft?"
 KEPT = "Your draft was kept. It is not saved yet."
+CLOSING = ("Escape", "Close", "Back")
 STORED = "JSON.stringify(sessionStorage)"
 
 
 @pytest.fixture
 def typed(api_settings, accounts):
     """Create Key with a name that the user has typed."""
-    api_settings.click("Create Key")
-    api_settings.name.press_sequentially("Tax")
-    return api_settings
+    return type_name(api_settings)
+
+
+def type_name(tab: ApiSettings) -> ApiSettings:
+    tab.click("Create Key")
+    tab.name.press_sequentially("Tax")
+    return tab
 
 
 def close_by(tab: ApiSettings, method: str) -> None:
@@ -33,8 +40,13 @@ def close_by(tab: ApiSettings, method: str) -> None:
         tab.page.keyboard.press("Escape")
 
 
-@pytest.mark.parametrize("method", ["Escape", "Close", "Back"])
-def test_draft_is_kept_or_discarded(typed, method):
+def test_draft_is_kept_or_discarded(api_settings, accounts, subtests):
+    for method in CLOSING:
+        with subtests.test(method):
+            keep_and_discard(type_name(api_settings.open()), method)
+
+
+def keep_and_discard(typed: ApiSettings, method: str) -> None:
     for _ in range(3):
         close_by(typed, method)
         expect(typed.dialog.get_by_role("alert")).to_contain_text(QUESTION)
@@ -44,8 +56,7 @@ def test_draft_is_kept_or_discarded(typed, method):
     expect(typed.name).to_have_value("Tax")
     close_by(typed, method)
     typed.dialog.get_by_role("button", name="Discard").click()
-    typed.is_list()
-    assert typed.page.url.endswith("/settings/api")
+    typed.has_gone_back()
 
 
 def test_cancel_discards_at_once(typed):
@@ -53,14 +64,13 @@ def test_cancel_discards_at_once(typed):
     typed.is_list()
 
 
-@pytest.mark.parametrize("method", ["Escape", "Close", "Back"])
-@pytest.mark.parametrize(
-    ("action", "name"), [("Create Key", ""), ("Edit scope", "Restricted"), ("Delete", "Restricted")]
-)
-def test_unchanged_form_closes_at_once(api_settings, restricted, method, action, name):
-    api_settings.open().click(action, name)
-    close_by(api_settings, method)
-    api_settings.is_list()
+def test_unchanged_form_closes_at_once(api_settings, restricted, subtests):
+    forms = [("Create Key", ""), ("Edit scope", "Restricted"), ("Delete", "Restricted")]
+    for (action, name), method in itertools.product(forms, CLOSING):
+        with subtests.test(action, method=method):
+            api_settings.open().click(action, name)
+            close_by(api_settings, method)
+            api_settings.has_gone_back()
 
 
 def test_saved_form_is_no_draft(typed):
@@ -85,12 +95,15 @@ def test_selected_accounts_are_a_draft(api_settings, restricted):
     expect(api_settings.dialog.get_by_text(QUESTION)).to_be_visible()
 
 
-@pytest.mark.parametrize("size", [(1280, 720), (640, 360), (390, 664), (320, 568)])
-def test_question_and_submit_button_are_visible(typed, size):
-    typed.page.set_viewport_size({"width": size[0], "height": size[1]})
-    typed.page.keyboard.press("Escape")
-    for name in ("Keep editing", "Discard", "Create Key"):
-        expect(typed.dialog.get_by_role("button", name=name, exact=True)).to_be_in_viewport(ratio=1)
+def test_question_and_submit_button_are_visible(typed, subtests):
+    for width, height in ((1280, 720), (640, 360), (390, 664), (320, 568)):
+        with subtests.test(width=width):
+            typed.page.set_viewport_size({"width": width, "height": height})
+            typed.page.keyboard.press("Escape")
+            for name in ("Keep editing", "Discard", "Create Key"):
+                expect(typed.dialog.get_by_role("button", name=name, exact=True)).to_be_in_viewport(ratio=1)
+            typed.dialog.get_by_role("button", name="Keep editing").click()
+            expect(typed.dialog.get_by_text(QUESTION)).to_have_count(0)
 
 
 @pytest.fixture(params=["dialog", "page"])
@@ -116,12 +129,6 @@ def is_fresh(tab):
     open_form(tab)
     expect(tab.name).to_have_value("")
     expect(tab.page.get_by_text(KEPT)).to_have_count(0)
-
-
-def has_gone_back(tab):
-    """Wait until the list has its address again. A page that is opened before would not load."""
-    tab.is_list()
-    tab.page.wait_for_url(lambda url: url.endswith(PATH))
 
 
 def test_reload_keeps_draft(form, api):
@@ -188,13 +195,13 @@ def test_link_on_page_keeps_draft(page, restricted):
 def test_cancel_and_saving_end_draft(form):
     form.name.fill("Tax")
     form.place.get_by_role("link", name="Cancel").click()
-    has_gone_back(form)
+    form.has_gone_back()
     is_fresh(form)
     form.name.fill("Tax")
     form.submit("Create Key")
     form.copy()
     form.done_button.click()
-    has_gone_back(form)
+    form.has_gone_back()
     is_fresh(form)
     assert form.page.evaluate(STORED) == "{}"
 

@@ -11,10 +11,10 @@ from playwright.sync_api import Browser, Page, Playwright, expect
 
 from accounts_app.models import User
 from finta_keys.testing import make_key
+from tests.browser.axe import COLORS, summary
 from tests.browser.conftest import DESKTOP, FIREFOX, TIMEOUT, find_browser, session_cookie
 from tests.browser.layout import overflow
 from tests.browser.pages import PATH, ApiSettings
-from tests.browser.test_axe import COLORS, summary
 from tests.browser.test_bad_luck import expire_sessions, sign_in
 from tests.browser.test_keyboard import Keyboard
 from tests.browser.watch import Watch

@@ -14,9 +14,9 @@ from playwright.sync_api import expect
 
 from finta_keys.models import ApiKey
 from finta_keys.testing import make_key
+from tests.browser.axe import REVEAL, summary
 from tests.browser.layout import overflow
 from tests.browser.pages import ApiSettings
-from tests.browser.test_axe import REVEAL, summary
 from tests.factories import AccountFactory
 from tests.finta_keys.test_texts import catalog
 

@@ -2,7 +2,6 @@
 
 import re
 
-import pytest
 from playwright.sync_api import expect
 
 from finta_keys.models import ApiKey
@@ -32,17 +31,19 @@ def confirm(tab, text=PASSWORD):
     tab.submit("Continue")
 
 
-@pytest.mark.parametrize("action", ["Create Key", "Rotate"])
-def test_password_opens_requested_page(any_settings, restricted, api, action):
-    expire_password(any_settings)
-    any_settings.open().link(action, "" if action == "Create Key" else "Restricted").click()
-    confirm(any_settings)
-    expect(any_settings.place.get_by_role("heading", level=1)).to_contain_text(action)
-    if action == "Create Key":
-        any_settings.name.fill("Laptop")
-    any_settings.submit(action)
-    assert api.accepts(any_settings.secret())
-    any_settings.done()
+def test_password_opens_requested_page(any_settings, restricted, api, subtests):
+    for action in ("Create Key", "Rotate"):
+        with subtests.test(action):
+            expire_password(any_settings)
+            any_settings.open().link(action, "" if action == "Create Key" else "Restricted").click()
+            confirm(any_settings)
+            expect(any_settings.place.get_by_role("heading", level=1)).to_contain_text(action)
+            if action == "Create Key":
+                any_settings.name.fill("Laptop")
+            any_settings.submit(action)
+            assert api.accepts(any_settings.secret())
+            any_settings.done()
+            any_settings.has_gone_back()
 
 
 def test_create_continues_with_input_after_password(any_settings, accounts, api):

@@ -128,10 +128,11 @@ def test_delete_key(any_settings, api, restricted):
     assert not ApiKey.objects.exists()
 
 
-@pytest.mark.parametrize("action", ["Rename", "Edit scope", "Rotate", "Delete"])
-def test_cancel_changes_nothing(any_settings, api, restricted, action):
-    place = any_settings.open().click(action, "Restricted")
-    place.get_by_role("link", name="Cancel").or_(place.get_by_role("button", name="Cancel")).click()
-    any_settings.is_list()
-    any_settings.lists("Restricted")
-    assert api.accounts(restricted.secret) == {"Checking"}
+def test_cancel_changes_nothing(any_settings, api, restricted, subtests):
+    for action in ("Rename", "Edit scope", "Rotate", "Delete"):
+        with subtests.test(action):
+            place = any_settings.open().click(action, "Restricted")
+            place.get_by_role("link", name="Cancel").or_(place.get_by_role("button", name="Cancel")).click()
+            any_settings.has_gone_back()
+            any_settings.lists("Restricted")
+            assert api.accounts(restricted.secret) == {"Checking"}

@@ -37,66 +37,48 @@ def search(tab, text="", sort="Newest first"):
         tab.page.get_by_role("button", name="Search").click()
 
 
-def test_list_shows_pages_of_25_keys_newest_first(many):
-    assert many.names == [f"Key {number}" for number in range(COUNT - 1, COUNT - 26, -1)]
-    with many.page.expect_navigation():
-        many.page.get_by_role("link", name="Next").click()
-    assert many.names == [f"Key {number}" for number in range(COUNT - 26, COUNT - 51, -1)]
-
-
-def test_search_by_name(many):
-    search(many, "kEy 19")
-    assert set(many.names) == {"Key 19", "Key 119", *(f"Key {number}" for number in range(190, 200))}
-
-
-def test_search_by_account(many):
-    search(many, "travel")
-    many.lists("Key 0")
-
-
-def test_empty_search_result_links_to_all_keys(many):
-    search(many, "no such key")
-    many.lists()
-    with many.page.expect_navigation():
-        many.page.get_by_role("link", name="Show all").click()
-    assert len(many.names) == 25
-
-
-def test_sort_by_last_used(many):
-    search(many, sort="Last used first")
-    assert many.names[:2] == ["Key 7", "Key 8"]
-
-
-def test_sort_by_name(many):
-    search(many, sort="Name")
-    assert many.names[:2] == ["Key 0", "Key 1"]
-
-
-def test_unused_keys_are_tagged(many):
-    search(many, sort="Last used first")
-    expect(many.row("Key 7 finta_")).not_to_contain_text("nused")
-    expect(many.row("Key 8 finta_")).to_contain_text("Unused for 90 days")
-    expect(many.row("Key 199 finta_")).to_contain_text("Never used")
-
-
-def test_time_has_exact_title(many):
-    search(many, sort="Last used first")
-    used_at = ApiKey.objects.get(name="Key 8").last_used_at
-    moment = many.row("Key 8 finta_").locator("time").first  # the creation follows
-    expect(moment).to_have_attribute("title", f"{used_at:%-d %B %Y, %H:%M} UTC")
-    assert dt.datetime.fromisoformat(moment.get_attribute("datetime")).replace(microsecond=0) == used_at.replace(
-        microsecond=0
-    )
-
-
-def test_search_survives_rename(many):
-    search(many, "travel")
-    many.click("Rename", "Key 0")
-    many.name.fill("Holidays")
-    many.submit("Rename")
-    many.is_list()
-    many.lists("Holidays")
-    expect(many.page.get_by_label("Search keys")).to_have_value("travel")
+def test_search_and_sort_200_keys(many, subtests):
+    with subtests.test("pages of 25 keys, newest first"):
+        assert many.names == [f"Key {number}" for number in range(COUNT - 1, COUNT - 26, -1)]
+        with many.page.expect_navigation():
+            many.page.get_by_role("link", name="Next").click()
+        assert many.names == [f"Key {number}" for number in range(COUNT - 26, COUNT - 51, -1)]
+    with subtests.test("search by name"):
+        search(many, "kEy 19")
+        assert set(many.names) == {"Key 19", "Key 119", *(f"Key {number}" for number in range(190, 200))}
+    with subtests.test("search by account"):
+        search(many, "travel")
+        many.lists("Key 0")
+    with subtests.test("an empty result links to all keys"):
+        search(many, "no such key")
+        many.lists()
+        with many.page.expect_navigation():
+            many.page.get_by_role("link", name="Show all").click()
+        assert len(many.names) == 25
+    with subtests.test("sort by name"):
+        search(many, sort="Name")
+        assert many.names[:2] == ["Key 0", "Key 1"]
+    with subtests.test("sort by last use"):
+        search(many, sort="Last used first")
+        assert many.names[:2] == ["Key 7", "Key 8"]
+    with subtests.test("unused keys are tagged"):
+        expect(many.row("Key 7 finta_")).not_to_contain_text("nused")
+        expect(many.row("Key 8 finta_")).to_contain_text("Unused for 90 days")
+        expect(many.row("Key 199 finta_")).to_contain_text("Never used")
+    with subtests.test("a time has an exact title"):
+        used_at = ApiKey.objects.get(name="Key 8").last_used_at
+        moment = many.row("Key 8 finta_").locator("time").first  # the creation follows
+        expect(moment).to_have_attribute("title", f"{used_at:%-d %B %Y, %H:%M} UTC")
+        saved_at = dt.datetime.fromisoformat(moment.get_attribute("datetime"))
+        assert saved_at.replace(microsecond=0) == used_at.replace(microsecond=0)
+    with subtests.test("a search survives Rename"):
+        search(many, "travel")
+        many.click("Rename", "Key 0")
+        many.name.fill("Holidays")
+        many.submit("Rename")
+        many.is_list()
+        many.lists("Holidays")
+        expect(many.page.get_by_label("Search keys")).to_have_value("travel")
 
 
 def test_search_is_hidden_for_few_keys(any_settings, alice):
@@ -120,37 +102,44 @@ OUTSIDE_CELL = """() => [...document.querySelectorAll(".finta-list td :is(time, 
     .map(element => element.textContent)"""
 
 
-@pytest.mark.parametrize("width", [1440, 1280, 1024, 900, 768, 390, 320])
-def test_texts_stay_in_their_cells(stage, width):
+def test_texts_stay_in_their_cells(stage):
     page = SCENES["list-3"](stage)
-    page.set_viewport_size({"width": width, "height": 800})
-    assert page.evaluate(OUTSIDE_CELL) == []
+    for width in (1440, 1280, 1024, 900, 768, 390, 320):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate(OUTSIDE_CELL) == [], width
 
 
 WIDTHS = [1440, 1280, 1024, 768, 390, 320]
 
 
-@pytest.mark.parametrize("width", [*WIDTHS, 360])
-def test_header_links_to_api_docs(api_settings, width):
+def test_header_links_to_api_docs(api_settings, subtests):
     page = api_settings.page
-    page.set_viewport_size({"width": width, "height": 800})
     links = page.get_by_role("navigation", name="Site").get_by_role("link")
     docs = links.filter(has_text="API docs")
-    expect(docs).to_be_in_viewport(ratio=1)
-    if width >= 360:
-        assert len({link.bounding_box()["y"] for link in links.all()}) == 1
-    if width > 720:
-        assert docs.bounding_box()["x"] > width / 2
-    with page.expect_navigation(url="**/v2/docs"):
-        docs.click()
-    expect(page.get_by_role("heading", name="API docs")).to_be_visible()
-    expect(docs).to_have_attribute("aria-current", "page")
+    for width in (*WIDTHS, 360):
+        with subtests.test(width=width):
+            page.set_viewport_size({"width": width, "height": 800})
+            api_settings.open()
+            expect(docs).to_be_in_viewport(ratio=1)
+            if width >= 360:
+                assert len({link.bounding_box()["y"] for link in links.all()}) == 1
+            if width > 720:
+                assert docs.bounding_box()["x"] > width / 2
+            with page.expect_navigation(url="**/v2/docs"):
+                docs.click()
+            expect(page.get_by_role("heading", name="API docs")).to_be_visible()
+            expect(docs).to_have_attribute("aria-current", "page")
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-def test_filter_row_is_in_line(stage, width):
+def test_filter_row_is_in_line(stage, subtests):
     page = SCENES["list-attention"](stage)
-    page.set_viewport_size({"width": width, "height": 800})
+    for width in WIDTHS:
+        with subtests.test(width=width):
+            page.set_viewport_size({"width": width, "height": 800})
+            assert_filter_row_is_in_line(page, width)
+
+
+def assert_filter_row_is_in_line(page, width):
     tools, form = page.locator(".finta-tools"), page.get_by_role("search")
     filters = [link.bounding_box() for link in page.get_by_role("navigation", name="Filter").get_by_role("link").all()]
     controls = [control.bounding_box() for control in form.locator("input:visible, select, button").all()]
@@ -172,7 +161,7 @@ def test_filter_row_is_in_line(stage, width):
         assert outer["x"] <= box["x"] <= box["x"] + box["width"] <= outer["x"] + outer["width"]
 
 
-def test_filter_by_account(many):
+def test_filters_of_200_keys(many, accounts):
     account = Account.objects.get(name="Travel card")
     many.page.get_by_label("Can access").select_option(str(account.pk))
     with many.page.expect_navigation(url=re.compile(r"[?&]account=")):
@@ -187,9 +176,7 @@ def test_filter_by_account(many):
     with many.page.expect_navigation():
         many.page.get_by_role("link", name="Show all keys").click()
     assert len(many.names) == 25
-
-
-def test_search_keeps_filter_and_pages_keep_account(many, accounts):
+    # A search keeps the filter, and the next page keeps the account.
     with many.page.expect_navigation():
         many.page.get_by_role("link", name="Unused 199").click()
     many.page.get_by_label("Can access").select_option(str(accounts.checking.pk))
@@ -220,10 +207,17 @@ def test_filter_with_500_accounts_is_usable(any_settings, alice):
     any_settings.lists("Key 3")
 
 
-@pytest.mark.parametrize("width", [1440, 1024, 768, 390, 320])
-def test_note_of_tried_secret_is_below_its_row(stage, width):
+def test_note_of_tried_secret_is_below_its_row(stage, subtests):
     page = SCENES["list-attention"](stage)
-    page.set_viewport_size({"width": width, "height": 800})
+    address = page.url
+    for width in (1440, 1024, 768, 390, 320):
+        with subtests.test(width=width):
+            page.set_viewport_size({"width": width, "height": 800})
+            page.goto(address)
+            assert_note_is_below_its_row(page)
+
+
+def assert_note_is_below_its_row(page):
     rows = page.locator(".finta-list tbody tr")
     note = rows.filter(has_text="The old secret is still being tried: 14 times since")
     index = next(i for i, row in enumerate(rows.all()) if "still being tried" in row.inner_text())
@@ -248,14 +242,14 @@ def test_renamed_row_is_marked_beside_a_note(api_settings, restricted, unrestric
     expect(api_settings.page.locator(".finta-changed")).to_have_count(1)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_bar_of_today_has_another_color(any_settings, alice, scheme):
+def test_bar_of_today_has_another_color(any_settings, alice):
     add_calls(make_key(alice, "Busy")[0], 12, 34)
     page = any_settings.open().page
-    page.emulate_media(color_scheme=scheme)
     before, today = any_settings.row("Busy").locator("svg.finta-bars path").all()
-    colors = [path.evaluate("path => getComputedStyle(path).stroke") for path in (before, today)]
-    assert colors[0] != colors[1]
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        colors = [path.evaluate("path => getComputedStyle(path).stroke") for path in (before, today)]
+        assert colors[0] != colors[1], scheme
     assert before.bounding_box()["x"] < today.bounding_box()["x"]
 
 

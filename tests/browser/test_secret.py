@@ -18,11 +18,15 @@ STORED = """() => JSON.stringify([location.href, history.state, document.cookie,
 @pytest.fixture
 def shown(api_settings, accounts):
     """API settings with the secret of a new key in a dialog."""
-    api_settings.click("Create Key")
-    api_settings.name.fill("Production")
-    api_settings.submit("Create Key")
-    api_settings.secret()
-    return api_settings
+    return show(api_settings, "Production")
+
+
+def show(tab, name):
+    tab.click("Create Key")
+    tab.name.fill(name)
+    tab.submit("Create Key")
+    tab.secret()
+    return tab
 
 
 @pytest.mark.rule("K2")
@@ -37,31 +41,28 @@ def clipboard(tab):
     return tab.page.evaluate("navigator.clipboard.readText()")
 
 
+LINES = {
+    "the secret": "{secret}",
+    "the curl line": "# Set FINTA_API_KEY to the secret first\ncurl {site}/v2/accounts \\\n"
+    '  -H "Authorization: Bearer $FINTA_API_KEY"',
+    "the .env lines with the secret": "FINTA_API_URL={site}/v2\nFINTA_API_KEY={secret}",
+}
+
+
 @pytest.mark.parametrize("path", [None, f"{PATH}/keys/new"], ids=["dialog", "page"])
-@pytest.mark.parametrize(
-    ("label", "line"),
-    [
-        ("the secret", "{secret}"),
-        (
-            "the curl line",
-            "# Set FINTA_API_KEY to the secret first\ncurl {site}/v2/accounts \\\n"
-            '  -H "Authorization: Bearer $FINTA_API_KEY"',
-        ),
-        ("the .env lines with the secret", "FINTA_API_URL={site}/v2\nFINTA_API_KEY={secret}"),
-    ],
-    ids=["secret", "curl", "env"],
-)
-def test_copy_writes_clipboard_and_confirms(page, accounts, base_url, path, label, line):
+def test_copy_writes_clipboard_and_confirms(page, accounts, base_url, path, subtests):
     tab = ApiSettings(page, scripting=path is None).open()
     tab.click("Create Key") if path is None else page.goto(path)
     tab.name.fill("Production")
     tab.submit("Create Key")
     secret = tab.secret()
-    if "env" in label:
-        tab.place.get_by_role("radio", name=".env").check()
-    tab.copy(label)
-    expect(page.get_by_role("status").filter(has_text="Copied")).to_have_count(1)
-    assert clipboard(tab) == line.format(secret=secret, site=base_url)
+    for label, line in LINES.items():
+        with subtests.test(label):
+            if "env" in label:
+                tab.place.get_by_role("radio", name=".env").check()
+            tab.copy(label)
+            expect(page.get_by_role("status").filter(has_text="Copied")).to_have_count(1)
+            assert clipboard(tab) == line.format(secret=secret, site=base_url)
 
 
 def test_click_selects_secret(shown):
@@ -98,14 +99,16 @@ def test_copy_button_gets_focus_when_scripts_load_late(page, accounts):
     expect(page.get_by_role("button", name="Copy the secret")).to_be_focused()
 
 
-@pytest.mark.parametrize("close_by", ["Done", "Escape", "Close"])
-def test_closing_without_copy_asks_first(shown, close_by):
-    for _ in range(3):  # however often
-        close(shown, close_by)
-        expect(shown.place.get_by_role("alert")).to_contain_text("You have not copied the secret")
-        expect(shown.place.get_by_role("button", name="Copy and close")).to_be_focused()
-    shown.place.get_by_role("link", name="Close without copying").click()
-    shown.is_list()
+def test_closing_without_copy_asks_first(api_settings, accounts, subtests):
+    for close_by in ("Done", "Escape", "Close"):
+        with subtests.test(close_by):
+            tab = show(api_settings.open(), f"Closed by {close_by}")
+            for _ in range(3):  # however often
+                close(tab, close_by)
+                expect(tab.place.get_by_role("alert")).to_contain_text("You have not copied the secret")
+                expect(tab.place.get_by_role("button", name="Copy and close")).to_be_focused()
+            tab.place.get_by_role("link", name="Close without copying").click()
+            tab.has_gone_back()
 
 
 def test_copy_and_close_copies_secret(shown):
@@ -124,16 +127,16 @@ def test_close_request_of_browser_keeps_secret(shown):
     assert shown.secret() == secret
 
 
-@pytest.mark.parametrize(
-    ("close_by", "label"),
-    [("Done", "the secret"), ("Escape", "the .env lines with the secret"), ("Close", "the secret")],
-)
-def test_closing_after_copy_does_not_ask(shown, close_by, label):
-    if "env" in label:
-        shown.place.get_by_role("radio", name=".env").check()
-    shown.copy(label)
-    close(shown, close_by)
-    shown.is_list()
+def test_closing_after_copy_does_not_ask(api_settings, accounts, subtests):
+    labels = {"Done": "the secret", "Escape": "the .env lines with the secret", "Close": "the secret"}
+    for close_by, label in labels.items():
+        with subtests.test(close_by):
+            tab = show(api_settings.open(), f"Closed by {close_by}")
+            if "env" in label:
+                tab.place.get_by_role("radio", name=".env").check()
+            tab.copy(label)
+            close(tab, close_by)
+            tab.has_gone_back()
 
 
 def test_closing_after_keyboard_copy_does_not_ask(shown):
@@ -169,9 +172,14 @@ def test_page_without_dialog_asks_too(page, alice, action):
 
 
 @pytest.mark.rule("K2")
-@pytest.mark.parametrize("action", ["Create Key", "Rotate"])
-def test_closed_dialog_leaves_no_secret(any_settings, accounts, alice, action):
+def test_closed_dialog_leaves_no_secret(any_settings, accounts, alice, subtests):
     make_key(alice, "Production")
+    for action in ("Create Key", "Rotate"):
+        with subtests.test(action):
+            assert_leaves_no_secret(any_settings, action)
+
+
+def assert_leaves_no_secret(any_settings, action):
     any_settings.open().click(action, "" if action == "Create Key" else "Production")
     if action == "Create Key":
         any_settings.name.fill("Laptop")
@@ -179,6 +187,7 @@ def test_closed_dialog_leaves_no_secret(any_settings, accounts, alice, action):
     secret = any_settings.secret()
     assert secret not in any_settings.page.url
     any_settings.done()
+    any_settings.has_gone_back()
     expect(any_settings.row("Production")).to_have_count(1)
     assert secret not in repr(any_settings.page.context.cookies())
     assert secret not in (any_settings.page.evaluate(STORED) if any_settings.scripting else any_settings.page.content())
@@ -208,7 +217,7 @@ def test_back_button_shows_no_secret(any_settings, accounts, expected):
 
 
 @pytest.mark.rule("K2")
-@pytest.mark.parametrize("action", ["Rename", "Edit scope", "Delete"])
-def test_other_pages_show_no_secret(any_settings, restricted, action):
-    any_settings.open().click(action, "Restricted")
-    assert restricted.secret not in any_settings.page.content()
+def test_other_pages_show_no_secret(any_settings, restricted):
+    for action in ("Rename", "Edit scope", "Delete"):
+        any_settings.open().click(action, "Restricted")
+        assert restricted.secret not in any_settings.page.content(), action

@@ -1,9 +1,6 @@
-"""axe reports no violations on any page or dialog: light and dark, phone and desktop."""
+"""Find violations of accessibility rules with axe: light and dark, phone and desktop."""
 
-import pytest
 from axe_playwright_python.sync_playwright import Axe
-
-from tests.browser.scenes import SCENES
 
 # Tall windows, so that no dialog scrolls: axe cannot determine colors at the edge of a scrolled area.
 PHONE, DESKTOP = {"width": 320, "height": 6000}, {"width": 1280, "height": 3000}
@@ -29,14 +26,14 @@ REVEAL = """async () => {
 axe = Axe()
 
 
-@pytest.mark.parametrize("scene", SCENES, indirect=True)
-def test_axe_reports_no_violations(scene):
-    scene.evaluate(REVEAL)
+def assert_no_violations(page):
+    """Raise ``AssertionError`` for violations, and for what axe cannot decide. Changes the page."""
+    page.evaluate(REVEAL)
     for scheme, size, options in LOOKS:
-        scene.set_viewport_size(size)
+        page.set_viewport_size(size)
         # Without transitions: on a busy machine, axe would compare colors of both schemes.
-        scene.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        results = axe.run(scene, options=options).response
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        results = axe.run(page, options=options).response
         assert not summary(results["violations"]), (scheme, size)
         undecided = [rule for rule in summary(results["incomplete"]) if rule[0] not in EXPLAINED]
         assert not undecided, (scheme, size)
