@@ -51,18 +51,21 @@ class Pending:
     def add(self, key_id: Any, state: RequestState, method: str, source: tuple[str, str]) -> None:
         now = timezone.now()
         day = now.date()
-        is_refused, has_succeeded = 400 <= state.status < 500, state.status < 400
-        is_read = method in SAFE_METHODS or state.only_reads
-        numbers = (1, has_succeeded and is_read, has_succeeded and not is_read, is_refused)
         row = (key_id, day, *source)
         counts = self.keys.get(row)
         if counts is None:
             row = (key_id, day, *usage_store.fold(self._known[key_id, day], *source))
-            counts = self.keys.setdefault(row, [0, 0, 0, 0, now, now])
-        usage_store.add_counts(counts, numbers, now, now)
-        for account in state.shown if has_succeeded else ():
-            shown = self.accounts.setdefault((key_id, account, day), [0, now, now])
-            usage_store.add_counts(shown, (1,), now, now)
+            counts = self.keys.setdefault(row, [0, 0, 0, 0, now, now])  # requests, reads, writes, refused
+        counts[0] += 1
+        counts[-1] = now
+        if state.status < 400:
+            counts[1 if method in SAFE_METHODS or state.only_reads else 2] += 1
+            for account in state.shown:
+                shown = self.accounts.setdefault((key_id, account, day), [0, now, now])
+                shown[0] += 1
+                shown[-1] = now
+        elif state.status < 500:
+            counts[3] += 1
 
     def add_try(self, digest: bytes, source: tuple[str, str]) -> None:
         if digest in self.tries or len(self.tries) < MAX_TRIED:

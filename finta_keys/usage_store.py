@@ -34,19 +34,15 @@ _ACCOUNT_COLUMNS = ("key_id", "account_id", "day")
 BATCH = 80  # rows of one statement: SQLite allowed 999 parameters in old versions
 
 
-def add_counts(counts: list[Any], numbers: Sequence[int], first_at: datetime, last_at: datetime) -> None:
-    """Add numbers, and the times of the first and the last request, to others."""
-    for place, number in enumerate(numbers):
-        counts[place] += number
-    counts[-2], counts[-1] = min(counts[-2], first_at), max(counts[-1], last_at)
-
-
 def merge(target: dict[Any, list[Any]], row: Any, counts: Sequence[Any]) -> None:
     """Add the counts of a row to those in ``target``."""
-    if row in target:
-        add_counts(target[row], counts[:-2], *counts[-2:])
-    else:
+    if row not in target:
         target[row] = list(counts)
+        return
+    known = target[row]
+    for place, number in enumerate(counts[:-2]):
+        known[place] += number
+    known[-2], known[-1] = min(known[-2], counts[-2]), max(known[-1], counts[-1])
 
 
 def add_tries(target: Tries, digest: bytes, tries: tuple[int, datetime, str, str]) -> None:
