@@ -34,6 +34,26 @@ class ModelColumns(NamedTuple):
     foreign_key: Any  # that leads to the model, for ``select_related()``
 
 
+class NamedSql(str):
+    """SQL with named parameters, such as ``%(p0)s``, which the SQLite cursor writes as ``:p0``.
+
+    Django replaces them at each execution by ``sql % {"p0": ":p0"}``. This keeps the result, and no
+    other one, because others contain data.
+    """
+
+    def __new__(cls, sql: str, names: Sequence[str]) -> NamedSql:
+        named_sql = super().__new__(cls, sql)
+        named_sql.sqlite_names = {name: f":{name}" for name in names}
+        named_sql.sqlite_sql = sql % named_sql.sqlite_names
+        return named_sql
+
+    sqlite_names: dict[str, str]
+    sqlite_sql: str
+
+    def __mod__(self, parameters: Any) -> str:
+        return self.sqlite_sql if parameters == self.sqlite_names else super().__mod__(parameters)
+
+
 class CompiledQuery(ABC, Generic[M]):
     """The compiled query of a queryset. It can run again with other values for its parameters.
 
@@ -48,7 +68,7 @@ class CompiledQuery(ABC, Generic[M]):
         # Name the parameters: Django's SQLite cursor replaces each "%s" by "?" at each call, with a
         # regular expression, which is slower.
         self.names = [f"p{number}" for number in range(len(examples))]
-        self.sql = sql % tuple(f"%({name})s" for name in self.names)
+        self.sql = NamedSql(sql % tuple(f"%({name})s" for name in self.names), self.names)
         # Keep neither the compiler nor methods of its connection: another thread has another
         # connection.
         converters = compiler.get_converters([column for column, _, _ in compiler.select])

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
 from finta_keys import conf, expiry, history, names, owners, secret, signals, transactions
-from finta_keys.compiled import CompiledQuery
+from finta_keys.compiled import CompiledQuery, NamedSql
 from finta_keys.database import KeyDatabaseManager, key_database, key_model
 from finta_keys.deprecation import warn_renamed
 from finta_keys.models import scope_rows
@@ -188,10 +188,11 @@ class DigestQuery(CompiledQuery["ApiKey"]):
         quote = connections[self.alias].ops.quote_name
         columns[self.digest] = quote("digest")
         placeholders = ", ".join(f"%({name})s" for name in digest_names or self.names)
-        self.sql += (
+        retired = (
             f" UNION ALL SELECT {', '.join(columns)} FROM {quote(RetiredSecret._meta.db_table)} "  # noqa: S608  # our own names
             f"WHERE {quote('digest')} IN ({placeholders})"
         )
+        self.sql = NamedSql(self.sql + retired, [*self.names, *(digest_names or ())])
 
     def match(self, connection: Any, values: Sequence[Any], **digests: Any) -> tuple[list[ApiKey], bytes | None]:
         """Return the keys, or the digest of a retired secret."""

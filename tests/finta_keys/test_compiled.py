@@ -8,6 +8,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test.utils import CaptureQueriesContext
 
 from finta_keys import secret
+from finta_keys.compiled import NamedSql
 from finta_keys.models import ApiKey, manager
 from finta_keys.testing import make_key
 
@@ -56,6 +57,27 @@ def test_each_number_of_peppers_has_its_query(restricted, settings):
 def test_wrong_number_of_values_is_rejected():
     with pytest.raises(ValueError, match="shorter"):
         manager._digest_query("default", 2).fetch(connection, [b""])
+
+
+def test_sql_for_sqlite_is_kept():
+    sql = NamedSql("SELECT %(p0)s, %(p1)s", ["p0", "p1"])
+    names = {"p0": ":p0", "p1": ":p1"}
+    assert sql % names == "SELECT :p0, :p1"
+    assert sql % names is sql % dict(names)
+
+
+@pytest.mark.rule("K2")
+def test_sql_keeps_no_data():
+    sql = NamedSql("SELECT %(p0)s", ["p0"])
+    assert sql % {"p0": "'a digest'"} == "SELECT 'a digest'"
+    assert "digest" not in repr(vars(sql))
+    assert sql % {"p0": ":p0"} == "SELECT :p0"
+
+
+def test_all_parameters_of_the_key_query_are_named():
+    sql = manager._digest_query("default", 2).sql
+    assert sql % sql.sqlite_names is sql.sqlite_sql
+    assert "%" not in sql.sqlite_sql
 
 
 def test_execute_wrappers_see_the_query(restricted):
