@@ -85,13 +85,16 @@ def extra_header() -> str:
 
     ``FINTA_KEYS_EXTRA_HEADER`` names it as HTTP does, such as ``"X-API-Key"``.
     """
-    name = extra_header_name()
-    return f"HTTP_{name.upper().replace('-', '_')}" if name else ""
+    _, *names = secret_header_names()
+    return f"HTTP_{names[0].upper().replace('-', '_')}" if names else ""
 
 
 @cached
-def extra_header_name() -> str:
-    return str(getattr(settings, "FINTA_KEYS_EXTRA_HEADER", None) or "")
+def secret_header_names() -> tuple[str, ...]:
+    """Return the names of the headers that may present a secret, such as ``("Authorization",
+    "X-API-Key")``."""
+    extra_name = getattr(settings, "FINTA_KEYS_EXTRA_HEADER", None)
+    return ("Authorization", str(extra_name)) if extra_name else ("Authorization",)
 
 
 def shared_models() -> frozenset[str]:

@@ -17,6 +17,7 @@ from functools import cache, wraps
 from typing import Any
 
 from django.http import Http404
+from django.utils.cache import patch_vary_headers
 from rest_framework.views import APIView
 
 from finta_keys import conf, expiry, url_rows, view_objects, view_querysets
@@ -80,7 +81,6 @@ def _wrap_initial(initial: Callable[..., None]) -> Callable[..., None]:
         state.status = 500  # unless finalize_response() gets a response
         if state.secrets:
             _prefer_keys(request)
-        _add_vary(view)
         # Not vars() itself: error reports show local variables, and would show the headers in it.
         original_user = {"user": vars(django_request)["user"]} if "user" in vars(django_request) else {}
         view._in_initial = True
@@ -107,11 +107,6 @@ def _prefer_keys(request: Any) -> None:
     )
 
 
-def _add_vary(view: Any) -> None:
-    names = (view.headers.get("Vary"), "Authorization", conf.extra_header_name())
-    view.headers["Vary"] = ", ".join(filter(None, names))
-
-
 def _wrap_handle_exception(handle_exception: Callable[..., Any]) -> Callable[..., Any]:
     """Send a key a 404 without Django's message: it names the model for a missing row, not for a
     malformed id."""
@@ -124,23 +119,28 @@ def _wrap_handle_exception(handle_exception: Callable[..., Any]) -> Callable[...
 
 
 def _wrap_finalize_response(finalize_response: Callable[..., Any]) -> Callable[..., Any]:
-    """For a key: require the guard, check the rows that ``finalize_response()`` saves, and forbid
-    caching.
+    """Add ``Vary``. For a key: require the guard, check the rows that ``finalize_response()``
+    saves, and forbid caching.
 
     A ``Cache-Control`` that the view sets stays.
     """
 
     def finalize_with_checks(view: Any, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
         state = state_of(request)
-        key = state.key or key_of(request)
-        if key is None or state.open_view is not view:
+        if state.open_view is not view:
             return finalize_response(view, request, response, *args, **kwargs)
+        key = state.key or key_of(request)
+        if key is None:
+            response = finalize_response(view, request, response, *args, **kwargs)
+            _add_vary(response)
+            return response
         require_guarded(view, state, response)
         try:
             with Guard(view, request, state):
                 response = finalize_response(view, request, response, *args, **kwargs)
         except RowOutsideScope as error:
             response = APIView.finalize_response(view, request, view.handle_exception(error), *args, **kwargs)
+        _add_vary(response)
         response.headers.setdefault("Cache-Control", "private, no-store")
         if key.expires_at is not None:
             response.headers["X-Key-Expires"] = expiry.to_json(key.expires_at)
@@ -148,6 +148,14 @@ def _wrap_finalize_response(finalize_response: Callable[..., Any]) -> Callable[.
         return response
 
     return finalize_with_checks
+
+
+def _add_vary(response: Any) -> None:
+    names = conf.secret_header_names()
+    if "Vary" in response.headers:
+        patch_vary_headers(response, names)
+    else:
+        response.headers["Vary"] = ", ".join(names)
 
 
 def _without_counting(method: Callable[..., Any]) -> Callable[..., Any]:

@@ -63,6 +63,18 @@ def test_view_with_one_renderer_varies_by_authorization(restricted):
         assert call(Names, secret, renderer_classes=[JSONRenderer])["Vary"] == "Authorization"
 
 
+@pytest.mark.parametrize(("own", "expected"), [("Cookie", "Cookie, Authorization"), ("authorization", "authorization")])
+def test_vary_of_the_handler_is_kept(restricted, own, expected):
+    class Own(Names):
+        renderer_classes = [JSONRenderer]
+
+        def get(self, request):
+            return Response(names(self.scoped(Account.objects.all())), headers={"Vary": own})
+
+    for secret in (restricted.secret, None):
+        assert call(Own, secret)["Vary"] == expected
+
+
 def test_closed_view_does_not_vary(restricted):
     class Closed(APIView):
         authentication_classes = [ApiKeyAuthentication]
