@@ -17,7 +17,7 @@ from finta_keys import callers, usage
 from finta_keys.key_headers import hide_headers, presented_secrets
 from finta_keys.marks import declares_scope
 from finta_keys.models import ApiKey
-from finta_keys.request_state import http_request, state_of
+from finta_keys.request_state import RequestState, http_request, state_of
 
 logger = logging.getLogger("finta_keys.scope")
 _logged: set[type] = set()
@@ -65,7 +65,7 @@ class ApiKeyAuthentication(BaseAuthentication):
             return None
         if not state.secrets:
             return None
-        key = _find_key(request)
+        key = _find_key(request, state)
         if key is None:
             raise InvalidKey
         return key.owner, key
@@ -91,7 +91,8 @@ def get_key(request: Any, *, only_reads: bool = False) -> ApiKey | None:
     A read-only key is None for methods that are not safe. ``only_reads=True`` says that a POST only
     reads.
     """
-    key, state = _find_key(request), state_of(request)
+    state = state_of(request)
+    key = _find_key(request, state)
     if not callers.may_use_method(key, request, only_reads=only_reads):
         state.status = 403  # if there is a key, it was rejected
         return None
@@ -99,8 +100,7 @@ def get_key(request: Any, *, only_reads: bool = False) -> ApiKey | None:
     return key
 
 
-def _find_key(request: Any) -> ApiKey | None:
-    state = state_of(request)
+def _find_key(request: Any, state: RequestState) -> ApiKey | None:
     if not state.was_looked_up:
         secrets = presented_secrets(request) if state.secrets is None else state.secrets
         key, retired_digest = ApiKey.objects.match(next(iter(secrets))) if len(secrets) == 1 else (None, None)

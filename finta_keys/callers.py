@@ -61,13 +61,14 @@ def _authenticated_key(request: Any) -> ApiKey | None:
 
     Outside Django REST framework, a read-only key is None for methods that are not safe.
     """
-    key = state_of(request).key
+    state = state_of(request)
+    key = state.key
     if key is None:
         attributes = vars(request)
         # Authenticating would replace a user who was assigned by hand.
         is_assigned = "_user" in attributes and "_auth" not in attributes and not carries_key(request)
         auth = None if is_assigned else getattr(request, "auth", None)
-        key = state_of(request).key or (auth if isinstance(auth, ApiKey) else None)
+        key = state.key or (auth if isinstance(auth, ApiKey) else None)
     return key if may_use_method(key, request) else None
 
 

@@ -21,10 +21,12 @@ def presented_secrets(request: Any) -> set[Secret]:
 def _secrets_by_header(request: Any) -> dict[str, Secret]:
     # The server decodes bytes that are not ASCII as Latin-1, which no secret contains.
     meta, prefix, extra_header = http_request(request).META, conf.prefix(), conf.extra_header()
-    secrets = {"HTTP_AUTHORIZATION": _credentials(meta.get("HTTP_AUTHORIZATION", ""))}
-    if extra_header:
-        secrets[extra_header] = Secret(meta.get(extra_header, "").strip(WHITESPACE))
-    return {name: secret for name, secret in secrets.items() if secret.startswith(prefix)}
+    secrets = {}
+    if (secret := _credentials(meta.get("HTTP_AUTHORIZATION", ""))).startswith(prefix):
+        secrets["HTTP_AUTHORIZATION"] = secret
+    if extra_header and (secret := Secret(meta.get(extra_header, "").strip(WHITESPACE))).startswith(prefix):
+        secrets[extra_header] = secret
+    return secrets
 
 
 def _credentials(header: str) -> Secret:
