@@ -46,10 +46,10 @@ def _create_key(reader: Reader, browser: str) -> None:
 
 def _browser() -> str | None:
     try:
-        from tests.browser.conftest import find_browser
+        from tests.browser.conftest import CHROMIUM, find_browser
     except ModuleNotFoundError:  # requirements-browser.txt is not installed
         return None
     try:
-        return find_browser()
+        return find_browser("CHROMIUM", CHROMIUM)
     except pytest.skip.Exception:
         return None
