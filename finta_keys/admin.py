@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_safe
 
 from finta_keys import admin_views, attention, conf, display, event_admin, history, owners, standby, transactions
-from finta_keys.admin_permissions import SignedInPeopleOnly
+from finta_keys.admin_permissions import DenyKeysMixin
 from finta_keys.key_list import count_scopes
 from finta_keys.models import ApiKey
 
@@ -57,7 +57,7 @@ class KeyChangeList(ChangeList):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(SignedInPeopleOnly, admin.ModelAdmin):
+class ApiKeyAdmin(DenyKeysMixin, admin.ModelAdmin):
     # More would not fit next to the filters. The page of a key has them all.
     list_display = (
         "name",

@@ -1,4 +1,4 @@
-"""Who may use the admin of this app."""
+"""Keep API keys out of the admin of this app (rule K6)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from finta_keys.key_headers import carries_key
 
 
-class SignedInPeopleOnly:
+class DenyKeysMixin:
     """Deny every permission to a request that carries an API key, even if a middleware set
     ``request.user``."""
 

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from finta_keys import event_texts, owners
-from finta_keys.admin_permissions import SignedInPeopleOnly
+from finta_keys.admin_permissions import DenyKeysMixin
 from finta_keys.models import ApiKey, KeyEvent
 
 
@@ -30,7 +30,7 @@ class EventChangeList(ChangeList):
 
 
 @admin.register(KeyEvent)
-class KeyEventAdmin(SignedInPeopleOnly, admin.ModelAdmin):
+class KeyEventAdmin(DenyKeysMixin, admin.ModelAdmin):
     list_display = ("at", "action", "key", "owner", "made_by", "address", "details")
     list_display_links = ("at",)
     list_filter = ("action", "actor", "at")
