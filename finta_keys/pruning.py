@@ -43,7 +43,7 @@ def _prune_events(cutoff: datetime) -> int:
 
 def _prune_events_of(key_pks: list[Any], cutoff: datetime) -> int:
     """Delete the old events of these keys, except for the last one of each key that still exists
-    or has newer events. That one marks where the complete history begins."""
+    or has newer events. The complete history begins with that event."""
     with transactions.atomic():
         rows = KeyEvent.objects.filter(key_id__in=key_pks, at__lt=cutoff).order_by("at", "pk")
         last = {event.key_id: event for event in rows.defer("changes")}

@@ -17,13 +17,13 @@ from finta_keys import conf, expiry, leaks, secret
 from finta_keys.access_history import AccessHistory
 from finta_keys.exposure import Report, default_days
 from finta_keys.management.errors import explain_database_errors, explain_output_errors
+from finta_keys.management.output import escape, write_line
 from finta_keys.models import ApiKey, KeyEvent, RetiredSecret
 from finta_keys.recent_use import DAYS
-from finta_keys.redaction import without_secrets
 from finta_keys.secret import Secret, is_wellformed
 
 STDIN = "-"
-LONGEST = 4096  # characters that are read of standard input
+MAX_INPUT = 4096  # characters that are read from standard input
 
 
 class Command(BaseCommand):
@@ -96,16 +96,14 @@ class Command(BaseCommand):
             )
 
     def _line(self, text: str) -> None:
-        printable = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
-        encoding = getattr(self.stdout, "encoding", None) or "utf-8"
-        self.stdout.write(without_secrets(printable).encode(encoding, "backslashreplace").decode(encoding))
+        write_line(self.stdout, escape(text))
 
 
 @sensitive_variables()
 def _find_key(name: str) -> Any:
     """Return the id of a key from its id, its hint, or a secret on standard input."""
     if name == STDIN:
-        return _key_of_secret(Secret((sys.stdin.read(LONGEST) if sys.stdin else "").strip()))
+        return _key_of_secret(Secret((sys.stdin.read(MAX_INPUT) if sys.stdin else "").strip()))
     if name.startswith(conf.prefix()) and "…" not in name and "..." not in name:
         raise CommandError(
             "This looks like a secret. Other users of this machine can read arguments, so the secret may have leaked: "

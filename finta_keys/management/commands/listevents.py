@@ -14,6 +14,7 @@ from django.utils.dateparse import parse_datetime
 
 from finta_keys import event_texts, expiry, owners
 from finta_keys.management.errors import explain_database_errors, explain_output_errors
+from finta_keys.management.output import count_of
 from finta_keys.models import KeyEvent
 
 MINUTES = 10
@@ -49,7 +50,7 @@ class Command(BaseCommand):
                 owner = names.get(event.owner_pk, event.owner_pk)
                 actor = event_texts.actor(event, is_public=False)
                 self.stdout.write(f"{expiry.to_json(event.at)}  {event.action:14}  {key}  of {owner}, {actor}")
-            self.stdout.write(f"\n{len(events):,} {'event' if len(events) == 1 else 'events'}")
+            self.stdout.write(f"\n{count_of(len(events), 'event')}")
 
 
 def _time(text: str | None) -> datetime:

@@ -13,6 +13,7 @@ from django.db.models import Q, QuerySet
 from finta_keys import expiry
 from finta_keys.management.commands.createkey import find_owner
 from finta_keys.management.errors import explain_database_errors, explain_output_errors
+from finta_keys.management.output import count_of
 from finta_keys.models import ApiKey
 
 
@@ -41,7 +42,7 @@ class Command(BaseCommand):
                     f"{key.hint:17}  {key.permission:10}  {_time(key.expires_at):20}  {_time(key.last_used_at):20}  "
                     f"{key.owner}, “{key.name}”"
                 )
-            self.stdout.write(f"\n{len(keys):,} {'key' if len(keys) == 1 else 'keys'}")
+            self.stdout.write(f"\n{count_of(len(keys), 'key')}")
 
 
 def _select(options: dict[str, Any]) -> QuerySet[ApiKey]:

@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
-from django.template.defaultfilters import pluralize
 
 from finta_keys import pruning
 from finta_keys.management.errors import explain_database_errors, explain_output_errors
+from finta_keys.management.output import count_of
 
 
 class Command(BaseCommand):
@@ -30,10 +30,6 @@ class Command(BaseCommand):
                 return
             events, counts, secrets = numbers.values()
             self.stdout.write(
-                f"Deleted {_number(events, 'event')}, {_number(counts, 'count')} of use and "
-                f"{_number(secrets, 'retired secret')}."
+                f"Deleted {count_of(events, 'event')}, {count_of(counts, 'count')} of use and "
+                f"{count_of(secrets, 'retired secret')}."
             )
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{pluralize(count)}"

@@ -17,11 +17,11 @@ from django.core.management.base import (
     SystemCheckError,
 )
 from django.core.serializers.json import DjangoJSONEncoder
-from django.template.defaultfilters import pluralize
 from django.views.decorators.debug import sensitive_variables
 
 from finta_keys import conf, expiry, history, leaks, owners, redaction, standby
 from finta_keys.management.errors import FAILED, explain_database_errors, explain_output_errors
+from finta_keys.management.output import count_of, escape, write_line
 from finta_keys.models import AlreadyDone, ApiKey, RetiredSecret
 from finta_keys.secret import Secret, hint, is_wellformed
 
@@ -208,23 +208,25 @@ be read and no key has any of the secrets found elsewhere.
 
     def _report(self) -> None:
         for leak in self.leaks.values():
-            self._print(f"{hint(leak.secret)}  {_verdict(leak)}")
+            write_line(self.stdout, f"{hint(leak.secret)}  {_verdict(leak)}")
             for path, line in leak.places:
-                self._print(f"    {_shown(path)}:{line}")
+                write_line(self.stdout, f"    {_shown(path)}:{line}")
             hidden = leak.count - len(leak.places)
             if hidden:
-                self._print(f"    and {hidden:,} more place{pluralize(hidden)}")
+                write_line(self.stdout, f"    and {count_of(hidden, 'more place')}")
         states = [leak.state for leak in self.leaks.values()]
-        self._print(
-            f"{_number(states.count('live'), 'live key')}, {states.count('ownerInactive')} of inactive owners, "
-            f"{_number(states.count('retired'), 'retired secret')}, "
-            f"{_number(states.count('unknown'), 'secret')} without a key; "
-            f"{_number(self.lookalikes, 'look-alike')} with a wrong checksum; {_number(self.files, 'file')} read, "
-            f"{len(self.problems)} unreadable."
+        write_line(
+            self.stdout,
+            f"{count_of(states.count('live'), 'live key')}, {states.count('ownerInactive')} of inactive owners, "
+            f"{count_of(states.count('retired'), 'retired secret')}, "
+            f"{count_of(states.count('unknown'), 'secret')} without a key; "
+            f"{count_of(self.lookalikes, 'look-alike')} with a wrong checksum; {count_of(self.files, 'file')} read, "
+            f"{len(self.problems)} unreadable.",
         )
 
     def _report_json(self) -> None:
-        self._print(
+        write_line(
+            self.stdout,
             json.dumps(
                 {
                     "secrets": [_as_json(leak) for leak in self.leaks.values()],
@@ -233,12 +235,8 @@ be read and no key has any of the secrets found elsewhere.
                     "problems": [{"path": path, "problem": problem} for path, problem in self.problems],
                 },
                 cls=DjangoJSONEncoder,
-            )
+            ),
         )
-
-    def _print(self, text: str) -> None:
-        encoding = getattr(self.stdout, "encoding", None) or "utf-8"
-        self.stdout.write(redaction.without_secrets(text).encode(encoding, "backslashreplace").decode(encoding))
 
 
 def _verdict(leak: Leak) -> str:
@@ -274,9 +272,4 @@ def _as_json(leak: Leak) -> dict[str, Any]:
 def _shown(path: str) -> str:
     """Return a path for printing: control characters and invalid text are escaped, and secrets
     are replaced."""
-    escaped = (char if char.isprintable() else char.encode("unicode_escape").decode() for char in path)
-    return redaction.without_secrets("".join(escaped)) or "(an empty name)"
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{pluralize(count)}"
+    return redaction.without_secrets(escape(path)) or "(an empty name)"
