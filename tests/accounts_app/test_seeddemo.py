@@ -94,6 +94,7 @@ class TestFirstRun:
         printed = seeddemo()
         assert f"http://127.0.0.1:{shown}/login" in printed
         assert f"http://127.0.0.1:{shown}/v2 " in printed
+        assert f"http://127.0.0.1:{shown}/v2/docs)" in printed
 
     def test_migrates_first_on_request(self, db, short_history, monkeypatch):
         calls = []

@@ -41,7 +41,7 @@ class Command(BaseCommand):
         for owner in owners:
             self.stdout.write(f"  {owner.email}  {_password(owner)}  ({_counts(owner)})")
         self.stdout.write(
-            f"With a key, call the API at {address}/v2 (docs/start/integrators.md).\n"
+            f"With a key, call the API at {address}/v2 (described at {address}/v2/docs).\n"
             "Storage Mode is off until an owner creates the first key.\n"
             "To sign in to /admin, create an operator with `.venv/bin/python manage.py createsuperuser`."
         )
