@@ -23,7 +23,7 @@ def is_unavailable(error: BaseException) -> bool:
 
 
 def handle(error: BaseException) -> None:
-    """Log an error for which ``is_unavailable()`` is True. If the server can only read, close the
+    """Log an error that ``is_unavailable()`` accepts. If the server can only read, close the
     connection, so that the next request connects to the new primary."""
     if _is_read_only(error):
         for connection in connections.all(initialized_only=True):
