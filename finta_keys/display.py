@@ -55,20 +55,18 @@ def label_html(account: Any) -> SafeString:
     return format_html("<bdi>{}</bdi>", label(account))
 
 
-def join_labels(accounts: Iterable[Any]) -> SafeString:
-    """Return the first labels, separated by commas, and "…" if there are more."""
-    return join_html(map(label_html, accounts))
-
-
 def first_labels(accounts: QuerySet[Any]) -> SafeString:
-    """Like ``join_labels()``, but loads only the accounts that it shows."""
-    return join_labels(accounts[: MAX_NAMES + 1])
+    """Return the labels of the first accounts, as ``join_html()`` does, without loading the
+    others."""
+    return join_html(map(label_html, accounts[: MAX_NAMES + 1]))
 
 
 def join_html(labels: Iterable[Any]) -> SafeString:
+    """Return the first ``MAX_NAMES`` labels, separated by commas, and "…" if there are more."""
     labels = list(labels)
-    rest = ["…"] * (len(labels) > MAX_NAMES)
-    return format_html_join(", ", "{}", [(text,) for text in labels[:MAX_NAMES] + rest])
+    if len(labels) > MAX_NAMES:
+        labels = [*labels[:MAX_NAMES], "…"]
+    return format_html_join(", ", "{}", [(text,) for text in labels])
 
 
 def group_of(account: Any) -> str:

@@ -178,3 +178,11 @@ def test_invisible_label_is_replaced(settings, name):
 )
 def test_chip_keeps_short_last_word_in_one_piece(name, mask, expected):
     assert chip(Account(name=name, mask=mask)) == expected
+
+
+@pytest.mark.parametrize("count", [5, 6, 7, 100])
+def test_first_labels_end_with_an_ellipsis(alice, count, django_assert_num_queries):
+    labels = [display.label_html(AccountFactory(owner=alice, name=f"Account {number:02}")) for number in range(count)]
+    with django_assert_num_queries(1):
+        text = display.first_labels(Account.objects.order_by("name"))
+    assert text == ", ".join([*labels[:6], "…"] if count > 6 else labels)
