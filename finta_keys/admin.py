@@ -146,7 +146,8 @@ class ApiKeyAdmin(DenyKeysMixin, admin.ModelAdmin):
     def scoped_accounts(self, key: ApiKey) -> str:
         accounts = key.scoped(conf.account_model()._default_manager.all())
         lines = [(str(account),) for account in accounts[:ACCOUNTS_SHOWN]]
-        lines += [(_("… listed in Edit scope"),)] * (accounts.count() > ACCOUNTS_SHOWN)
+        if accounts.count() > ACCOUNTS_SHOWN:
+            lines.append((_("… listed in Edit scope"),))
         return format_html_join("\n", "<div><bdi>{}</bdi></div>", lines) or _("None at the moment.")
 
     @admin.display(description=gettext_lazy("history"))

@@ -26,8 +26,8 @@ _logged: set[type] = set()
 class InvalidKey(AuthenticationFailed):
     """A 401 that asks for a Bearer token, whichever authentication class the view lists first.
 
-    Django REST framework would take the header of the first class, and make it a 403 if that has
-    none.
+    Django REST framework assigns both attributes: the header of the first class, or status 403 if
+    that class has no header. The setters ignore this.
     """
 
     status_code = property(lambda self: 401, lambda self, value: None)

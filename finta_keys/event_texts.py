@@ -27,13 +27,15 @@ def sentences(event: KeyEvent) -> list[SafeString]:
 
 def actor(event: KeyEvent, *, is_public: bool = True) -> str:
     """Return who made a change. ``is_public`` leaves out the name of an operator, for owners."""
-    if event.actor == Actor.PERSON:
-        return _("by you") if is_public else _by(event) if event.actor_name else _("by the owner")
-    if event.actor == Actor.OPERATOR:
-        return _("by an operator") if is_public or not event.actor_name else _by(event)
-    if event.actor == Actor.COMMAND:
-        return _("by a command") if is_public else _by(event)
-    return _("by the key itself") if event.actor == Actor.KEY else _("by the service")
+    if not is_public and event.actor_name and event.actor in (Actor.PERSON, Actor.OPERATOR, Actor.COMMAND):
+        return _("by %(name)s") % {"name": event.actor_name}
+    return {
+        Actor.PERSON: _("by you") if is_public else _("by the owner"),
+        Actor.OPERATOR: _("by an operator"),
+        Actor.COMMAND: _("by a command"),
+        Actor.KEY: _("by the key itself"),
+        Actor.CODE: _("by the service"),
+    }[Actor(event.actor)]
 
 
 def address(event: KeyEvent) -> str:
@@ -65,10 +67,6 @@ def _last_try(secret: RetiredSecret) -> str:
     if secret.last_agent not in ("", NONE, OTHER):
         last = f"{last} ({secret.last_agent})"
     return last
-
-
-def _by(event: KeyEvent) -> str:
-    return _("by %(name)s") % {"name": event.actor_name}
 
 
 def _created(state: dict[str, Any]) -> Iterator[Any]:

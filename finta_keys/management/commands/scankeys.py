@@ -135,10 +135,15 @@ be read and no key has any of the secrets found elsewhere.
             if options["delete"]:
                 self._delete(self.leaks[secret], key, confirmed=options["yes"])
         self._find_retired()
-        (self._report_json if options["json"] else self._report)()
+        if options["json"]:
+            self._report_json()
+        else:
+            self._report()
         if leaked and options["delete"] and not options["yes"]:
             self.stderr.write("Nothing was deleted. To delete these keys for good, repeat the command with --yes.")
-        return FOUND if leaked else FAILED if self.problems else 0
+        if leaked:
+            return FOUND
+        return FAILED if self.problems else 0
 
     def _find_retired(self) -> None:
         for secret, retired in leaks.retired(secret for secret, leak in self.leaks.items() if leak.key is None):
