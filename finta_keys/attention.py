@@ -27,9 +27,14 @@ ACCOUNTS_PER_USED = 2  # A key is too wide if it shares at least this many accou
 
 
 def unused() -> Q:
-    """Keys that were not used for 90 days."""
+    """Keys that were not used for 90 days. One that was never used counts from its creation."""
     limit = timezone.now() - UNUSED_AFTER
     return Q(last_used_at__lt=limit) | Q(last_used_at=None, created_at__lt=limit)
+
+
+def is_unused(key: ApiKey) -> bool:
+    """Return True for the keys of ``unused()``."""
+    return (key.last_used_at or key.created_at) < timezone.now() - UNUSED_AFTER
 
 
 def not_rotated() -> Q:

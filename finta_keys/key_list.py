@@ -74,7 +74,7 @@ def conditions(owner_pk: Any) -> dict[str, Q]:
     now = timezone.now()
     return {
         "attention": attention.for_any_reason(owner_pk),
-        "unused": Q(last_used_at=None) | Q(last_used_at__lte=now - attention.UNUSED_AFTER),
+        "unused": attention.unused(),
         "expiring": Q(expires_at__lte=now + EXPIRING),  # or expired
         "read_only": Q(read_only=True),
     }

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
 from finta_keys import display
-from finta_keys.attention import UNUSED_AFTER
+from finta_keys.attention import is_unused
 from finta_keys.expiry import today
 from finta_keys.key_list import EXPIRING
 
@@ -58,10 +58,7 @@ def clock(moment: datetime) -> str:
     return date_format(moment, pgettext("format of a time", "H:i e"))
 
 
-@register.filter
-def is_long_ago(moment: datetime) -> bool:
-    """Return True if a key that was last used at this moment counts as unused."""
-    return timezone.now() - moment >= UNUSED_AFTER
+register.filter(is_unused)
 
 
 @register.filter

@@ -177,6 +177,8 @@ def test_filters_of_200_keys(many, accounts):
         many.page.get_by_role("link", name="Show all keys").click()
     assert len(many.names) == 25
     # A search keeps the filter, and the next page keeps the account.
+    ApiKey.objects.update(created_at=timezone.now() - dt.timedelta(days=91))
+    many.open()
     with many.page.expect_navigation():
         many.page.get_by_role("link", name="Unused 199").click()
     many.page.get_by_label("Can access").select_option(str(accounts.checking.pk))

@@ -248,7 +248,7 @@ class TestAccountFilter:
         assert names(alices_browser, query) == ["Everything", "Key 4"]
         text = read(alices_browser.get(url("list") + query))
         assert "2 of 11 keys. Show all" in text
-        assert "All 2 Needs attention 0 Unused 2" in text
+        assert "All 2 Needs attention 0 Unused 0" in text
 
     def test_accounts_are_grouped(self, alices_browser, many, accounts):
         source = page(alices_browser, f"?account={accounts.savings.pk}")
@@ -472,13 +472,26 @@ def test_last_used_shows_age_and_exact_time(alices_browser, restricted):
     assert f"3 minutes ago, on {used.day} {used:%B %Y} at {used:%H:%M} UTC" in read(alices_browser.get(url("list")))
 
 
-@pytest.mark.parametrize(("days", "is_tagged"), [(89, False), (90, True), (400, True)])
-def test_key_unused_for_90_days_is_tagged(alices_browser, restricted, days, is_tagged):
-    ApiKey.objects.update(last_used_at=timezone.now() - dt.timedelta(days=days))
-    assert ("Unused for 90 days" in page(alices_browser)) is is_tagged
+@pytest.mark.parametrize(
+    ("created", "used", "is_unused"),
+    [(0, None, False), (89, None, False), (91, None, True), (400, 89, False), (400, 91, True), (400, 0, False)],
+)
+def test_unused_means_the_same_everywhere(alice, alices_browser, restricted, created, used, is_unused):
+    """In the filter, as a reason of attention, and as a tag in the list. The days are those since."""
+    make_key(alice, "New")  # such as one that its owner has not put into a script yet
+    now = timezone.now()
+    ApiKey.objects.filter(pk=restricted.key.pk).update(
+        created_at=now - dt.timedelta(days=created),
+        rotated_at=now,  # not a reason
+        last_used_at=None if used is None else now - dt.timedelta(days=used),
+    )
+    expected = ["Restricted"] if is_unused else []
+    assert names(alices_browser, "?only=unused") == names(alices_browser, "?only=attention") == expected
+    assert [key.name for key in attention.filtered(ApiKey.objects.all(), "unused")] == expected
+    assert page(alices_browser).count("Unused for 90 days") == is_unused
 
 
-def test_never_used_key_is_tagged(alices_browser, restricted):
+def test_never_used_key_says_so(alices_browser, restricted):
     assert "Never used" in page(alices_browser)
 
 

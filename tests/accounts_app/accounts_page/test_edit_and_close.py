@@ -85,7 +85,7 @@ def test_corrected_tab_keeps_other_changes(alices_browser, cash):
 
 
 def test_second_tab_does_not_replace_change_unseen(alices_browser, cash):
-    """It shows the current values, keeps what the user typed, and saves if the user insists."""
+    """It shows the current values, keeps the input, and saves if the user insists."""
     first, second = (form_values(alices_browser.get(edit_url(cash))) for _ in range(2))
     alices_browser.post(edit_url(cash), {**first, "name": "Wallet", "mask": "", "subtype": "coins"})
     before = rows()
@@ -125,7 +125,7 @@ def test_same_change_in_two_tabs_is_no_conflict(alices_browser, cash):
 
 
 def test_value_with_blanks_is_no_conflict(alices_browser, cash):
-    """The API and the admin may store what the form trims."""
+    """The admin may store texts that the form trims."""
     Account.objects.filter(pk=cash.pk).update(name=" Cash ", currency="usd")
     sent = form_values(alices_browser.get(edit_url(cash)))
     flash_message(alices_browser, alices_browser.post(edit_url(cash), {**sent, "name": "Wallet", "currency": "EUR"}))
