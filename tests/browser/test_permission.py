@@ -7,6 +7,7 @@ import datetime as dt
 import pytest
 from playwright.sync_api import expect
 
+from accounts_app.models import Account
 from finta_keys import expiry
 from finta_keys.models import ApiKey
 from tests.browser.pages import ApiSettings
@@ -32,6 +33,22 @@ def test_create_read_only_key_until_a_date(tab):
     tab.secret()
     key = ApiKey.objects.get()
     assert (key.read_only, key.expires_at) == (True, expiry.start_of(dt.date(2099, 3, 31)))
+
+
+@pytest.mark.rule("S2")
+@pytest.mark.parametrize("has_accounts", [True, False])
+def test_summary_says_that_a_key_needs_accounts(api_settings, accounts, has_accounts):
+    if not has_accounts:
+        Account.objects.all().delete()
+    api_settings.click("Create Key")
+    api_settings.name.fill("Tax")
+    summary = api_settings.place.locator("[data-summary]")
+    expect(summary).to_contain_text("can read all accounts")
+    api_settings.share_all(False)
+    expect(summary).to_have_text("\u2068Tax\u2069 can access no accounts, so it cannot be created.")
+    if has_accounts:
+        api_settings.choose("Savings")
+        expect(summary).to_contain_text("can read 1 of 3 accounts")
 
 
 def test_duplicate_then_old_key_expires(tab, alice):

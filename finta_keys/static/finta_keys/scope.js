@@ -37,7 +37,12 @@
     const entered = form.elements.name.value.trim();
     const name = entered ? bold(isolate(entered)) : gettext("The key");
     const values = { number: selected, total, account_words: total === 1 ? accountWord : accountWords };
-    const accounts = scope.querySelector("[role=switch]").checked
+    const sharesAll = scope.querySelector("[role=switch]").checked;
+    if (!sharesAll && !selected) {
+      const sentence = gettext("%(name)s can access no %(account_words)s, so it cannot be created.");
+      return summary.replaceChildren(...withBold(interpolate(sentence, { name, account_words: accountWords })));
+    }
+    const accounts = sharesAll
       ? interpolate(gettext("all %(account_words)s"), { account_words: accountWords })
       : interpolate(gettext("%(number)s of %(total)s %(account_words)s"), values);
     const isReadOnly = form.elements.permission?.value === "read_only";
@@ -46,7 +51,7 @@
     const days = Number(form.elements.expires_at?.value);
     const expires = day ? interpolate(gettext("until %(day)s"), { day: bold(dayFormat().format(day)) })
       : days ? interpolate(gettext("for %(days)s days"), { days: bold(days) }) : "";
-    summary.replaceChildren(...withBold(`${sentence}${expires && ` ${expires}`}. ${summary.dataset.once}`));
+    return summary.replaceChildren(...withBold(`${sentence}${expires && ` ${expires}`}. ${summary.dataset.once}`));
   }
 
   function dayFormat() {
