@@ -109,6 +109,27 @@ def test_texts_stay_in_their_cells(stage):
         assert page.evaluate(OUTSIDE_CELL) == [], width
 
 
+HEIGHTS = """() => [...document.querySelectorAll(".finta-list td:nth-child(2) > .finta-sub")]
+    .map(element => element.getBoundingClientRect().height / parseFloat(getComputedStyle(element).lineHeight))"""
+
+
+def test_permission_and_number_of_accounts_fit_a_line(stage):
+    page = SCENES["list-3"](stage)
+    for width in (1440, 1280, 1024, 900, 768, 390):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert max(page.evaluate(HEIGHTS)) < 1.5, width
+
+
+def test_expiry_is_below_last_use_in_narrow_tables(stage):
+    """As in the mockups. Cards have a line of their own for it."""
+    page = SCENES["list-3"](stage)
+    row = page.get_by_role("row").filter(has_text="Budget spreadsheet")
+    for width, has_column in ((1024, True), (768, False), (390, True)):
+        page.set_viewport_size({"width": width, "height": 800})
+        expect(row.get_by_text("In 6 days", exact=True)).to_be_visible(visible=has_column)
+        expect(row.get_by_text("Expires in 6 days")).to_be_visible(visible=not has_column)
+
+
 WIDTHS = [1440, 1280, 1024, 768, 390, 320]
 
 
