@@ -82,3 +82,9 @@ def add_daily_use(keys: Iterable[Any]) -> None:
             refused[pk] += rejections
     for pk, key in by_key.items():
         key.daily_use = DailyUse(start, tuple(requests[pk]), refused[pk])
+
+
+def daily_use_of(key: Any) -> DailyUse:
+    add_daily_use([key])
+    use: DailyUse = key.daily_use
+    return use

@@ -15,6 +15,7 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.generic import FormView
 
 from finta_keys import conf, owners
+from finta_keys.daily_use import DailyUse, daily_use_of
 from finta_keys.forms import ConfirmForm, KeyForm, RenameForm
 from finta_keys.models import AlreadyDone, ApiKey
 from finta_keys.own_keys import NewSecret, OneKeyMixin, OwnKeysMixin
@@ -199,6 +200,11 @@ class ConfirmView(OneKeyView):
 
     def get_initial(self) -> dict[str, Any]:
         return {"rotation": self.key.rotation}
+
+    @property
+    def daily_use(self) -> DailyUse:
+        """The requests of each day, for the templates that show them."""
+        return daily_use_of(self.key)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         accounts = owners.accounts_of(self.key.owner_id)

@@ -56,7 +56,7 @@ MOVING = """() => [...document.querySelectorAll("*")].filter(element => {
 SMALL = """minimum => [...(document.querySelector("dialog[open]") ?? document).querySelectorAll(
         "a, button, input, select, summary")]
     .filter(element => element.checkVisibility({ visibilityProperty: true }) && !element.matches(".finta-skip"))
-    .filter(element => !element.matches("p:not(.finta-heading, .finta-verbs, .finta-buttons, .finta-crumbs) > a"))
+    .filter(element => !element.matches("p:not(.finta-heading, .finta-verbs, .finta-buttons) > a"))
     .map(element => [element, (element.closest("label") ?? element).getBoundingClientRect()])
     .filter(([, box]) => box.width < minimum || box.height < minimum)
     .map(([element, box]) => `${element.outerHTML.slice(0, 90)}: ${box.width} × ${box.height}`)"""

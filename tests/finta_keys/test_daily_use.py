@@ -114,3 +114,14 @@ def test_one_query_for_all_keys(key, alice, django_assert_num_queries):
 def test_single_call_is_singular(key, alices_browser):
     add_calls(key, 1)
     assert "1 request, 1 today" in read(alices_browser.get(url("list")))
+
+
+@pytest.mark.parametrize("action", ["rotate", "delete"])
+def test_rotate_and_delete_show_requests(key, alices_browser, action):
+    """So that the owner sees if the key is in use."""
+    page = alices_browser.get(url(action, key))
+    assert "finta-bars" not in page.content.decode()
+    add_calls(key, 1200, 34)
+    page = alices_browser.get(url(action, key))
+    assert "1,234 requests in 30 days, 34 today" in read(page)
+    assert '<path class="finta-today" d="M118 20V18"/>' in page.content.decode()

@@ -54,6 +54,25 @@ class TestPage:
             alices_browser.get(url("list")).content.decode()
         )
 
+    def test_breadcrumbs_lead_to_the_pages_above(self, alices_browser, restricted):
+        key, _ = make_key(restricted.key.owner, "Other")
+        list_link = f'<a href="{url("list")}">API settings</a>'
+        key_link = f'<a href="{url("key", restricted.key)}"><bdi>Restricted</bdi></a>'
+        report, deleted = (f'<span aria-current="page">{text}</span>' for text in ("Exposure report", "Deleted keys"))
+        pages = {
+            url("key", restricted.key): [list_link, '<bdi aria-current="page">Restricted</bdi>'],
+            url("report", restricted.key): [list_link, key_link, report],
+            url("report", key): [list_link, f'<a href="{url("deleted_keys")}">Deleted keys</a>', report],
+            url("deleted_keys"): [list_link, deleted],
+            url("rename", restricted.key): [list_link],
+        }
+        key.delete()
+        for address, links in pages.items():
+            page = alices_browser.get(address).content.decode()
+            (crumbs,) = re.findall(r'<nav class="finta-crumbs" aria-label="Breadcrumb">(.*?)</nav>', page, re.DOTALL)
+            assert re.sub(r"\s*\n\s*", "", crumbs) == "".join(links)
+        assert "finta-crumbs" not in alices_browser.get(url("list")).content.decode()
+
     def test_page_says_what_the_key_can_do(self, alices_browser, restricted, accounts):
         restricted.key.edit_scope(read_only=True, expires_at=timezone.now() + dt.timedelta(days=3))
         text = page(alices_browser, restricted.key)
