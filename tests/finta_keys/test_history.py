@@ -476,6 +476,7 @@ class TestDeletedOwner:
         assert not KeyEvent.objects.filter(key_id=None).exists()
 
 
+@pytest.mark.rule("K2")
 def test_account_label_holds_no_secret(restricted):
     account = SimpleNamespace(pk=1, label=f"was {restricted.secret}", institution_name="")
     assert history._pair(account) == ["1", f"was {restricted.key.hint}"]

@@ -320,6 +320,7 @@ def check_mistake(restricted, accounts, requests, same=True):
     return answers
 
 
+@pytest.mark.rule("S7.4")
 @pytest.mark.parametrize(
     "method",
     [
@@ -781,12 +782,14 @@ def payments(accounts, bobs_account, restricted):
     )
 
 
+@pytest.mark.rule("S7.6")
 @pytest.mark.parametrize("url", ["card-raw", "card-by-id", "card-by-parent"])
 @pytest.mark.parametrize("target", ["hidden", "foreign"])
 def test_child_row_does_not_overwrite_parent(restricted, accounts, payments, url, target):
     check_mistake(restricted, accounts, [("POST", f"/more/{url}", {"id": getattr(payments, target).pk})])
 
 
+@pytest.mark.rule("S7.6")
 @pytest.mark.parametrize("target", ["hidden", "foreign"])
 def test_child_row_does_not_move_to_other_parent(restricted, accounts, payments, target):
     CardPayment.objects.create(account=accounts.checking, memo="Card", card="1")
@@ -794,11 +797,13 @@ def test_child_row_does_not_move_to_other_parent(restricted, accounts, payments,
     check_mistake(restricted, accounts, [("PUT", "/more/card-update", data)])
 
 
+@pytest.mark.rule("S7.6")
 def test_proxy_of_hidden_account_is_not_saved(restricted, accounts, bobs_account, rows):
     requests = [("PATCH", "/more/proxy", {"id": str(pk)}) for pk in (accounts.savings.pk, bobs_account.pk)]
     check_mistake(restricted, accounts, requests)
 
 
+@pytest.mark.rule("S7.6")
 def test_self_reference_to_hidden_row_is_rejected(restricted, accounts, bobs_account):
     Category.objects.create(account=accounts.savings, code="hidden")
     Category.objects.create(account=bobs_account, code="foreign")
@@ -806,16 +811,19 @@ def test_self_reference_to_hidden_row_is_rejected(restricted, accounts, bobs_acc
     check_mistake(restricted, accounts, requests)
 
 
+@pytest.mark.rule("S7.6")
 def test_initial_saves_hidden_row(restricted, accounts, rows):
     requests = [("POST", f"/more/initial?id={pk}", {}) for pk in (rows.hidden.pk, rows.foreign.pk, MISSING)]
     check_mistake(restricted, accounts, requests)
 
 
+@pytest.mark.rule("S7.6")
 def test_finalize_response_saves_hidden_row(restricted, accounts, rows):
     requests = [("POST", f"/more/finalize/{pk}", {}) for pk in (rows.hidden.pk, rows.foreign.pk, MISSING)]
     check_mistake(restricted, accounts, requests)
 
 
+@pytest.mark.rule("S7.6")
 @pytest.mark.django_db(transaction=True)
 def test_on_commit_saves_hidden_row(restricted, accounts, rows):
     before = snapshot(accounts.checking)
@@ -824,11 +832,13 @@ def test_on_commit_saves_hidden_row(restricted, accounts, rows):
         assert snapshot(accounts.checking) == before
 
 
+@pytest.mark.rule("S7.4")
 def test_row_returned_by_own_get_object_is_deleted(restricted, accounts, rows):
     requests = [("DELETE", f"/more/get-object/{pk}", None) for pk in (rows.hidden.pk, rows.foreign.pk, MISSING)]
     check_mistake(restricted, accounts, requests)
 
 
+@pytest.mark.rule("S7.4")
 @pytest.mark.parametrize(
     "method",
     ["PATCH", "OPTIONS", "GET", "BREW"],
@@ -849,11 +859,13 @@ def test_view_calls_another_view_with_same_request(restricted, accounts, rows, v
     check_mistake(restricted, accounts, [("GET", f"/more/batch?view={view}", None)], same=False)
 
 
+@pytest.mark.rule("S7.3")
 def test_unlimited_action_calls_limited_action(rows):
     response = Client().get("/more/actions")
     assert response.json() == {"total": 3, "mine": []}
 
 
+@pytest.mark.rule("S7.2")
 @pytest.mark.parametrize("method", ["GET", "PATCH"])
 def test_lazily_authenticated_view(restricted, accounts, rows, method):
     data = None if method == "GET" else {"id": str(rows.hidden.pk)}
@@ -870,12 +882,14 @@ def key_middleware(get_response):
     return middleware
 
 
+@pytest.mark.rule("S7.2")
 def test_lazily_authenticated_view_behind_middleware(restricted, rows, settings):
     settings.MIDDLEWARE = [*settings.MIDDLEWARE, f"{__name__}.key_middleware"]
     bad = Client(headers={"authorization": f"Bearer {restricted.secret[:-1]}!"})
     assert bad.get("/more/lazy").status_code == 401
 
 
+@pytest.mark.rule("S7.6")
 def test_row_is_moved_by_a_query(restricted, accounts, bobs_account, rows):
     targets = (accounts.savings.pk, bobs_account.pk, MISSING)
     check_mistake(restricted, accounts, [("POST", "/more/update-after", {"to": str(pk)}) for pk in targets], False)
@@ -895,6 +909,7 @@ def test_row_scoped_by_one_path_is_shown(restricted, accounts):
         assert ask(restricted.client, "GET", f"/more/{url}/{transfer.pk}").status_code == 200, url
 
 
+@pytest.mark.rule("S7.5")
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("caller", ["key", "person"])
 def test_row_is_locked_in_transaction_of_update(restricted, alices_browser, rows, caller, monkeypatch):
@@ -933,6 +948,7 @@ def test_async_view(restricted, rows):
     assert response.json() == ["Lunch"]
 
 
+@pytest.mark.rule("S7.1")
 def test_asgi_scope_keeps_no_key_at_closed_view(restricted):
     request = AsyncRequestFactory().get("/more/me", headers={"authorization": f"Bearer {restricted.secret}"})
     Me.as_view()(request)

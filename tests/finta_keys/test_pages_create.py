@@ -113,7 +113,7 @@ def test_create_rejects_foreign_and_missing_accounts_alike(alices_browser, accou
     assert not ApiKey.objects.exists()
 
 
-@pytest.mark.rule("K5")
+@pytest.mark.rule("K5", "K2")
 def test_second_submission_returns_409(alice, alices_browser, accounts):
     data = {**hidden_fields(alices_browser.get(url("create"))), "name": "Laptop", "share_all_accounts": "on"}
     first = alices_browser.post(url("create"), data)

@@ -101,6 +101,7 @@ class TestLookUp:
         assert ApiKey.objects.match(secret.generate()) == (None, None)
         assert ApiKey.objects.match("finta_x") == (None, None)
 
+    @pytest.mark.rule("K2")
     def test_digest_is_not_shown(self, rotated):
         assert rotated[10:] not in repr(ApiKey.objects.match(rotated))
         assert repr(secret.digest(rotated, PEPPER)[:8])[2:-1] not in repr(ApiKey.objects.match(rotated))
