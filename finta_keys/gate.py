@@ -1,8 +1,10 @@
-"""The gate of a view: it lets API keys in, and puts the guard around the handler.
+"""The gate of a view: it lets API keys in, and puts guards around the view and its handler.
 
 ``install()`` wraps methods of a view class. Django REST framework authenticates in ``initial()``,
 and the authentication class accepts a key only once the wrapped ``initial()`` of the view has
 begun. So a view without a gate never opens to keys.
+
+The guard around ``dispatch()`` checks the rows that the view saves before and after its handler.
 
 The guard rejects the response of a handler that has limited nothing to the scope: ``scoped()``
 increments ``state.scoped_count``. Permissions, throttles and filters limit rows too, but not those
@@ -14,11 +16,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache, wraps
+from types import CoroutineType
 from typing import Any
 
+from asgiref.sync import sync_to_async
 from django.http import Http404
 from django.utils.cache import patch_vary_headers
-from rest_framework.views import APIView
+from rest_framework.views import APIView, exception_handler
 
 from finta_keys import conf, expiry, url_rows, view_objects, view_querysets
 from finta_keys.authentication import ApiKeyAuthentication
@@ -27,7 +31,7 @@ from finta_keys.guard import Guard, guard_handler, require_guarded
 from finta_keys.key_headers import presented_secrets
 from finta_keys.marks import declares_scope
 from finta_keys.read_only import ReadOnlyKey, is_rejected, only_reads, reject_read_only
-from finta_keys.request_state import current_state, http_request, state_of
+from finta_keys.request_state import current_guard, current_state, http_request, state_of
 from finta_keys.responses import RowOutsideScope
 
 
@@ -46,7 +50,7 @@ def install(view_class: type) -> None:
             setattr(view_class, name, wrapped)
 
 
-@cache
+@cache  # once per class
 def _wrap_replaced_methods(view_class: Any) -> None:
     """Wrap methods that were replaced after the class was created, such as by a decorator on the
     class."""
@@ -55,7 +59,10 @@ def _wrap_replaced_methods(view_class: Any) -> None:
 
 def opens_to_keys(view_class: type) -> bool:
     """Return True for a view class that is scoped or marked, and has its gate."""
-    return declares_scope(view_class) and _is_wrapped(getattr(view_class, "initial", None))
+    # The first dispatch() wraps methods that were replaced.
+    return declares_scope(view_class) and any(
+        _is_wrapped(getattr(view_class, name, None)) for name in ("dispatch", "initial")
+    )
 
 
 def _is_wrapped(method: Any) -> bool:
@@ -63,19 +70,20 @@ def _is_wrapped(method: Any) -> bool:
 
 
 def _wrap_initial(initial: Callable[..., None]) -> Callable[..., None]:
-    """Open the view to keys, and run ``initial()`` inside a guard of its own.
+    """Open the view to keys, and run ``initial()``.
 
     Then reject read-only keys, and put a guard in the place of the handler.
     """
 
     def initial_with_gate(view: Any, request: Any, *args: Any, **kwargs: Any) -> None:
+        guard = current_guard.get()
         # A subclass that overrides initial() has a gate of its own, inside which its super() call
-        # gets here.
-        if view.__dict__.get("_in_initial") or not declares_scope(type(view)):
+        # gets here. The guard is that of dispatch(), if this view opens to keys.
+        if view.__dict__.get("_in_initial") or guard is None or guard.view is not view:
             initial(view, request, *args, **kwargs)
             return
         state, django_request = state_of(request), http_request(request)
-        _wrap_replaced_methods(view.__class__)
+        guard.request = request
         state.open_view, state.secrets = view, presented_secrets(request)
         state.scoped_before = state.scoped_count
         state.status = 500  # unless finalize_response() gets a response
@@ -85,8 +93,7 @@ def _wrap_initial(initial: Callable[..., None]) -> Callable[..., None]:
         original_user = {"user": vars(django_request)["user"]} if "user" in vars(django_request) else {}
         view._in_initial = True
         try:
-            with Guard(view, request, state):
-                initial(view, request, *args, **kwargs)
+            initial(view, request, *args, **kwargs)
         finally:
             del view._in_initial
         if state.secrets and state.key is None:
@@ -95,9 +102,54 @@ def _wrap_initial(initial: Callable[..., None]) -> Callable[..., None]:
             vars(django_request).pop("user", None)
             vars(django_request).update(original_user)
         reject_read_only(view, request)
-        guard_handler(view, request, state)
+        guard_handler(view, request, state, guard)
 
     return initial_with_gate
+
+
+def _wrap_dispatch(dispatch: Callable[..., Any]) -> Callable[..., Any]:
+    """Run a view inside a guard."""
+    is_inherited = dispatch is APIView.dispatch
+
+    def dispatch_inside_guard(view: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
+        outer = current_guard.get()
+        # A subclass that overrides dispatch() has a guard of its own, inside which its super() call
+        # gets here.
+        if (outer is not None and outer.view is view) or not declares_scope(type(view)):
+            return dispatch(view, request, *args, **kwargs)
+        _wrap_replaced_methods(view.__class__)
+        with Guard(view, request, state_of(request), method=request.method) as guard:
+            try:
+                # watch_scope() and packages for tracing replace the inherited method.
+                response = (APIView.dispatch if is_inherited else dispatch)(view, request, *args, **kwargs)
+                if isinstance(response, CoroutineType):
+                    return _dispatch_async(guard, response)
+                guard.check_rejected(response)
+            except RowOutsideScope as error:
+                response = _respond_not_found(view, error)
+        return response
+
+    return dispatch_inside_guard
+
+
+async def _dispatch_async(guard: Guard, dispatch: Any) -> Any:
+    with guard:
+        try:
+            response = await dispatch
+            await sync_to_async(guard.check_rejected)(response)
+        except RowOutsideScope as error:
+            response = await sync_to_async(_respond_not_found)(guard.view, error)
+    return response
+
+
+def _respond_not_found(view: Any, error: RowOutsideScope) -> Any:
+    """Return the response to an error that was raised outside the handler."""
+    view.headers = view.default_response_headers  # finalize_response() may have removed some.
+    try:
+        response = view.handle_exception(error)
+    except RowOutsideScope:  # The view's own exception handler saves the row.
+        response = exception_handler(error, {})
+    return _finalize_with_checks(view, view.request, response)
 
 
 def _prefer_keys(request: Any) -> None:
@@ -119,11 +171,8 @@ def _wrap_handle_exception(handle_exception: Callable[..., Any]) -> Callable[...
 
 
 def _wrap_finalize_response(finalize_response: Callable[..., Any]) -> Callable[..., Any]:
-    """Add ``Vary``. For a key: require the guard, check the rows that ``finalize_response()``
-    saves, and forbid caching.
-
-    A ``Cache-Control`` that the view sets stays.
-    """
+    """Add ``Vary``. For a key: require the guard, and forbid caching. A ``Cache-Control`` that the
+    view sets stays."""
 
     def finalize_with_checks(view: Any, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
         state = state_of(request)
@@ -135,11 +184,7 @@ def _wrap_finalize_response(finalize_response: Callable[..., Any]) -> Callable[.
             _add_vary(response)
             return response
         require_guarded(view, state, response)
-        try:
-            with Guard(view, request, state):
-                response = finalize_response(view, request, response, *args, **kwargs)
-        except RowOutsideScope as error:
-            response = APIView.finalize_response(view, request, view.handle_exception(error), *args, **kwargs)
+        response = finalize_response(view, request, response, *args, **kwargs)
         _add_vary(response)
         response.headers.setdefault("Cache-Control", "private, no-store")
         if key.expires_at is not None:
@@ -148,6 +193,9 @@ def _wrap_finalize_response(finalize_response: Callable[..., Any]) -> Callable[.
         return response
 
     return finalize_with_checks
+
+
+_finalize_with_checks = _wrap_finalize_response(APIView.finalize_response)
 
 
 def _add_vary(response: Any) -> None:
@@ -206,6 +254,7 @@ def _wrap_filter_queryset(filter_queryset: Callable[..., Any]) -> Callable[..., 
 
 
 WRAPPERS: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
+    "dispatch": _wrap_dispatch,
     "initial": _wrap_initial,
     "handle_exception": _wrap_handle_exception,
     "finalize_response": _wrap_finalize_response,

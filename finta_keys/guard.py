@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from functools import cached_property, lru_cache, wraps
-from typing import Any
+from typing import Any, Self
 
 from asgiref.sync import async_to_sync, sync_to_async
 from django.core.exceptions import ImproperlyConfigured
@@ -25,6 +25,7 @@ from finta_keys.responses import (
     EXEMPT_STATUSES,
     RESPONSE_ERRORS,
     Conflict,
+    RowOutsideScope,
     is_conflict,
     is_exempt_error,
     saved_row,
@@ -38,7 +39,7 @@ PSYCOPG_INERROR = 3
 _is_async = lru_cache(maxsize=1024)(inspect.iscoroutinefunction)
 
 
-def guard_handler(view: Any, request: Any, state: RequestState) -> None:
+def guard_handler(view: Any, request: Any, state: RequestState, view_guard: Guard) -> None:
     """Put the guard in the place of the handler that Django REST framework is about to call."""
     method: str = request.method
     name = url_rows.handler_name(view, method)
@@ -49,7 +50,9 @@ def guard_handler(view: Any, request: Any, state: RequestState) -> None:
         del view.__dict__[name]  # Put the handler back: another handler may call it.
         view.__dict__.update(original)
         state.key, state.is_guarded = key_of(request), True
-        return Guard(view, request, state, handler, method)
+        guard = Guard(view, request, state, handler, method)
+        guard.is_unsafe = guard.is_unsafe or view_guard.is_unsafe
+        return guard
 
     def guarded_handler(request: Any, *args: Any, **kwargs: Any) -> Any:
         return new_guard(request).run(args, kwargs)
@@ -72,16 +75,18 @@ def require_guarded(view: Any, state: RequestState, response: Any) -> None:
 class Guard:
     """The checks around a handler, by ``run()``.
 
-    Without a handler it is a context manager around ``initial()`` or ``finalize_response()``, and
-    checks each row when it is saved.
+    Without a handler it is a context manager around the ``dispatch()`` of a view, and checks each
+    row when it is saved.
     """
 
     is_paused = False  # whether ``unscoped_rows()`` has switched off the checks of saved rows
     url_row: Any = None
+    outer: Guard | None = None  # inside which this guard runs
 
     def __init__(self, view: Any, request: Any, state: RequestState, handler: Any = None, method: str = "") -> None:
         self.view, self.request, self.state, self.handler = view, request, state, handler
-        self.method = method  # of the handler, which may change that of the request
+        self.method = method  # of the request as it came. The view may change that of the request.
+        self.is_unsafe = method not in SAFE_METHODS
         self.scoped_before = state.scoped_before
 
     @cached_property  # because requests that only read need none
@@ -97,24 +102,39 @@ class Guard:
         """False until ``initial()`` has authenticated the request."""
         if self.state.key is None:
             return False
-        # Around initial(), this is asked when a row is saved. It may have changed the method.
-        return (self.method or self.request.method) not in SAFE_METHODS
+        # The guard of a view is asked when a row is saved. initial() may have changed the method.
+        return self.is_unsafe or (self.handler is None and self.request.method not in SAFE_METHODS)
+
+    @property
+    def is_exempt(self) -> bool:
+        """True if the project has promised that the rows saved now need not be inside the
+        scope."""
+        return self.is_paused or self.is_unscoped
 
     @property
     def checks_saves(self) -> bool:
         """True if the rows that are saved now have to be inside the scope."""
-        return self.is_write_by_key and not self.is_unscoped and not self.is_paused
+        return self.is_write_by_key and not self.is_exempt
 
     @property
     def has_scoped(self) -> bool:
         return self.state.scoped_count > self.scoped_before or bool(self.save_checks.saved)
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Self:
         """Make this the guard that ``key.scoped()`` and the signals of saved rows find."""
+        self.outer = current_guard.get()
         self._token = current_guard.set(self)
+        return self
 
     def __exit__(self, *exc_info: object) -> None:
         current_guard.reset(self._token)
+
+    def check_rejected(self, response: Any) -> None:
+        """Raise ``RowOutsideScope`` if a row was rejected, and code around the handler has caught
+        that."""
+        is_rejected = "save_checks" in self.__dict__ and self.save_checks.is_rejected
+        if is_rejected and not getattr(response, "exception", False):
+            raise RowOutsideScope
 
     def run(self, args: Any, kwargs: Any) -> Any:
         """Look up the rows in the URL, call the handler, check its response and the saved rows,
@@ -140,6 +160,7 @@ class Guard:
                 raise
             finally:
                 url_rows.forget(self.view)
+                self.state.open_view = self.view  # The handler may have called another view with the same request.
 
     async def run_async(self, args: Any, kwargs: Any) -> Any:
         """Like ``run()``, for async handlers: all but the handler runs in the thread of the
@@ -226,7 +247,7 @@ class Guard:
 
     @property
     def handler_name(self) -> str:
-        return f"{self.method or self.request.method} of {type(self.view).__module__}.{type(self.view).__qualname__}"
+        return f"{self.method} of {type(self.view).__module__}.{type(self.view).__qualname__}"
 
     @property
     def _nothing_scoped_message(self) -> str:

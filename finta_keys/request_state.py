@@ -35,8 +35,7 @@ class RequestState:
     shown: set[Any] = field(default_factory=set)  # the primary keys of the accounts that the response shows
 
 
-# The guard around the initial(), handler or finalize_response() that is running, in a view that
-# opens to keys.
+# The guard around the view or the handler that is running, in a view that opens to keys.
 current_guard: ContextVar[Guard | None] = ContextVar("finta_keys_guard", default=None)
 
 
@@ -79,9 +78,17 @@ def count_scoping(key: ApiKey) -> None:
 
 
 def active_guard() -> Guard | None:
-    """Return the guard of the code that is running, if it checks the rows that are saved."""
+    """Return the innermost guard that checks the rows that are saved, or None.
+
+    A view that a handler calls by itself is inside the guard of the handler, even with another
+    request.
+    """
     guard = current_guard.get()
-    return guard if guard is not None and guard.checks_saves else None
+    while guard is not None and not guard.is_exempt:
+        if guard.is_write_by_key:
+            return guard
+        guard = guard.outer
+    return None
 
 
 @contextmanager

@@ -44,6 +44,11 @@ class AccountScopeMixin:
         super().__init_subclass__(**kwargs)
         gate.install(cls)
 
+    @classmethod
+    def as_view(cls, *args: Any, **kwargs: Any) -> Any:
+        gate.install(cls)  # Methods may have been replaced since the class was created.
+        return super().as_view(*args, **kwargs)  # type: ignore[misc]
+
     def scoped(self, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
         """Return the rows of ``queryset`` that the caller may access. ``account_path`` must lead
         from its model."""

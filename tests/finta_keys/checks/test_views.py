@@ -153,21 +153,29 @@ class Swallowed(Swallows, GenericAPIView, AccountScopeMixin):
     authentication_classes = [ApiKeyAuthentication]
 
 
+@pytest.mark.rule("S7.1")
+def test_view_without_its_gate_is_found(settings):
+    settings.ROOT_URLCONF = (path("rows", Swallowed.as_view()),)
+    (message,) = views.check_views_open_to_keys(None)
+    assert message.id == "finta_keys.E006"
+    assert "does not open to API keys: its initial() is not the one that AccountScopeMixin" in message.msg
+    assert "__init_subclass__" in message.hint
+
+
 class ReplacedLater(AccountScopeMixin, GenericAPIView):
     authentication_classes = [ApiKeyAuthentication]
+
+    def get(self, request):
+        return Response([account.name for account in self.scoped(Account.objects.all())])
 
 
 ReplacedLater.initial = lambda self, request, *args, **kwargs: None
 
 
 @pytest.mark.rule("S7.1")
-@pytest.mark.parametrize("view", [Swallowed, ReplacedLater])
-def test_view_without_its_gate_is_found(settings, view):
-    settings.ROOT_URLCONF = (path("rows", view.as_view()),)
-    (message,) = views.check_views_open_to_keys(None)
-    assert message.id == "finta_keys.E006"
-    assert "does not open to API keys: its initial() is not the one that AccountScopeMixin" in message.msg
-    assert "__init_subclass__" in message.hint
+def test_view_whose_initial_was_replaced_opens_to_keys(settings, restricted, accounts):
+    assert messages_of(settings, path("rows", ReplacedLater.as_view())) == []
+    assert call(ReplacedLater, restricted.secret).data == ["Checking"]
 
 
 class RowsReplacedLater(AccountScopeMixin, GenericAPIView):
