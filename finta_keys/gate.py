@@ -17,11 +17,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache, wraps
 from types import CoroutineType
-from typing import Any
+from typing import Any, cast
 
 from asgiref.sync import sync_to_async
 from django.http import Http404
 from django.utils.cache import patch_vary_headers
+from rest_framework.response import Response
 from rest_framework.views import APIView, exception_handler
 
 from finta_keys import conf, expiry, url_rows, view_objects, view_querysets
@@ -124,9 +125,9 @@ def _wrap_dispatch(dispatch: Callable[..., Any]) -> Callable[..., Any]:
                 response = (APIView.dispatch if is_inherited else dispatch)(view, request, *args, **kwargs)
                 if isinstance(response, CoroutineType):
                     return _dispatch_async(guard, response)
-                guard.check_rejected(response)
+                guard.check_end(response)
             except RowOutsideScope as error:
-                response = _respond_not_found(view, error)
+                response = _respond_not_found(guard, error)
         return response
 
     return dispatch_inside_guard
@@ -136,19 +137,22 @@ async def _dispatch_async(guard: Guard, dispatch: Any) -> Any:
     with guard:
         try:
             response = await dispatch
-            await sync_to_async(guard.check_rejected)(response)
+            await sync_to_async(guard.check_end)(response)
         except RowOutsideScope as error:
-            response = await sync_to_async(_respond_not_found)(guard.view, error)
+            response = await sync_to_async(_respond_not_found)(guard, error)
     return response
 
 
-def _respond_not_found(view: Any, error: RowOutsideScope) -> Any:
+def _respond_not_found(guard: Guard, error: RowOutsideScope) -> Any:
     """Return the response to an error that was raised outside the handler."""
+    view = guard.view
     view.headers = view.default_response_headers  # finalize_response() may have removed some.
     try:
         response = view.handle_exception(error)
-    except RowOutsideScope:  # The view's own exception handler saves the row.
-        response = exception_handler(error, {})
+        guard.check_end(response)
+    except RowOutsideScope:  # The view's own exception handler saves or shows the row.
+        response = cast(Response, exception_handler(error, {}))
+        response.exception = True
     return _finalize_with_checks(view, view.request, response)
 
 
@@ -266,4 +270,5 @@ SCOPED_WRAPPERS = WRAPPERS | {
     "filter_queryset": _wrap_filter_queryset,
     "get_queryset": view_querysets.wrap_get_queryset,
     "get_object": view_objects.wrap_get_object,
+    "paginate_queryset": view_querysets.wrap_paginate_queryset,
 }

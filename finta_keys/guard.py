@@ -8,7 +8,7 @@ The database decides whether a row is inside the scope.
 from __future__ import annotations
 
 import inspect
-from functools import cached_property, lru_cache, wraps
+from functools import cached_property, lru_cache, partial, wraps
 from typing import Any, Self
 
 from asgiref.sync import async_to_sync, sync_to_async
@@ -16,7 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import IntegrityError, OperationalError, connections
 from rest_framework.permissions import SAFE_METHODS
 
-from finta_keys import scope_queries, shown, url_rows
+from finta_keys import limited_rows, scope_queries, shown, url_rows
 from finta_keys.callers import is_unlimited, key_of
 from finta_keys.database import key_database
 from finta_keys.marks import is_unscoped
@@ -39,6 +39,14 @@ PSYCOPG_INERROR = 3
 _is_async = lru_cache(maxsize=1024)(inspect.iscoroutinefunction)
 
 
+@lru_cache(maxsize=1024)
+def _may_change_response(view_class: Any) -> bool:
+    """Return True if a view class overrides a method that may change the response of the
+    handler."""
+    names = ("dispatch", "finalize_response", "handle_exception")
+    return not all(url_rows.is_of_drf(getattr(view_class, name)) for name in names)
+
+
 def guard_handler(view: Any, request: Any, state: RequestState, view_guard: Guard) -> None:
     """Put the guard in the place of the handler that Django REST framework is about to call."""
     method: str = request.method
@@ -50,7 +58,7 @@ def guard_handler(view: Any, request: Any, state: RequestState, view_guard: Guar
         del view.__dict__[name]  # Put the handler back: another handler may call it.
         view.__dict__.update(original)
         state.key, state.is_guarded = key_of(request), True
-        guard = Guard(view, request, state, handler, method)
+        guard = view_guard.handler_guard = Guard(view, request, state, handler, method)
         guard.is_unsafe = guard.is_unsafe or view_guard.is_unsafe
         return guard
 
@@ -82,6 +90,7 @@ class Guard:
     is_paused = False  # whether ``unscoped_rows()`` has switched off the checks of saved rows
     url_row: Any = None
     outer: Guard | None = None  # inside which this guard runs
+    handler_guard: Guard | None = None  # of the handler, if this is the guard of its view
 
     def __init__(self, view: Any, request: Any, state: RequestState, handler: Any = None, method: str = "") -> None:
         self.view, self.request, self.state, self.handler = view, request, state, handler
@@ -129,12 +138,19 @@ class Guard:
     def __exit__(self, *exc_info: object) -> None:
         current_guard.reset(self._token)
 
-    def check_rejected(self, response: Any) -> None:
-        """Raise ``RowOutsideScope`` if a row was rejected, and code around the handler has caught
-        that."""
-        is_rejected = "save_checks" in self.__dict__ and self.save_checks.is_rejected
-        if is_rejected and not getattr(response, "exception", False):
+    def check_end(self, response: Any) -> None:
+        """Check the response of a view after its ``dispatch()``.
+
+        Raise ``RowOutsideScope`` if a row was rejected, and code around the handler has caught
+        that. Check the shown rows again if code around the handler may have added some.
+        """
+        if self.state.key is None:
+            return
+        is_error, guard = getattr(response, "exception", False), self.handler_guard or self
+        if not is_error and "save_checks" in self.__dict__ and self.save_checks.is_rejected:
             raise RowOutsideScope
+        if (is_error or _may_change_response(self.view.__class__)) and not guard.is_unscoped:
+            guard.check_serialized_rows(response)
 
     def run(self, args: Any, kwargs: Any) -> Any:
         """Look up the rows in the URL, call the handler, check its response and the saved rows,
@@ -188,7 +204,7 @@ class Guard:
             self.save_checks.check_saved()
         if not (self.has_scoped or self._is_exempt(response) or self._shows_saved_row(response)):
             raise ImproperlyConfigured(self._nothing_scoped_message)
-        self._check_serialized_rows(response)
+        self.check_serialized_rows(response)
         if self.state.watch is not None:
             self.state.watch.check_written()
 
@@ -239,9 +255,10 @@ class Guard:
         row = saved_row(getattr(response, "data", None)) if self.is_write_by_key else None
         return row is not None and scope_queries.belongs_to_account(type(row))
 
-    def _check_serialized_rows(self, response: Any) -> None:
-        rows = serialized_rows(getattr(response, "data", None), with_lists=self.is_write_by_key)
-        for model, pks in scope_queries.pks_by_model(row for row in rows if row is not self.url_row).items():
+    def check_serialized_rows(self, response: Any) -> None:
+        """Raise ``RowOutsideScope`` if serializers in a response show rows outside the scope."""
+        rows = serialized_rows(getattr(response, "data", None), partial(limited_rows.are_limited, self.state))
+        for model, pks in scope_queries.pks_by_model(row for row in rows if row != self.url_row).items():
             unchecked = pks - self.save_checks.saved.get(model, set()) - {None}
             self.save_checks.require_inside(model, unchecked, scope_queries.view_paths(self.view, model))
 

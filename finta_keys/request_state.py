@@ -32,6 +32,7 @@ class RequestState:
     watch: Any = None  # of tests and of DEBUG: finds statements outside the scope
     status: int = 200  # of the response. It stays 200 outside Django REST framework.
     only_reads: bool = False  # whether the method only reads, although it is not safe
+    limited_rows: tuple[Any, ...] = ()  # lists and querysets that are known to be limited to the caller
     shown: set[Any] = field(default_factory=set)  # the primary keys of the accounts that the response shows
 
 

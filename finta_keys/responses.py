@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from datetime import date
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from datetime import date, datetime
 from decimal import Decimal
 from traceback import walk_tb
 from types import NoneType
@@ -12,6 +12,7 @@ from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
 from django.db import models
+from django.db.models.manager import BaseManager
 from django.http import Http404
 from rest_framework import exceptions
 
@@ -19,7 +20,7 @@ from finta_keys.transactions import is_serialization_failure
 
 RESPONSE_ERRORS = (exceptions.APIException, Http404, PermissionDenied)  # Django REST framework makes responses of them.
 EXEMPT_ERRORS = (exceptions.ParseError, exceptions.UnsupportedMediaType, PermissionDenied)
-VALUES = (str, int, float, NoneType, UUID, Decimal, date)  # in a response; they contain no rows
+PLAIN_TYPES = frozenset({str, int, float, bool, NoneType, UUID, Decimal, date, datetime})  # They contain no rows.
 EXEMPT_STATUSES = frozenset({401, 403, 405, 429})
 
 
@@ -47,22 +48,57 @@ def is_exempt_error(error: Exception) -> bool:
     )
 
 
-def serialized_rows(data: Any, *, with_lists: bool) -> Iterator[models.Model]:
-    """Yield the rows that serializers in a response have shown."""
+def serialized_rows(data: Any, are_limited: Callable[[Any], bool]) -> Iterator[models.Model]:
+    """Yield the rows that serializers in a response have shown, except those of ``many=True`` for
+    which ``are_limited()`` returns True."""
+    for serializer in _serializers(data):
+        rows = getattr(serializer, "instance", None)
+        yield from _rows(rows.all() if isinstance(rows, BaseManager) else rows, are_limited)
+
+
+def _serializers(data: Any) -> Iterator[Any]:
+    """Yield the serializers whose ``data`` is somewhere in a response, except inside their
+    fields."""
     serializer = getattr(data, "serializer", None)
     if serializer is not None:
-        instance = getattr(serializer, "instance", None)
-        if isinstance(instance, models.Model):
-            yield instance
-        elif with_lists and isinstance(instance, Iterable):
-            yield from (row for row in instance if isinstance(row, models.Model))
-    elif isinstance(data, list) and data and hasattr(data[0], "serializer"):
-        for item in data:
-            yield from serialized_rows(item, with_lists=with_lists)
-    elif isinstance(data, dict):
-        for value in data.values():
-            if not isinstance(value, VALUES):
-                yield from serialized_rows(value, with_lists=with_lists)
+        yield serializer
+        values: Iterable[Any] = _added_values(data, serializer)
+    elif isinstance(data, (dict, Mapping)):
+        values = data.values()
+    # No other iterables: reading an iterator would empty it.
+    elif isinstance(data, (list, Collection)) and not isinstance(data, (str, bytes)):
+        values = data
+    else:
+        return
+    for value in values:
+        if type(value) not in PLAIN_TYPES:
+            yield from _serializers(value)
+
+
+def _added_values(data: Any, serializer: Any) -> Iterable[Any]:
+    """Return the values in the ``data`` of a serializer that are not those of its fields."""
+    if isinstance(data, list):
+        return [value for value in data if type(value) is not dict]
+    if isinstance(data, dict):
+        fields = getattr(serializer, "fields", ())
+        return [value for name, value in data.items() if type(value) not in PLAIN_TYPES and name not in fields]
+    return ()
+
+
+def _rows(rows: Any, are_limited: Callable[[Any], bool]) -> Iterator[models.Model]:
+    """Yield the rows in the ``instance`` of a serializer: a row, or an iterable or mapping of
+    rows."""
+    if isinstance(rows, models.Model):
+        yield rows
+    elif isinstance(rows, Mapping):
+        for value in rows.values():
+            # A queryset that was not evaluated was not shown.
+            if getattr(value, "_result_cache", rows) is not None:
+                yield from _rows(value, are_limited)
+    elif isinstance(rows, Iterable) and not isinstance(rows, (str, bytes, Iterator)) and not are_limited(rows):
+        for row in rows:
+            if type(row) not in PLAIN_TYPES:
+                yield from _rows(row, are_limited)
 
 
 def saved_row(data: Any) -> models.Model | None:

@@ -13,7 +13,7 @@ from django.db.models import Model, QuerySet
 from django.db.models.manager import BaseManager
 from django.db.models.sql.where import AND
 
-from finta_keys import account_paths, conf, scope_queries
+from finta_keys import account_paths, conf, limited_rows, scope_queries, url_rows
 from finta_keys.callers import is_unlimited, limited
 from finta_keys.request_state import state_of
 
@@ -77,7 +77,10 @@ def _limit(view: Any, rows: Any, *, has_scoped: bool) -> Any:
     many-to-many relation to accounts, then ``get_queryset()`` must have used ``scoped()``
     itself.
     """
-    return rows if has_scoped and not _can_limit(view, rows) else view.scoped(rows)
+    if not has_scoped or _can_limit(view, rows):
+        return view.scoped(rows)
+    limited_rows.remember(state_of(view.request), rows)
+    return rows
 
 
 def _can_limit(view: Any, rows: Any) -> bool:
@@ -95,9 +98,24 @@ def wrap_filter_queryset(filter_queryset: Callable[..., Any]) -> Callable[..., A
             return rows
         if account_paths.can_filter(rows):
             return limited(view.request, rows, view.account_path, view=view)
-        return _without_hidden_rows(view, rows)
+        rows = _without_hidden_rows(view, rows)
+        limited_rows.remember(state_of(view.request), rows)
+        return rows
 
     return filter_limited_queryset
+
+
+def wrap_paginate_queryset(paginate_queryset: Callable[..., Any]) -> Callable[..., Any]:
+    """Remember pages of limited rows, so that showing them costs no query."""
+    is_inherited = url_rows.is_of_drf(paginate_queryset)
+
+    def paginate_and_remember(view: Any, queryset: Any, *args: Any, **kwargs: Any) -> Any:
+        page = paginate_queryset(view, queryset, *args, **kwargs)
+        if is_inherited:
+            limited_rows.remember_page(view, state_of(view.request), page, queryset)
+        return page
+
+    return paginate_and_remember
 
 
 def _keeps_conditions(queryset: Any, rows: Any) -> bool:

@@ -219,6 +219,16 @@ def test_get_queryset_replaced_later_is_limited(restricted, accounts, bob, bobs_
 
 
 @pytest.mark.rule("S7.3")
+def test_get_queryset_replaced_after_as_view_is_limited(restricted, accounts):
+    class ReplacedAfterwards(RowsReplacedLater):
+        pass
+
+    respond = ReplacedAfterwards.as_view()
+    ReplacedAfterwards.get_queryset = lambda self: Account.objects.all()
+    assert call(respond, restricted.secret).data == ["Checking"]
+
+
+@pytest.mark.rule("S7.3")
 def test_get_queryset_decorated_inside_the_class_is_limited(settings, bob, restricted, bobs_account):
     assert messages_of(settings, path("rows", RowsDecoratedInside.as_view())) == []
     assert call(RowsDecoratedInside, restricted.secret).data == ["Checking"]

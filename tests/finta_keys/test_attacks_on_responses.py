@@ -1,0 +1,270 @@
+"""Handlers that limit something, and show other rows by serializers."""
+
+from collections import ChainMap, UserDict, UserList, deque
+from types import MappingProxyType
+
+import pytest
+from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.generics import ListAPIView
+from rest_framework.pagination import LimitOffsetPagination, PageNumberPagination
+from rest_framework.response import Response
+from rest_framework.serializers import CharField, ListSerializer, Serializer, SerializerMethodField
+from rest_framework.views import APIView
+
+from accounts_app.models import Account
+from finta_keys.authentication import ApiKeyAuthentication
+from finta_keys.scoping import AccountScopeMixin
+from tests.finta_keys.calls import call, make_request
+from tests.finta_keys.urls_example import AccountSerializer
+
+pytestmark = pytest.mark.rule("S7.6")
+
+
+class Keyed(AccountScopeMixin, APIView):
+    authentication_classes = [ApiKeyAuthentication]
+
+
+def shows(make_data, method="get", base=Keyed, **attributes):
+    """A view that limits something else, and returns this."""
+
+    def handler(self, request):
+        self.scoped(Account.objects.all())
+        return Response(make_data())
+
+    return type("Shows", (base,), {method: handler, "__module__": __name__, **attributes})
+
+
+def data_of(*rows):
+    return [AccountSerializer(row).data for row in rows]
+
+
+LISTS = {
+    "queryset": lambda: Account.objects.order_by("name"),
+    "slice": lambda: Account.objects.order_by("name")[:10],
+    "list": lambda: list(Account.objects.order_by("name")),
+    "tuple": lambda: tuple(Account.objects.order_by("name")),
+    "manager": lambda: Account.objects,
+    "union": lambda: (
+        Account.objects.filter(name="Cash").order_by().union(Account.objects.filter(name="Savings").order_by())
+    ),
+    "owner": lambda: Account.objects.filter(owner__email="alice@example.com"),
+}
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+@pytest.mark.parametrize("wrap", [lambda data: data, lambda data: {"results": data}], ids=["bare", "nested"])
+@pytest.mark.parametrize("make_rows", LISTS.values(), ids=LISTS)
+def test_list_of_hidden_rows_is_not_shown(restricted, accounts, method, wrap, make_rows):
+    view = shows(lambda: wrap(AccountSerializer(make_rows(), many=True).data), method)
+    assert call(view, restricted.secret, method).status_code == 404
+
+
+CONTAINERS = {
+    "tuple": lambda data: (data,),
+    "dicts in a list": lambda data: [{"account": data}],
+    "plain item first": lambda data: [{"total": 1}, {"account": data}],
+    "plain dict first": lambda data: [1, data],
+    "tuple in a dict": lambda data: {"accounts": (data,)},
+    "lists in lists": lambda data: [[[data]]],
+    "mapping": lambda data: MappingProxyType({"account": data}),
+    "UserDict": lambda data: UserDict({"account": data}),
+    "ChainMap": lambda data: ChainMap({}, {"account": data}),
+    "UserList": lambda data: UserList([data]),
+    "deque": lambda data: deque([data]),
+    "values": lambda data: {"account": data}.values(),
+}
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+@pytest.mark.parametrize("wrap", CONTAINERS.values(), ids=CONTAINERS)
+def test_containers_do_not_hide_rows(restricted, accounts, method, wrap):
+    for row, status in ((accounts.savings, 404), (accounts.checking, 200)):
+        view = shows(lambda row=row: wrap(AccountSerializer(row).data), method)
+        assert call(view, restricted.secret, method).status_code == status
+
+
+def test_mapping_of_rows_does_not_hide_rows(restricted, accounts):
+
+    class Summary(Serializer):
+        accounts = AccountSerializer(many=True)
+        best = AccountSerializer(required=False)
+
+    for summary, status in (
+        ({"accounts": Account.objects.all()}, 404),
+        ({"accounts": [], "best": accounts.savings}, 404),
+        ({"accounts": [accounts.checking], "best": accounts.checking}, 200),
+    ):
+        assert call(shows(lambda summary=summary: Summary(summary).data), restricted.secret).status_code == status
+
+
+class Requeries(PageNumberPagination):
+    page_size = 10
+
+    def paginate_queryset(self, queryset, request, view=None):
+        return super().paginate_queryset(Account.objects.order_by("name"), request, view)
+
+
+class Listed(AccountScopeMixin, ListAPIView):
+    authentication_classes = [ApiKeyAuthentication]
+    queryset = Account.objects.order_by("name")
+    serializer_class = AccountSerializer
+
+
+def test_pagination_class_that_queries_again(restricted, accounts):
+    assert call(Listed, restricted.secret, pagination_class=Requeries).status_code == 404
+
+
+class PaginatesAll(Listed):
+    pagination_class = LimitOffsetPagination
+
+    def paginate_queryset(self, queryset):
+        return super().paginate_queryset(Account.objects.order_by("name"))
+
+
+class PaginatesByHand(Listed):
+    pagination_class = LimitOffsetPagination
+
+    def list(self, request):
+        self.get_queryset()
+        page = self.paginate_queryset(Account.objects.order_by("name"))
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+
+
+@pytest.mark.parametrize("view", [PaginatesAll, PaginatesByHand])
+def test_page_of_another_queryset_is_not_shown(restricted, accounts, view, settings):
+    settings.REST_FRAMEWORK = {**settings.REST_FRAMEWORK, "PAGE_SIZE": 10}
+    assert call(view, restricted.secret, data={"limit": 10}).status_code in (200, 404)
+    request = make_request(restricted.secret)
+    request.GET = {"limit": "10"}
+    assert view.as_view()(request).status_code == 404
+
+
+class FinalizesWithList(Listed):
+    def finalize_response(self, request, response, *args, **kwargs):
+        response.data = {"all": AccountSerializer(Account.objects.all(), many=True).data}
+        return super().finalize_response(request, response, *args, **kwargs)
+
+
+class DispatchesWithList(Listed):
+    def dispatch(self, request, *args, **kwargs):
+        response = super().dispatch(request, *args, **kwargs)
+        response.data.append(AccountSerializer(Account.objects.get(name="Savings")).data)
+        return response
+
+
+class HandlesWithList(Listed):
+    def list(self, request):
+        raise LookupError
+
+    def handle_exception(self, exc):
+        return Response(AccountSerializer(Account.objects.get(name="Savings")).data)
+
+
+@pytest.mark.parametrize("view", [FinalizesWithList, DispatchesWithList, HandlesWithList])
+def test_rows_added_after_the_handler_are_checked(restricted, accounts, view):
+    assert call(view, restricted.secret).status_code == 404
+
+
+class AddsValue(Listed):
+    def list(self, request):
+        data = AccountSerializer(self.get_queryset().first()).data
+        data["other"] = [AccountSerializer(Account.objects.get(name="Savings")).data]
+        return Response(data)
+
+
+class AddsItem(Listed):
+    def list(self, request):
+        data = self.get_serializer(self.get_queryset(), many=True).data
+        data.append(AccountSerializer(Account.objects.get(name="Savings")).data)
+        return Response(data)
+
+
+class ErrorWithRow(Listed):
+    """The detail of an exception keeps the serializer."""
+
+    def list(self, request):
+        self.get_queryset()
+        serializer = AccountSerializer(Account.objects.get(name="Savings"), data={})
+        serializer.is_valid()
+        raise ValidationError(serializer.errors)
+
+
+class ErrorHandlerWithRow(Listed):
+    def list(self, request):
+        self.get_queryset()
+        raise NotFound
+
+    def get_exception_handler(self):
+        return lambda exc, context: Response(AccountSerializer(Account.objects.get(name="Savings")).data)
+
+
+@pytest.mark.parametrize("view", [AddsValue, AddsItem, ErrorWithRow, ErrorHandlerWithRow])
+def test_rows_next_to_those_of_fields(restricted, accounts, view):
+    response = call(view, restricted.secret)
+    assert response.status_code == 404
+    assert response.data == {"detail": "Not found."}
+
+
+class OtherList(ListSerializer):
+    def to_representation(self, data):
+        return super().to_representation(data.iterator())
+
+
+def test_list_serializer_of_the_project(restricted, accounts):
+    view = shows(lambda: OtherList(Account.objects.all(), child=AccountSerializer()).data)
+    assert call(view, restricted.secret).status_code == 404
+
+
+def test_iterator_in_the_response_is_not_emptied(restricted):
+    view = shows(lambda: {"numbers": iter([1, 2])})
+    assert list(call(view, restricted.secret).data["numbers"]) == [1, 2]
+
+
+def test_queryset_that_was_not_evaluated_is_not_loaded(restricted, accounts, django_assert_num_queries):
+    class Summary(Serializer):
+        name = CharField()
+
+    view = shows(lambda: Summary({"name": "x", "accounts": Account.objects.all()}).data)
+    with django_assert_num_queries(1):  # that of the key
+        assert call(view, restricted.secret).data == {"name": "x"}
+
+
+FIELDS = pytest.mark.xfail(strict=True, raises=AssertionError, reason="Limit: rows inside the fields of a serializer.")
+
+
+@FIELDS
+def test_row_inside_a_field(restricted, accounts):
+    class Nested(Serializer):
+        other = SerializerMethodField()
+
+        def get_other(self, instance):
+            return AccountSerializer(Account.objects.get(name="Savings")).data
+
+    assert call(shows(lambda: Nested({}).data), restricted.secret).status_code == 404
+
+
+@pytest.mark.xfail(strict=True, raises=AssertionError, reason="Limit: a copy does not name its serializer.")
+@pytest.mark.parametrize("copy", [dict, lambda data: {**data}], ids=["dict", "unpacked"])
+def test_copied_data(restricted, accounts, copy):
+    view = shows(lambda: copy(AccountSerializer(accounts.savings).data))
+    assert call(view, restricted.secret).status_code == 404
+
+
+class MutatesQueryset(Listed):
+    def list(self, request):
+        self.queryset = Account.objects.filter(name="Savings")
+        type(self).queryset = Account.objects.all()
+        return super().list(request)
+
+
+def test_changed_queryset_is_limited(restricted, accounts):
+    assert call(MutatesQueryset, restricted.secret).data == []
+
+
+def test_swapped_auth_changes_no_scope(restricted, unrestricted, accounts):
+    class Swaps(Listed):
+        def list(self, request):
+            request.auth = unrestricted.key
+            return super().list(request)
+
+    assert [row["name"] for row in call(Swaps, restricted.secret).data] == ["Checking"]
