@@ -29,7 +29,7 @@ from finta_keys.responses import (
     is_conflict,
     is_exempt_error,
     saved_row,
-    serialized_rows,
+    shown_rows,
 )
 from finta_keys.save_checks import SaveChecks
 from finta_keys.transactions import NO_TRANSACTION, atomic
@@ -150,7 +150,7 @@ class Guard:
         if not is_error and "save_checks" in self.__dict__ and self.save_checks.is_rejected:
             raise RowOutsideScope
         if (is_error or _may_change_response(self.view.__class__)) and not guard.is_unscoped:
-            guard.check_serialized_rows(response)
+            guard.check_shown_rows(response)
 
     def run(self, args: Any, kwargs: Any) -> Any:
         """Look up the rows in the URL, call the handler, check its response and the saved rows,
@@ -204,7 +204,7 @@ class Guard:
             self.save_checks.check_saved()
         if not (self.has_scoped or self._is_exempt(response) or self._shows_saved_row(response)):
             raise ImproperlyConfigured(self._nothing_scoped_message)
-        self.check_serialized_rows(response)
+        self.check_shown_rows(response)
         if self.state.watch is not None:
             self.state.watch.check_written()
 
@@ -255,9 +255,9 @@ class Guard:
         row = saved_row(getattr(response, "data", None)) if self.is_write_by_key else None
         return row is not None and scope_queries.belongs_to_account(type(row))
 
-    def check_serialized_rows(self, response: Any) -> None:
-        """Raise ``RowOutsideScope`` if serializers in a response show rows outside the scope."""
-        rows = serialized_rows(getattr(response, "data", None), partial(limited_rows.are_limited, self.state))
+    def check_shown_rows(self, response: Any) -> None:
+        """Raise ``RowOutsideScope`` if a response shows rows outside the scope."""
+        rows = shown_rows(getattr(response, "data", None), partial(limited_rows.are_limited, self.state))
         for model, pks in scope_queries.pks_by_model(row for row in rows if row != self.url_row).items():
             unchecked = pks - self.save_checks.saved.get(model, set()) - {None}
             self.save_checks.require_inside(model, unchecked, scope_queries.view_paths(self.view, model))

@@ -43,9 +43,12 @@ def remember_page(view: Any, state: RequestState, page: Any, rows: Any) -> None:
 def _has_filter(key: ApiKey, query: Any) -> bool:
     if query.combined_queries:
         return all(_has_filter(key, combined) for combined in query.combined_queries)
+    paths = account_paths.all_paths(query.model)
+    if not paths:
+        return True  # The rows belong to no account.
     if query.where.connector != AND or query.where.negated:
         return False
-    return any(_has_filter_along(path, key, query) for path in account_paths.all_paths(query.model))
+    return any(_has_filter_along(path, key, query) for path in paths)
 
 
 def _has_filter_along(path: str, key: ApiKey, query: Any) -> bool:

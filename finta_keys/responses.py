@@ -15,6 +15,7 @@ from django.db import models
 from django.db.models.manager import BaseManager
 from django.http import Http404
 from rest_framework import exceptions
+from rest_framework.serializers import BaseSerializer
 
 from finta_keys.transactions import is_serialization_failure
 
@@ -48,31 +49,35 @@ def is_exempt_error(error: Exception) -> bool:
     )
 
 
-def serialized_rows(data: Any, are_limited: Callable[[Any], bool]) -> Iterator[models.Model]:
-    """Yield the rows that serializers in a response have shown, except those of ``many=True`` for
-    which ``are_limited()`` returns True."""
-    for serializer in _serializers(data):
-        rows = getattr(serializer, "instance", None)
+def shown_rows(data: Any, are_limited: Callable[[Any], bool]) -> Iterator[models.Model]:
+    """Yield the rows in the data of a response, and those that its serializers have shown.
+
+    Leave out lists and querysets if ``are_limited()`` returns True for them.
+    """
+    for rows in _instances(data, are_limited):
         yield from _rows(rows.all() if isinstance(rows, BaseManager) else rows, are_limited)
 
 
-def _serializers(data: Any) -> Iterator[Any]:
-    """Yield the serializers whose ``data`` is somewhere in a response, except inside their
-    fields."""
-    serializer = getattr(data, "serializer", None)
+def _instances(data: Any, are_limited: Callable[[Any], bool]) -> Iterator[Any]:
+    """Yield the ``instance`` of each serializer whose ``data`` is somewhere in a response, except
+    inside its fields, and the rows and querysets in the response."""
+    serializer = data if isinstance(data, BaseSerializer) else getattr(data, "serializer", None)
     if serializer is not None:
-        yield serializer
+        yield getattr(serializer, "instance", None)
         values: Iterable[Any] = _added_values(data, serializer)
     elif isinstance(data, (dict, Mapping)):
         values = data.values()
+    elif isinstance(data, (models.Model, models.QuerySet)):
+        yield data
+        return
     # No other iterables: reading an iterator would empty it.
-    elif isinstance(data, (list, Collection)) and not isinstance(data, (str, bytes)):
+    elif isinstance(data, (list, Collection)) and not isinstance(data, (str, bytes)) and not are_limited(data):
         values = data
     else:
         return
     for value in values:
         if type(value) not in PLAIN_TYPES:
-            yield from _serializers(value)
+            yield from _instances(value, are_limited)
 
 
 def _added_values(data: Any, serializer: Any) -> Iterable[Any]:

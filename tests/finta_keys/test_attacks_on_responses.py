@@ -11,9 +11,9 @@ from rest_framework.response import Response
 from rest_framework.serializers import CharField, ListSerializer, Serializer, SerializerMethodField
 from rest_framework.views import APIView
 
-from accounts_app.models import Account
+from accounts_app.models import Account, User
 from finta_keys.authentication import ApiKeyAuthentication
-from finta_keys.scoping import AccountScopeMixin
+from finta_keys.scoping import AccountScopeMixin, unscoped
 from tests.finta_keys.calls import call, make_request
 from tests.finta_keys.urls_example import AccountSerializer
 
@@ -92,7 +92,7 @@ def test_mapping_of_rows_does_not_hide_rows(restricted, accounts):
     for summary, status in (
         ({"accounts": Account.objects.all()}, 404),
         ({"accounts": [], "best": accounts.savings}, 404),
-        ({"accounts": [accounts.checking], "best": accounts.checking}, 200),
+        ({"accounts": [accounts.checking], "best": accounts.checking, "numbers": [1]}, 200),
     ):
         assert call(shows(lambda summary=summary: Summary(summary).data), restricted.secret).status_code == status
 
@@ -229,6 +229,52 @@ def test_queryset_that_was_not_evaluated_is_not_loaded(restricted, accounts, dja
         assert call(view, restricted.secret).data == {"name": "x"}
 
 
+ROWS = {
+    "row": lambda: Account.objects.get(name="Savings"),
+    "rows": lambda: list(Account.objects.all()),
+    "queryset": lambda: Account.objects.all(),
+    "serializer": lambda: AccountSerializer(Account.objects.get(name="Savings")),
+    "serializer of a list": lambda: AccountSerializer(Account.objects.all(), many=True),
+}
+
+
+@pytest.mark.parametrize("make_rows", ROWS.values(), ids=ROWS)
+def test_rows_for_a_template(restricted, accounts, make_rows):
+    view = shows(lambda: {"rows": make_rows()})
+    assert call(view, restricted.secret).status_code == 404
+
+
+@pytest.mark.parametrize("pagination_class", [None, LimitOffsetPagination])
+def test_limited_rows_for_a_template_cost_no_query(restricted, accounts, pagination_class, django_assert_num_queries):
+    class ForTemplate(Listed):
+        def list(self, request):
+            rows = self.filter_queryset(self.get_queryset())
+            return Response({"rows": rows if pagination_class is None else self.paginate_queryset(rows)})
+
+    request = make_request(restricted.secret)
+    request.GET = {"limit": "2"}
+    respond = ForTemplate.as_view(pagination_class=pagination_class)
+    with django_assert_num_queries(2 if pagination_class is None else 3):  # the key, perhaps the count, and the rows
+        assert [row.name for row in respond(request).data["rows"]] == ["Checking"]
+
+
+def test_queryset_of_rows_without_account_is_not_loaded(restricted, django_assert_num_queries):
+    view = shows(lambda: {"users": User.objects.all()})
+    with django_assert_num_queries(1):  # that of the key
+        assert call(view, restricted.secret).status_code == 200
+
+
+class FirstOnly(ListSerializer):
+    def to_representation(self, data):
+        return [self.child.to_representation(next(data))]
+
+
+def test_iterator_of_rows_is_not_read_further(restricted, accounts):
+    rows = iter([accounts.checking, accounts.cash])
+    assert call(shows(lambda: FirstOnly(rows, child=AccountSerializer()).data), restricted.secret).status_code == 200
+    assert next(rows) == accounts.cash
+
+
 FIELDS = pytest.mark.xfail(strict=True, raises=AssertionError, reason="Limit: rows inside the fields of a serializer.")
 
 
@@ -268,3 +314,33 @@ def test_swapped_auth_changes_no_scope(restricted, unrestricted, accounts):
             return super().list(request)
 
     assert [row["name"] for row in call(Swaps, restricted.secret).data] == ["Checking"]
+
+
+class Finalizes(Listed):
+    def finalize_response(self, request, response, *args, **kwargs):
+        return super().finalize_response(request, response, *args, **kwargs)
+
+
+def test_marked_handler_may_show_rows_after_finalize_response(restricted, accounts):
+    class Marked(Finalizes):
+        @unscoped("anyone may see the names")
+        def get(self, request):
+            return Response(AccountSerializer(Account.objects.order_by("name"), many=True).data)
+
+    assert len(call(Marked, restricted.secret).data) == 3
+
+
+def test_row_of_the_url_is_checked_once(restricted, accounts, django_assert_num_queries):
+    """An unsafe handler of the project gets another instance of the row."""
+
+    class Reads(Finalizes):
+        def patch(self, request, pk):
+            return Response(self.get_serializer(self.get_object()).data)
+
+    def patch():
+        return call(Reads, restricted.secret, "patch", kwargs={"pk": accounts.checking.pk})
+
+    patch()
+    savepoints = 2
+    with django_assert_num_queries(3 + savepoints):  # the key, the row of the URL, and that of get_object()
+        assert patch().data["name"] == "Checking"
