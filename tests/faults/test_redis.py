@@ -153,7 +153,9 @@ def test_limit_counts_after_the_master_is_replaced(keyed, sentinels):
 
 def test_cluster_is_refused(keyed, tmp_path):
     """A node behind the URL of a single server is like a Redis that is away."""
-    with servers.redis("--cluster-enabled", "yes", folder=tmp_path) as node:
+    # The default port of its bus, 10,000 above the other, may not exist.
+    options = ("--cluster-enabled", "yes", "--cluster-port", str(servers.free_port()))
+    with servers.redis(*options, folder=tmp_path) as node:
         env = site.environment(keyed[0], RATE_LIMIT_STORAGE=node.url.replace("redis:", "redis+cluster:"))
         process = subprocess.run(
             [sys.executable, "manage.py", "check"], cwd=site.ROOT, env=env, capture_output=True, text=True, check=False
