@@ -97,6 +97,7 @@ def django_db_modify_db_settings(django_db_modify_db_settings: None, tmp_path_fa
     database = settings.DATABASES["default"]
     if database["ENGINE"] == "django.db.backends.sqlite3":
         database["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "db.sqlite3")
+        database["OPTIONS"]["init_command"] += "PRAGMA synchronous=OFF;"  # do not wait for the disk
 
 
 @pytest.fixture
