@@ -52,13 +52,14 @@ MOVING = """() => [...document.querySelectorAll("*")].filter(element => {
     return animationName !== "none" || transitionDuration.split(", ").some(time => parseFloat(time) > 0.01);
 }).map(element => element.tagName + "." + element.className)"""
 # The controls that are smaller than `minimum` pixels. A checkbox is as large as its label. A link in a sentence
-# is as high as its line.
+# is as high as its line. Positions are numbers of 32 bits, so the difference of two, such as a height of 44 pixels,
+# can be 43.99998.
 SMALL = """minimum => [...(document.querySelector("dialog[open]") ?? document).querySelectorAll(
         "a, button, input, select, summary")]
     .filter(element => element.checkVisibility({ visibilityProperty: true }) && !element.matches(".finta-skip"))
     .filter(element => !element.matches("p:not(.finta-heading, .finta-verbs, .finta-buttons) > a"))
     .map(element => [element, (element.closest("label") ?? element).getBoundingClientRect()])
-    .filter(([, box]) => box.width < minimum || box.height < minimum)
+    .filter(([, box]) => Math.min(box.width, box.height) < minimum - 0.001)
     .map(([element, box]) => `${element.outerHTML.slice(0, 90)}: ${box.width} × ${box.height}`)"""
 
 
