@@ -2,7 +2,8 @@
 
 A queryset has a filter in its ``query`` that ``key.scoped()`` has added, and so have all querysets
 that are made of it by methods such as ``filter()`` and slices. Lists have none, so pages of such
-querysets and lists that were checked are remembered during the request.
+querysets and lists that were checked are remembered during the request, as long as they stay the
+same.
 """
 
 from __future__ import annotations
@@ -23,14 +24,15 @@ from finta_keys.url_rows import is_of_drf
 
 def are_limited(state: RequestState, rows: Any) -> bool:
     """Return True if ``rows`` are known to be inside the scope of the key of a request."""
-    if any(rows is limited for limited in state.limited_rows):
+    if any(rows is limited and (rows is copy or rows == copy) for limited, copy in state.limited_rows):
         return True
     return state.key is not None and isinstance(rows, models.QuerySet) and _has_filter(state.key, rows.query)
 
 
 def remember(state: RequestState, rows: Any) -> None:
     """Remember that these rows were limited."""
-    state.limited_rows = (*state.limited_rows, rows)
+    # A handler may add to a list later. A queryset is not evaluated here.
+    state.limited_rows = (*state.limited_rows, (rows, rows.copy() if isinstance(rows, list) else rows))
 
 
 def remember_page(view: Any, state: RequestState, page: Any, rows: Any) -> None:

@@ -32,7 +32,8 @@ class RequestState:
     watch: Any = None  # of tests and of DEBUG: finds statements outside the scope
     status: int = 200  # of the response. It stays 200 outside Django REST framework.
     only_reads: bool = False  # whether the method only reads, although it is not safe
-    limited_rows: tuple[Any, ...] = ()  # lists and querysets that are known to be limited to the caller
+    # Lists and querysets that were limited to the caller, each with a copy of the list.
+    limited_rows: tuple[tuple[Any, Any], ...] = ()
     shown: set[Any] = field(default_factory=set)  # the primary keys of the accounts that the response shows
 
 

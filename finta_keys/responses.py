@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from traceback import walk_tb
@@ -54,8 +55,9 @@ def shown_rows(data: Any, are_limited: Callable[[Any], bool]) -> Iterator[models
 
     Leave out lists and querysets if ``are_limited()`` returns True for them.
     """
+    dataclasses: set[int] = set()
     for rows in _instances(data, are_limited):
-        yield from _rows(rows.all() if isinstance(rows, BaseManager) else rows, are_limited)
+        yield from _rows(rows, are_limited, dataclasses)
 
 
 def _instances(data: Any, are_limited: Callable[[Any], bool]) -> Iterator[Any]:
@@ -83,27 +85,37 @@ def _instances(data: Any, are_limited: Callable[[Any], bool]) -> Iterator[Any]:
 def _added_values(data: Any, serializer: Any) -> Iterable[Any]:
     """Return the values in the ``data`` of a serializer that are not those of its fields."""
     if isinstance(data, list):
-        return [value for value in data if type(value) is not dict]
+        names = set(getattr(getattr(serializer, "child", None), "fields", ()))
+        added = [item[name] for item in data if type(item) is dict for name in item.keys() - names]
+        return added + [value for value in data if type(value) is not dict]
     if isinstance(data, dict):
-        fields = getattr(serializer, "fields", ())
-        return [value for name, value in data.items() if type(value) not in PLAIN_TYPES and name not in fields]
+        return [data[name] for name in data.keys() - set(getattr(serializer, "fields", ()))]
     return ()
 
 
-def _rows(rows: Any, are_limited: Callable[[Any], bool]) -> Iterator[models.Model]:
-    """Yield the rows in the ``instance`` of a serializer: a row, or an iterable or mapping of
-    rows."""
+def _rows(rows: Any, are_limited: Callable[[Any], bool], dataclasses: set[int]) -> Iterator[models.Model]:
+    """Yield the rows in the ``instance`` of a serializer: a row, or an iterable, a mapping or a
+    dataclass of rows.
+
+    ``dataclasses`` are the ids of those that were read, because they may refer to each other.
+    """
     if isinstance(rows, models.Model):
         yield rows
-    elif isinstance(rows, Mapping):
+        return
+    if isinstance(rows, BaseManager):
+        rows = rows.all()
+    elif is_dataclass(rows) and id(rows) not in dataclasses:
+        dataclasses.add(id(rows))
+        rows = {field.name: getattr(rows, field.name, None) for field in fields(rows)}
+    if isinstance(rows, Mapping):
         for value in rows.values():
             # A queryset that was not evaluated was not shown.
             if getattr(value, "_result_cache", rows) is not None:
-                yield from _rows(value, are_limited)
+                yield from _rows(value, are_limited, dataclasses)
     elif isinstance(rows, Iterable) and not isinstance(rows, (str, bytes, Iterator)) and not are_limited(rows):
         for row in rows:
             if type(row) not in PLAIN_TYPES:
-                yield from _rows(row, are_limited)
+                yield from _rows(row, are_limited, dataclasses)
 
 
 def saved_row(data: Any) -> models.Model | None:

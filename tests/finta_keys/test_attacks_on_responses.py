@@ -1,9 +1,12 @@
 """Handlers that limit something, and show other rows by serializers."""
 
 from collections import ChainMap, UserDict, UserList, deque
+from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import pytest
+from django.http import JsonResponse
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.generics import ListAPIView
 from rest_framework.pagination import LimitOffsetPagination, PageNumberPagination
@@ -97,6 +100,46 @@ def test_mapping_of_rows_does_not_hide_rows(restricted, accounts):
         assert call(shows(lambda summary=summary: Summary(summary).data), restricted.secret).status_code == status
 
 
+@dataclass
+class Summary:
+    best: Any
+    accounts: Any = ()
+    parent: Any = None
+
+
+class SummarySerializer(Serializer):
+    best = AccountSerializer()
+    accounts = AccountSerializer(many=True)
+
+
+class ReportSerializer(Serializer):
+    summary = SummarySerializer()
+
+
+def with_parent(row):
+    summary = Summary(None)
+    summary.parent = Summary(row, parent=summary)
+    return summary.parent
+
+
+OBJECTS = {
+    "dataclass": lambda row: SummarySerializer(Summary(row)),
+    "list in a dataclass": lambda row: SummarySerializer(Summary(None, [row])),
+    "list of dataclasses": lambda row: SummarySerializer([Summary(None), Summary(row)], many=True),
+    "dataclass in a dict": lambda row: ReportSerializer({"summary": Summary(row)}),
+    "cycle": lambda row: SummarySerializer(with_parent(row)),
+    "manager in a dict": lambda row: SummarySerializer({"best": None, "accounts": row.owner.accounts}),
+    "manager in a dataclass": lambda row: SummarySerializer(Summary(None, row.owner.accounts)),
+}
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_objects_do_not_hide_rows(restricted, unrestricted, accounts, name):
+    for key, row, status in ((restricted, accounts.savings, 404), (unrestricted, accounts.checking, 200)):
+        view = shows(lambda row=row: OBJECTS[name](row).data)
+        assert call(view, key.secret).status_code == status
+
+
 class Requeries(PageNumberPagination):
     page_size = 10
 
@@ -179,6 +222,14 @@ class AddsItem(Listed):
         return Response(data)
 
 
+class AddsValueToItems(Listed):
+    def list(self, request):
+        data = self.get_serializer(self.get_queryset(), many=True).data
+        for item in data:
+            item["others"] = [AccountSerializer(Account.objects.get(name="Savings")).data]
+        return Response(data)
+
+
 class ErrorWithRow(Listed):
     """The detail of an exception keeps the serializer."""
 
@@ -198,7 +249,7 @@ class ErrorHandlerWithRow(Listed):
         return lambda exc, context: Response(AccountSerializer(Account.objects.get(name="Savings")).data)
 
 
-@pytest.mark.parametrize("view", [AddsValue, AddsItem, ErrorWithRow, ErrorHandlerWithRow])
+@pytest.mark.parametrize("view", [AddsValue, AddsItem, AddsValueToItems, ErrorWithRow, ErrorHandlerWithRow])
 def test_rows_next_to_those_of_fields(restricted, accounts, view):
     response = call(view, restricted.secret)
     assert response.status_code == 404
@@ -294,6 +345,31 @@ def test_row_inside_a_field(restricted, accounts):
 def test_copied_data(restricted, accounts, copy):
     view = shows(lambda: copy(AccountSerializer(accounts.savings).data))
     assert call(view, restricted.secret).status_code == 404
+
+
+PARTS = {
+    "item": lambda data: data[0],
+    "slice": lambda data: data[:1],
+    "sum": lambda data: data + data[:0],
+    "field": lambda data: {**data[0], "name": data[0]},
+}
+
+
+@pytest.mark.xfail(strict=True, raises=AssertionError, reason="Limit: a part does not name its serializer.")
+@pytest.mark.parametrize("make_part", PARTS.values(), ids=PARTS)
+def test_part_of_data(restricted, accounts, make_part):
+    view = shows(lambda: make_part(AccountSerializer([accounts.savings], many=True).data))
+    assert call(view, restricted.secret).status_code == 404
+
+
+@pytest.mark.xfail(strict=True, raises=AssertionError, reason="Limit: a response of Django has no data.")
+def test_data_in_a_response_of_django(restricted, accounts):
+    class ShowsJson(Keyed):
+        def get(self, request):
+            self.scoped(Account.objects.all())
+            return JsonResponse(AccountSerializer(accounts.savings).data)
+
+    assert call(ShowsJson, restricted.secret).status_code == 404
 
 
 class MutatesQueryset(Listed):

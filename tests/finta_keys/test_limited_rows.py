@@ -152,6 +152,43 @@ def test_shown_list_costs_no_query(request, accounts, view, options, queries, na
     assert (response.status_code, len(executed) - 1) == (200, queries)
 
 
+CHANGES = {
+    "append": lambda rows, row: rows.append(row),
+    "insert": lambda rows, row: rows.insert(0, row),
+    "extend": lambda rows, row: rows.extend([row]),
+    "replace": lambda rows, row: rows.__setitem__(0, row),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize(
+    ("base", "pagination_class"),
+    [
+        (Transactions, ByPage),
+        (Transactions, ByOffset),
+        (Transactions, ByCursor),
+        (ScopedList, None),
+        (ListOfHits, None),
+    ],
+)
+def test_list_that_was_changed_is_checked_again(restricted, accounts, base, pagination_class, change):
+    """Such as by a row that is always on top of the first page."""
+
+    class Pins(base):
+        row = None
+
+        def list(self, request):
+            rows = self.filter_queryset(self.get_queryset())
+            rows = rows if pagination_class is None else self.paginate_queryset(rows)
+            change(rows, self.row)
+            return self.show(rows)
+
+    TransactionFactory(account=accounts.checking)
+    for account, status in ((accounts.savings, 404), (accounts.checking, 200)):
+        respond = Pins.as_view(pagination_class=pagination_class, row=TransactionFactory(account=account))
+        assert respond(make_request(restricted.secret)).status_code == status
+
+
 def state_of_key(key):
     return RequestState(key=ApiKey.objects.get(pk=key.key.pk))
 
