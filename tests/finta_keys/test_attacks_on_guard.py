@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from contextvars import copy_context
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
@@ -489,6 +490,26 @@ def test_task_that_outlives_the_handler(restricted, hidden):
             return Response()
 
     check_rejected(Starts, restricted.secret, hidden, is_async=True)
+
+
+def test_task_that_outlives_the_response(restricted, accounts, hidden):
+    """Tasks of asyncio run in a copy of the context."""
+    contexts = []
+
+    class Starts(Keyed):
+        def post(self, request):
+            self.scoped(Account.objects.all())
+            contexts.append(copy_context())
+            return Response()
+
+    assert call(Starts, restricted.secret, "post").status_code == 200
+    with pytest.raises(Http404):
+        contexts[0].run(rename, hidden)
+    assert not is_renamed(hidden)
+    contexts[0].run(rename, accounts.checking)
+    assert is_renamed(accounts.checking)
+    rename(hidden)  # outside that context
+    assert is_renamed(hidden)
 
 
 def test_view_set_action_and_get_serializer_context(restricted, hidden):
