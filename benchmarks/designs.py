@@ -24,7 +24,7 @@ DESIGNS = {
         Design("finta", "finta_keys"),
         Design(
             "handler",
-            "finta_keys, look-up in the handler",
+            "finta_keys, lookup in the handler",
             "`self.get_queryset().get(pk=pk)` instead of `get_object()`",
             data="finta",
         ),

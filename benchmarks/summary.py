@@ -32,7 +32,7 @@ def _costs(figures: Figures) -> str:
         for label, kind in REQUESTS.items()
         for case in ((all_accounts, some) if kind in ("valid", "elsewhere") else (all_accounts,))
     ]
-    rows += [_row(figures, "valid key, look-up in the handler", "valid", case, FLOOR, TOKEN) for case in HANDLERS]
+    rows += [_row(figures, "valid key, lookup in the handler", "valid", case, FLOOR, TOKEN) for case in HANDLERS]
     raises = _row(figures, "rejected by a class that only raises", "malformed", cases.RAISES, FLOOR, TOKEN)
     raises[1] = "DRF itself"
     head = ("request", "key", "thousand instructions", "floors", "of TokenAuthentication")

@@ -63,7 +63,7 @@ Send = Callable[[], int]  # sends a request and returns the status
 def _requests(design: str, entry: str, kinds: dict[str, Any]) -> dict[str, Callable[[], Send]]:
     """Return functions that build a request of each kind.
 
-    A request is sent once: the key is kept on it, so a second look-up would cost nothing.
+    A request is sent once: the key is kept on it, so a second lookup would cost nothing.
     """
     make = _direct(design) if entry == "view" else _through_handler(entry)
     return {kind: partial(make, **request) for kind, request in kinds.items()}

@@ -101,14 +101,14 @@ def get_key(request: Any, *, only_reads: bool = False) -> ApiKey | None:
 
 
 def _find_key(request: Any, state: RequestState) -> ApiKey | None:
-    if not state.was_looked_up:
+    if not state.is_key_final:
         secrets = presented_secrets(request) if state.secrets is None else state.secrets
         key, retired_digest = ApiKey.objects.match(next(iter(secrets))) if len(secrets) == 1 else (None, None)
         if key is not None:
             usage.record_after_response(key, http_request(request))
         elif retired_digest is not None:
             usage.count_try_after_response(retired_digest, http_request(request))
-        state.key, state.was_looked_up = key, True
+        state.key, state.is_key_final = key, True
         if key is not None and settings.DEBUG:
             from finta_keys.watch_patches import watch_request
 

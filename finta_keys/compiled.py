@@ -1,6 +1,6 @@
 """Queries that the ORM compiles once per process.
 
-For a look-up by an index, compiling takes the ORM many times longer than the database takes to run
+For a lookup by an index, compiling takes the ORM many times longer than the database takes to run
 the query (see docs/benchmarks.md). Only the SQL and the mapping of rows to instances are kept,
 never data.
 """

@@ -1,4 +1,4 @@
-"""The gate of a view: it lets API keys in, and puts guards around the view and its handler.
+"""The gate of a view: it accepts API keys, and puts guards around the view and its handler.
 
 ``install()`` wraps methods of a view class. Django REST framework authenticates in ``initial()``,
 and the authentication class accepts a key only once the wrapped ``initial()`` of the view has
@@ -40,7 +40,7 @@ def install(view_class: type) -> None:
     """Wrap the methods of a view class that the gate needs. A method that the class does not have
     is left out.
 
-    The wrapped method is the one that attribute look-up finds, so the mixin may stand anywhere
+    The wrapped method is the one that attribute lookup finds, so the mixin may stand anywhere
     among the bases.
     """
     for name, wrap in (SCOPED_WRAPPERS if getattr(view_class, "is_scoped", False) else WRAPPERS).items():
@@ -210,11 +210,11 @@ def _add_vary(response: Any) -> None:
         response.headers["Vary"] = ", ".join(names)
 
 
-def _without_counting(method: Callable[..., Any]) -> Callable[..., Any]:
+def _restore_scoped_count(method: Callable[..., Any]) -> Callable[..., Any]:
     """Set ``scoped_count`` back after a method that limits other rows than those of the
     response."""
 
-    def call_without_counting(view: Any, *args: Any, **kwargs: Any) -> Any:
+    def call_and_restore(view: Any, *args: Any, **kwargs: Any) -> Any:
         state = current_state()
         if state is None:  # The project calls the method outside a request.
             return method(view, *args, **kwargs)
@@ -224,7 +224,7 @@ def _without_counting(method: Callable[..., Any]) -> Callable[..., Any]:
         finally:
             state.scoped_count = count
 
-    return call_without_counting
+    return call_and_restore
 
 
 def _wrap_check_permissions(check_permissions: Callable[..., Any]) -> Callable[..., Any]:
@@ -233,7 +233,7 @@ def _wrap_check_permissions(check_permissions: Callable[..., Any]) -> Callable[.
     A permission may query by the URL. Then it denies a missing row, and lets a hidden row of the
     owner pass: one would be a 403, the other a 404.
     """
-    check_without_counting = _without_counting(check_permissions)
+    check_and_restore = _restore_scoped_count(check_permissions)
 
     def check_after_404(view: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
         if is_rejected(view, request):
@@ -242,7 +242,7 @@ def _wrap_check_permissions(check_permissions: Callable[..., Any]) -> Callable[.
                 return None
             raise ReadOnlyKey  # for the metadata and the forms of the browsable API
         try:
-            return check_without_counting(view, request, *args, **kwargs)
+            return check_and_restore(view, request, *args, **kwargs)
         except Exception:
             # Forms of the browsable API ask again later, and expect the denial.
             if view.__dict__.get("_in_initial") and key_of(request) is not None:
@@ -254,7 +254,7 @@ def _wrap_check_permissions(check_permissions: Callable[..., Any]) -> Callable[.
 
 
 def _wrap_filter_queryset(filter_queryset: Callable[..., Any]) -> Callable[..., Any]:
-    return view_querysets.wrap_filter_queryset(_without_counting(filter_queryset))
+    return view_querysets.wrap_filter_queryset(_restore_scoped_count(filter_queryset))
 
 
 WRAPPERS: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
@@ -265,8 +265,8 @@ WRAPPERS: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
     "check_permissions": _wrap_check_permissions,
 }
 SCOPED_WRAPPERS = WRAPPERS | {
-    "check_object_permissions": _without_counting,
-    "check_throttles": _without_counting,
+    "check_object_permissions": _restore_scoped_count,
+    "check_throttles": _restore_scoped_count,
     "filter_queryset": _wrap_filter_queryset,
     "get_queryset": view_querysets.wrap_get_queryset,
     "get_object": view_objects.wrap_get_object,

@@ -34,7 +34,7 @@ from finta_keys.responses import (
 from finta_keys.save_checks import SaveChecks
 from finta_keys.transactions import NO_TRANSACTION, atomic
 
-PSYCOPG_INERROR = 3
+PSYCOPG_INERROR = 3  # ``psycopg.pq.TransactionStatus.INERROR``; psycopg2 has the same number
 
 _is_async = lru_cache(maxsize=1024)(inspect.iscoroutinefunction)
 
@@ -169,10 +169,10 @@ class Guard:
                         self._check_error(error)
                         raise
                     if is_write:
-                        self.save_checks.checks_at_once = True  # on_commit() callbacks may save rows.
+                        self.save_checks.checks_immediately = True  # on_commit() callbacks may save rows.
                 return response
             except (IntegrityError, OperationalError) as error:
-                self._raise_response_to(error)
+                self._translate_error(error)
                 raise
             finally:
                 url_rows.forget(self.view)
@@ -213,7 +213,7 @@ class Guard:
         if self.state.key is not None and not (self.is_unscoped or self.has_scoped or is_exempt_error(error)):
             raise ImproperlyConfigured(self._nothing_scoped_message) from error
 
-    def _raise_response_to(self, error: Exception) -> None:
+    def _translate_error(self, error: Exception) -> None:
         """Raise the 503 or 404 that an error of the database means, if it means one."""
         if is_conflict(error):
             raise Conflict from error

@@ -41,7 +41,7 @@ class ScopeFilter(NamedTuple):
     """The filter of a scope, as the tuple that Django expects in ``_deferred_filter``."""
 
     negate: bool
-    args: tuple[tuple[str, Any], ...]  # look-ups and their values, sorted, so that the same look-ups have one SQL
+    args: tuple[tuple[str, Any], ...]  # lookups and their values, sorted, so that the same lookups have one SQL
     kwargs: dict[str, Any]
 
 
@@ -107,7 +107,7 @@ class PkQuery(CompiledQuery[Any]):
         rows.query.set_limits(high=MAX_GET_RESULTS)
         super().__init__(rows)
         where = rows.query.where
-        # The SQL serves all values only if each look-up is one condition with one parameter.
+        # The SQL serves all values only if each lookup is one condition with one parameter.
         self.is_usable = (
             where.connector == AND
             and not where.negated
@@ -117,12 +117,12 @@ class PkQuery(CompiledQuery[Any]):
         self._preparations = [_preparation(lookup) for lookup in where.children] if self.is_usable else []
 
     def prepare(self, values: Sequence[Any], connection: Any) -> list[Any]:
-        """Convert each value as its look-up does, and raise the same errors for invalid values."""
+        """Convert each value as its lookup does, and raise the same errors for invalid values."""
         return [prepare(value, connection) for prepare, value in zip(self._preparations, values, strict=True)]
 
 
 def _preparation(lookup: Any) -> Callable[[Any, Any], Any]:
-    """Return the function that converts the value of a look-up for the database."""
+    """Return the function that converts the value of a lookup for the database."""
     lookup_class, column = type(lookup), lookup.lhs
     field = column.output_field
     # RelatedExact converts by the first of these fields, then by the second. Usually they are one.
@@ -130,7 +130,7 @@ def _preparation(lookup: Any) -> Callable[[Any, Any], Any]:
         field = field.target_field
     elif lookup_class is not Exact:
         return lambda value, connection: lookup_class(column, value).process_rhs(None, connection)[1][0]
-    # The two steps of process_rhs(), without making a look-up for each value.
+    # The two steps of process_rhs(), without making a lookup for each value.
     return lambda value, connection: field.get_db_prep_value(field.get_prep_value(value), connection, prepared=True)
 
 

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 @dataclass
 class RequestState:
     key: ApiKey | None = None  # found by the authentication class or by get_key()
-    was_looked_up: bool = False  # whether ``key`` is final
+    is_key_final: bool = False  # whether ``key`` has been looked up, and stays as it is
     headers_removed: bool = False  # because the view does not open to keys
     open_view: Any = None  # the view that opens to keys, once its gate was entered
     secrets: set[Secret] | None = field(default=None, repr=False)  # in the headers when the gate was entered
     is_guarded: bool = False  # whether the handler ran inside a guard
     scoped_count: int = 0  # how often rows were limited to the caller for the response
-    scoped_before: int = 0  # the same when the gate was entered
+    scoped_before: int = 0  # ``scoped_count`` when the gate was entered
     watch: Any = None  # of tests and of DEBUG: finds statements outside the scope
     status: int = 200  # of the response. It stays 200 outside Django REST framework.
     only_reads: bool = False  # whether the method only reads, although it is not safe
@@ -42,7 +42,7 @@ current_guard: ContextVar[Guard | None] = ContextVar("finta_keys_guard", default
 
 
 # True while ``watch_scope()`` reports nothing: inside ``unscoped_rows()``, and in code whose rows
-# are checked afterwards. It opens nothing.
+# are checked afterwards. Keys can access no more rows by it.
 watch_is_silent: ContextVar[bool] = ContextVar("finta_keys_watch_is_silent", default=False)
 
 

@@ -33,7 +33,7 @@ class SaveChecks:
 
     def __init__(self, guard: Guard) -> None:
         self.guard = guard
-        self.checks_at_once = guard.handler is None  # Otherwise check_saved() checks all rows after the handler.
+        self.checks_immediately = guard.handler is None  # Otherwise check_saved() checks all rows after the handler.
         self.saved: dict[type[models.Model], set[Any]] = {}  # also those in many-to-many changes and in check_rows()
         self.created_accounts: set[Any] = set()
         self.is_rejected = False
@@ -61,7 +61,7 @@ class SaveChecks:
         self.add(type(row), {row.pk})
         if created and scope_queries.is_account(type(row)):
             self.created_accounts.add(row.pk)
-        if self.checks_at_once:
+        if self.checks_immediately:
             self.require_inside(type(row), {row.pk})
 
     def before_m2m_change(self, row: models.Model, model: type[models.Model], values: set[Any], field: str) -> None:
@@ -71,7 +71,7 @@ class SaveChecks:
         Rows that do not exist are rejected as hidden ones are.
         """
         for end, end_values, name in ((type(row), {row.pk}, "pk"), (model, values, field)):
-            self._require_inside_unless_saved(end, end_values, name, missing_too=True)
+            self._require_inside_unless_saved(end, end_values, name, include_missing=True)
             if scope_queries.belongs_to_account(end):
                 self.add(end, scope_queries.converted(end, end_values, name, "pk"))
 
@@ -95,7 +95,7 @@ class SaveChecks:
         """
         for foreign_key, value in self.referenced:
             name = scope_queries.target_name(foreign_key)
-            self._require_inside_unless_saved(foreign_key.related_model, {value}, name, missing_too=True)
+            self._require_inside_unless_saved(foreign_key.related_model, {value}, name, include_missing=True)
 
     def require_inside(
         self,
@@ -104,11 +104,16 @@ class SaveChecks:
         paths: tuple[str, ...] | None = None,
         field: str = "pk",
         *,
-        missing_too: bool = False,
+        include_missing: bool = False,
     ) -> None:
         """Reject rows that exist and are outside the scope along these paths, or along any path."""
         outside = partial(
-            scope_queries.values_outside, model=model, values=values, paths=paths, field=field, missing_too=missing_too
+            scope_queries.values_outside,
+            model=model,
+            values=values,
+            paths=paths,
+            field=field,
+            include_missing=include_missing,
         )
         if outside(self._limit) and not self._is_inside_new_scope(outside):
             self._reject(model)
@@ -122,12 +127,12 @@ class SaveChecks:
         return account_paths.limit_to_key(self._key, queryset, account_path)
 
     def _require_inside_unless_saved(
-        self, model: type[models.Model], values: set[Any], field: str = "pk", *, missing_too: bool = False
+        self, model: type[models.Model], values: set[Any], field: str = "pk", *, include_missing: bool = False
     ) -> None:
         # Skip rows that this handler saved: existing ones were checked, and new ones may still join
         # the scope.
         saved = scope_queries.converted(model, self.saved.get(model, set()), "pk", field)
-        self.require_inside(model, values - saved, field=field, missing_too=missing_too)
+        self.require_inside(model, values - saved, field=field, include_missing=include_missing)
 
     def _is_inside_new_scope(self, outside: Callable[..., set[Any]]) -> bool:
         """Return True if the key was changed to share all accounts since it was authenticated,

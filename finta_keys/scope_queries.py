@@ -58,14 +58,14 @@ def values_outside(
     paths: tuple[str, ...] | None = None,
     *,
     field: str = "pk",
-    missing_too: bool = False,
+    include_missing: bool = False,
 ) -> set[Any]:
     """Return the values of the rows that exist and are outside the scope. Empty for models without
     a path.
 
     ``values`` are primary keys, or those of the unique ``field``. A row is inside if at least one
     of its paths leads to an account, and none to an account outside the scope. ``paths`` are all of
-    them by default. With ``missing_too``, rows that do not exist are outside as well.
+    them by default. With ``include_missing``, rows that do not exist are outside as well.
     """
     paths = account_paths.all_paths(model) if paths is None else paths
     if not paths or not values:
@@ -75,7 +75,7 @@ def values_outside(
     inside = set(inside_scope(limit, rows, paths).values_list(field, flat=True))
     if len(inside) == len(values):
         return set()
-    return (values if missing_too else set(rows.values_list(field, flat=True))) - inside
+    return (values if include_missing else set(rows.values_list(field, flat=True))) - inside
 
 
 def converted(model: type[models.Model], values: set[Any], field: str, other: str) -> set[Any]:

@@ -36,8 +36,8 @@ def look_up(view: Any, request: Any, method: str, handler: Callable[..., Any], *
             # Keep the class of the project, and attributes that its initial() has set.
             get_request.__class__ = type(request)
             vars(get_request).update(vars(request) | vars(get_request))
-            return _look_up(view, get_request, "GET", getattr(view, "get", None), can_reuse)
-    return _look_up(view, request, method, handler, can_reuse)
+            return _look_up_as(view, get_request, "GET", getattr(view, "get", None), can_reuse)
+    return _look_up_as(view, request, method, handler, can_reuse)
 
 
 def require_before_denial(view: Any, request: Any) -> None:
@@ -82,7 +82,7 @@ def is_of_drf(method: Any) -> bool:
     return method is None or getattr(method, "__module__", "").startswith("rest_framework.")
 
 
-def _look_up(view: Any, request: Any, method: str, handler: Any, can_reuse: bool) -> Any:
+def _look_up_as(view: Any, request: Any, method: str, handler: Any, can_reuse: bool) -> Any:
     for name, target in view.scoped_kwargs.items():
         if target is not None and name in view.kwargs:
             _require_parent(request, target, view.kwargs[name])
@@ -101,7 +101,7 @@ def _look_up(view: Any, request: Any, method: str, handler: Any, can_reuse: bool
     can_reuse = can_reuse and not (overrides_get_object and inspect.iscoroutinefunction(view.get_object))
     # A filter backend may exclude the row, so then get_object() has to run.
     if can_reuse and (by_get_object or not view.filter_backends):
-        _reuse(view, row, is_permitted=by_get_object)
+        _cache_for_get_object(view, row, is_permitted=by_get_object)
     return row
 
 
@@ -189,7 +189,7 @@ def _get_row(rows: Any, field: str, value: Any) -> Any:
         raise Http404 from None
 
 
-def _reuse(view: Any, row: Any, *, is_permitted: bool) -> None:
+def _cache_for_get_object(view: Any, row: Any, *, is_permitted: bool) -> None:
     """Let the first ``get_object()`` without arguments return this row, after checking permissions
     for it.
 

@@ -62,7 +62,7 @@ def record(key: ApiKey) -> None:
     only counted."""
     global failures
     try:
-        if key.first_digest != key.found_digest:
+        if key.first_pepper_digest != key.matched_digest:
             _move_to_first_pepper(key)
         now = timezone.now()
         used_at = key.secret_last_used_at
@@ -75,8 +75,8 @@ def record(key: ApiKey) -> None:
 
 def _move_to_first_pepper(key: ApiKey) -> None:
     # Compare and swap: a key that was rotated since keeps its new digest.
-    unchanged = ApiKey.objects.filter(pk=key.pk, digest=key.found_digest)
-    _update_unlocked(unchanged, digest=key.first_digest, pepper_id=secret.pepper_id(conf.peppers()[0]))
+    unchanged = ApiKey.objects.filter(pk=key.pk, digest=key.matched_digest)
+    _update_unlocked(unchanged, digest=key.first_pepper_digest, pepper_id=secret.pepper_id(conf.peppers()[0]))
 
 
 def _update_last_used(key: ApiKey) -> None:

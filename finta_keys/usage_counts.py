@@ -54,7 +54,7 @@ class Pending:
         row = (key_id, day, *source)
         counts = self.keys.get(row)
         if counts is None:
-            row = (key_id, day, *usage_store.fold(self._known[key_id, day], *source))
+            row = (key_id, day, *usage_store.capped(self._known[key_id, day], *source))
             counts = self.keys.setdefault(row, [0, 0, 0, 0, now, now])  # requests, reads, writes, refused
         counts[0] += 1
         counts[-1] = now

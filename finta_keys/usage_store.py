@@ -97,16 +97,16 @@ def _apply_caps(keys: KeyCounts) -> None:
     for pks in batches({row[0] for row in keys}):
         rows = KeyUsage.objects.filter(key_id__in=pks, day__in=days)
         for key_id, day, source, agent in rows.values_list(*_KEY_COLUMNS):
-            fold(stored[key_id, day], source, agent)
+            capped(stored[key_id, day], source, agent)
     # The busiest first.
     for row in sorted(keys, key=lambda row: -keys[row][0]):
         key_id, day, source, agent = row
-        folded = (key_id, day, *fold(stored[key_id, day], source, agent))
-        if folded != row:
-            merge(keys, folded, keys.pop(row))
+        capped_row = (key_id, day, *capped(stored[key_id, day], source, agent))
+        if capped_row != row:
+            merge(keys, capped_row, keys.pop(row))
 
 
-def fold(known: dict[str, set[str]], source: str, agent: str) -> tuple[str, str]:
+def capped(known: dict[str, set[str]], source: str, agent: str) -> tuple[str, str]:
     """Return the source and agent to count a request under, and add them to the known ones."""
     if source == OTHER or (source not in known and len(known) >= MAX_SOURCES):
         return OTHER, OTHER

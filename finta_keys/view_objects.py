@@ -21,7 +21,7 @@ from finta_keys.relations import is_shared, limited_choices
 from finta_keys.request_state import current_guard, state_of
 from finta_keys.responses import RowOutsideScope
 
-NOT_FOUND_ERRORS = (Http404, ObjectDoesNotExist, *INVALID_VALUE_ERRORS)  # raised by a project's own look-up
+NOT_FOUND_ERRORS = (Http404, ObjectDoesNotExist, *INVALID_VALUE_ERRORS)  # raised by a project's own lookup
 
 
 def wrap_get_object(get_object: Callable[..., Any]) -> Callable[..., Any]:
@@ -97,7 +97,7 @@ class _ObjectCheck:
         return self
 
     def __exit__(self, error_type: type[BaseException] | None, *exc_info: object) -> None:
-        """Raise ``Http404`` for the errors of a look-up that finds no row."""
+        """Raise ``Http404`` for the errors of a lookup that finds no row."""
         if not self.is_needed:
             return
         del self.view._in_get_object

@@ -73,8 +73,8 @@ class ApiKey(DeprecatedMethods, models.Model):
 
     # Set by authenticate(): the digest that matched, and the digest of the same secret under the
     # first pepper. A rotation changes ``digest`` on this instance, but not these.
-    found_digest: bytes | None = None
-    first_digest: bytes | None = None
+    matched_digest: bytes | None = None
+    first_pepper_digest: bytes | None = None
 
     class Meta:
         verbose_name = gettext_lazy("API key")

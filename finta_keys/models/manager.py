@@ -125,7 +125,7 @@ class ApiKeyManager(KeyDatabaseManager["ApiKey"]):
         if not keys or (type(self) is not ApiKeyManager and not self.using(key_database()).contains(keys[0])):
             return UNKNOWN
         key = keys[0]
-        key.found_digest, key.first_digest = secret.HiddenBytes(key.digest), digests[0]
+        key.matched_digest, key.first_pepper_digest = secret.HiddenBytes(key.digest), digests[0]
         return Match(key) if owners.can_sign_in(key.owner) and not key.is_expired else UNKNOWN
 
     @sensitive_variables()
