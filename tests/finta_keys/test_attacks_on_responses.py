@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync, sync_to_async
 from django.http import JsonResponse
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.generics import ListAPIView
@@ -206,6 +207,22 @@ class HandlesWithList(Listed):
 @pytest.mark.parametrize("view", [FinalizesWithList, DispatchesWithList, HandlesWithList])
 def test_rows_added_after_the_handler_are_checked(restricted, accounts, view):
     assert call(view, restricted.secret).status_code == 404
+
+
+def test_rows_added_by_async_dispatch_are_checked(restricted, accounts):
+    class Dispatches(Listed):
+        row = None
+
+        async def dispatch(self, request, *args, **kwargs):
+            response = await sync_to_async(super().dispatch)(request, *args, **kwargs)
+            response.data.append(AccountSerializer(self.row).data)
+            return response
+
+    async def run(row):
+        return await call(Dispatches, restricted.secret, row=row)
+
+    for row, status in ((accounts.savings, 404), (accounts.checking, 200)):
+        assert async_to_sync(run)(row).status_code == status
 
 
 class AddsValue(Listed):
