@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
+from django.db import connection
 from django.http import JsonResponse
+from django.test.utils import CaptureQueriesContext
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.generics import ListAPIView
 from rest_framework.pagination import LimitOffsetPagination, PageNumberPagination
@@ -324,6 +326,25 @@ def test_limited_rows_for_a_template_cost_no_query(restricted, accounts, paginat
     respond = ForTemplate.as_view(pagination_class=pagination_class)
     with django_assert_num_queries(2 if pagination_class is None else 3):  # the key, perhaps the count, and the rows
         assert [row.name for row in respond(request).data["rows"]] == ["Checking"]
+
+
+def test_saved_row_is_shown_without_a_query(restricted, accounts):
+    class Saves(Keyed):
+        def post(self, request):
+            self.scoped(Account.objects.all())
+            accounts.checking.save()
+            return Response()
+
+        def put(self, request):
+            self.post(request)
+            return Response(AccountSerializer(accounts.checking).data)
+
+    numbers = []
+    for method in ("post", "put"):
+        with CaptureQueriesContext(connection) as executed:
+            assert call(Saves, restricted.secret, method).status_code == 200
+        numbers.append(len(executed))
+    assert numbers[0] == numbers[1]
 
 
 def test_queryset_of_rows_without_account_is_not_loaded(restricted, django_assert_num_queries):
