@@ -126,9 +126,10 @@ class ApiSettings:
         expect(self.page.get_by_role("heading", name="API settings", level=1)).to_be_visible()
 
     def has_gone_back(self) -> None:
-        """Wait until the list has its address again. A page that is opened before would not load."""
+        """Wait until the history is at the entry of the list. A page that is opened before would not load."""
         self.is_list()
         self.page.wait_for_url(lambda url: url.endswith(PATH))
+        self.page.wait_for_function("!history.state?.fintaKeysDialog")
 
     def says(self, message: str) -> None:
         expect(self.page.get_by_role("main").get_by_role("status").filter(has_text=message)).to_be_visible()
