@@ -55,21 +55,21 @@ def shown_rows(data: Any, are_limited: Callable[[Any], bool]) -> Iterator[models
 
     Leave out lists and querysets if ``are_limited()`` returns True for them.
     """
-    dataclasses: set[int] = set()
+    visited: dict[int, Any] = {}
     for rows in _instances(data, are_limited):
-        yield from _rows(rows, are_limited, dataclasses)
+        yield from _rows(rows, are_limited, visited)
 
 
 def _instances(data: Any, are_limited: Callable[[Any], bool]) -> Iterator[Any]:
-    """Yield the ``instance`` of each serializer whose ``data`` is somewhere in a response, except
-    inside its fields, and the rows and querysets in the response."""
+    """Yield the rows, querysets and dataclasses in the data of a response, and the ``instance`` of
+    each serializer whose ``data`` is in it. Do not search the fields of serializers."""
     serializer = data if isinstance(data, BaseSerializer) else getattr(data, "serializer", None)
     if serializer is not None:
         yield getattr(serializer, "instance", None)
         values: Iterable[Any] = _added_values(data, serializer)
     elif isinstance(data, (dict, Mapping)):
         values = data.values()
-    elif isinstance(data, (models.Model, models.QuerySet)):
+    elif isinstance(data, (models.Model, models.QuerySet)) or is_dataclass(data):
         yield data
         return
     # No other iterables: reading an iterator would empty it.
@@ -93,29 +93,29 @@ def _added_values(data: Any, serializer: Any) -> Iterable[Any]:
     return ()
 
 
-def _rows(rows: Any, are_limited: Callable[[Any], bool], dataclasses: set[int]) -> Iterator[models.Model]:
+def _rows(rows: Any, are_limited: Callable[[Any], bool], visited: dict[int, Any]) -> Iterator[models.Model]:
     """Yield the rows in the ``instance`` of a serializer: a row, or an iterable, a mapping or a
     dataclass of rows.
 
-    ``dataclasses`` are the ids of those that were read, because they may refer to each other.
+    ``visited`` has the dataclasses that were read, by id: they may refer to each other.
     """
     if isinstance(rows, models.Model):
         yield rows
         return
     if isinstance(rows, BaseManager):
         rows = rows.all()
-    elif is_dataclass(rows) and id(rows) not in dataclasses:
-        dataclasses.add(id(rows))
+    elif is_dataclass(rows) and id(rows) not in visited:
+        visited[id(rows)] = rows  # The object too: Python reuses the id of a freed one.
         rows = {field.name: getattr(rows, field.name, None) for field in fields(rows)}
     if isinstance(rows, Mapping):
         for value in rows.values():
             # A queryset that was not evaluated was not shown.
-            if getattr(value, "_result_cache", rows) is not None:
-                yield from _rows(value, are_limited, dataclasses)
+            if getattr(value, "_result_cache", ()) is not None:
+                yield from _rows(value, are_limited, visited)
     elif isinstance(rows, Iterable) and not isinstance(rows, (str, bytes, Iterator)) and not are_limited(rows):
         for row in rows:
             if type(row) not in PLAIN_TYPES:
-                yield from _rows(row, are_limited, dataclasses)
+                yield from _rows(row, are_limited, visited)
 
 
 def saved_row(data: Any) -> models.Model | None:
@@ -127,14 +127,14 @@ def saved_row(data: Any) -> models.Model | None:
 
 
 def _is_validation_by_library(error: Exception) -> bool:
-    """Return True for a ``ValidationError`` that Django REST framework or django-filter raised,
-    such as by ``is_valid(raise_exception=True)``, or that a serializer raised in ``create()`` or
-    ``update()``."""
+    """Return True for a ``ValidationError`` that Django REST framework, django-filter or this app
+    raised, such as in ``is_valid(raise_exception=True)``, or that a serializer raised in
+    ``create()`` or ``update()``."""
     if not isinstance(error, exceptions.ValidationError):
         return False
     modules = [frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__)]
-    is_by_library = modules and modules[-1].partition(".")[0] in ("rest_framework", "django_filters", "finta_keys")
-    return bool(is_by_library) or "rest_framework.serializers" in modules
+    package = modules[-1].partition(".")[0]
+    return package in ("rest_framework", "django_filters", "finta_keys") or "rest_framework.serializers" in modules
 
 
 def is_conflict(error: Exception) -> bool:

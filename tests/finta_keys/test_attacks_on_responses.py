@@ -1,5 +1,6 @@
 """Handlers that limit something, and show other rows by serializers."""
 
+import weakref
 from collections import ChainMap, UserDict, UserList, deque
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -19,6 +20,7 @@ from rest_framework.views import APIView
 
 from accounts_app.models import Account, User
 from finta_keys.authentication import ApiKeyAuthentication
+from finta_keys.responses import shown_rows
 from finta_keys.scoping import AccountScopeMixin, unscoped
 from tests.finta_keys.calls import call, make_request
 from tests.finta_keys.urls_example import AccountSerializer
@@ -141,6 +143,24 @@ def test_objects_do_not_hide_rows(restricted, unrestricted, accounts, name):
     for key, row, status in ((restricted, accounts.savings, 404), (unrestricted, accounts.checking, 200)):
         view = shows(lambda row=row: OBJECTS[name](row).data)
         assert call(view, key.secret).status_code == status
+
+
+def test_searched_dataclasses_are_kept(accounts):
+    """Otherwise a new one could get the id of another, and would count as searched."""
+    made = []
+
+    class Summaries:
+        def __iter__(self):
+            for _ in range(3):
+                summary = Summary(accounts.savings)
+                made.append(weakref.ref(summary))
+                yield summary
+                del summary
+
+    rows = shown_rows(SummarySerializer(Summaries(), many=True).data, lambda rows: False)
+    made.clear()
+    assert [next(rows) for _ in range(3)] == [accounts.savings] * 3
+    assert all(summary() for summary in made)
 
 
 class Requeries(PageNumberPagination):
@@ -303,6 +323,8 @@ ROWS = {
     "row": lambda: Account.objects.get(name="Savings"),
     "rows": lambda: list(Account.objects.all()),
     "queryset": lambda: Account.objects.all(),
+    "dataclass": lambda: Summary(Account.objects.get(name="Savings")),
+    "list of dataclasses": lambda: [Summary(Account.objects.get(name="Savings"))],
     "serializer": lambda: AccountSerializer(Account.objects.get(name="Savings")),
     "serializer of a list": lambda: AccountSerializer(Account.objects.all(), many=True),
 }
