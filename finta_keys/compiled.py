@@ -35,20 +35,20 @@ class ModelColumns(NamedTuple):
 
 
 class NamedSql(str):
-    """SQL with named parameters, such as ``%(p0)s``, which the SQLite cursor writes as ``:p0``.
+    """SQL with named parameters, such as ``%(p0)s``.
 
-    Django replaces them at each execution by ``sql % {"p0": ":p0"}``. This keeps the result, and no
-    other one, because others contain data.
+    At each execution, the SQLite cursor of Django computes ``sql % {"p0": ":p0"}``. This class
+    computes that once. It keeps no other result of ``%``, because those contain data.
     """
+
+    sqlite_names: dict[str, str]
+    sqlite_sql: str
 
     def __new__(cls, sql: str, names: Sequence[str]) -> NamedSql:
         named_sql = super().__new__(cls, sql)
         named_sql.sqlite_names = {name: f":{name}" for name in names}
         named_sql.sqlite_sql = sql % named_sql.sqlite_names
         return named_sql
-
-    sqlite_names: dict[str, str]
-    sqlite_sql: str
 
     def __mod__(self, parameters: Any) -> str:
         return self.sqlite_sql if parameters == self.sqlite_names else super().__mod__(parameters)

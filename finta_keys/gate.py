@@ -60,7 +60,7 @@ def _wrap_replaced_methods(view_class: Any) -> None:
 
 def opens_to_keys(view_class: type) -> bool:
     """Return True for a view class that is scoped or marked, and has its gate."""
-    # The first dispatch() wraps methods that were replaced.
+    # One of them is enough: the first dispatch() wraps methods that a decorator has replaced.
     return declares_scope(view_class) and any(
         _is_wrapped(getattr(view_class, name, None)) for name in ("dispatch", "initial")
     )
@@ -78,8 +78,8 @@ def _wrap_initial(initial: Callable[..., None]) -> Callable[..., None]:
 
     def initial_with_gate(view: Any, request: Any, *args: Any, **kwargs: Any) -> None:
         guard = current_guard.get()
-        # A subclass that overrides initial() has a gate of its own, inside which its super() call
-        # gets here. The guard is that of dispatch(), if this view opens to keys.
+        # Skip the gate if the initial() of a subclass, which has its own, called this by super().
+        # Also if the view does not open to keys: its dispatch() has no guard then.
         if view.__dict__.get("_in_initial") or guard is None or guard.view is not view:
             initial(view, request, *args, **kwargs)
             return
@@ -90,7 +90,7 @@ def _wrap_initial(initial: Callable[..., None]) -> Callable[..., None]:
         state.status = 500  # unless finalize_response() gets a response
         if state.secrets:
             _prefer_keys(request)
-        # Not vars() itself: error reports show local variables, and would show the headers in it.
+        # Do not keep vars() in a variable: error reports show variables, and it has the headers.
         original_user = {"user": vars(django_request)["user"]} if "user" in vars(django_request) else {}
         view._in_initial = True
         try:
@@ -114,14 +114,13 @@ def _wrap_dispatch(dispatch: Callable[..., Any]) -> Callable[..., Any]:
 
     def dispatch_inside_guard(view: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
         outer = current_guard.get()
-        # A subclass that overrides dispatch() has a guard of its own, inside which its super() call
-        # gets here.
+        # Skip the guard if the dispatch() of a subclass, which has its own, called this by super().
         if (outer is not None and outer.view is view) or not declares_scope(type(view)):
             return dispatch(view, request, *args, **kwargs)
         _wrap_replaced_methods(view.__class__)
         with Guard(view, request, state_of(request), method=request.method) as guard:
             try:
-                # watch_scope() and packages for tracing replace the inherited method.
+                # Read it for each request: watch_scope() and packages for tracing replace it.
                 response = (APIView.dispatch if is_inherited else dispatch)(view, request, *args, **kwargs)
                 if isinstance(response, CoroutineType):
                     return _dispatch_async(guard, response)
@@ -133,10 +132,10 @@ def _wrap_dispatch(dispatch: Callable[..., Any]) -> Callable[..., Any]:
     return dispatch_inside_guard
 
 
-async def _dispatch_async(guard: Guard, dispatch: Any) -> Any:
+async def _dispatch_async(guard: Guard, coroutine: Any) -> Any:
     with guard:
         try:
-            response = await dispatch
+            response = await coroutine
             await sync_to_async(guard.check_end)(response)
         except RowOutsideScope as error:
             response = await sync_to_async(_respond_not_found)(guard, error)
@@ -153,7 +152,8 @@ def _respond_not_found(guard: Guard, error: RowOutsideScope) -> Any:
     except RowOutsideScope:  # The view's own exception handler saves or shows the row.
         response = cast(Response, exception_handler(error, {}))
         response.exception = True
-    return _finalize_with_checks(view, view.request, response)
+    # Not by the view's own finalize_response(), which may have raised the error.
+    return _finalize_as_drf(view, view.request, response)
 
 
 def _prefer_keys(request: Any) -> None:
@@ -164,8 +164,8 @@ def _prefer_keys(request: Any) -> None:
 
 
 def _wrap_handle_exception(handle_exception: Callable[..., Any]) -> Callable[..., Any]:
-    """Send a key a 404 without Django's message: it names the model for a missing row, not for a
-    malformed id."""
+    """Remove Django's message from the 404 of a key. For a missing row it names the model, for a
+    malformed id it does not."""
 
     def handle_with_plain_404(view: Any, exception: Exception) -> Any:
         is_plain = isinstance(exception, Http404) and key_of(view.request) is not None
@@ -199,7 +199,7 @@ def _wrap_finalize_response(finalize_response: Callable[..., Any]) -> Callable[.
     return finalize_with_checks
 
 
-_finalize_with_checks = _wrap_finalize_response(APIView.finalize_response)
+_finalize_as_drf = _wrap_finalize_response(APIView.finalize_response)
 
 
 def _add_vary(response: Any) -> None:
@@ -228,10 +228,11 @@ def _restore_scoped_count(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _wrap_check_permissions(check_permissions: Callable[..., Any]) -> Callable[..., Any]:
-    """If a permission denies a key, look up the rows in the URL before it is a 403.
+    """If a permission denies a key, look up the rows in the URL first, and raise ``Http404`` for
+    missing and hidden rows.
 
-    A permission may query by the URL. Then it denies a missing row, and lets a hidden row of the
-    owner pass: one would be a 403, the other a 404.
+    Otherwise a permission that queries by the URL reveals hidden rows: it denies a missing row
+    (403), and allows a hidden row of the owner, which is a 404 later.
     """
     check_and_restore = _restore_scoped_count(check_permissions)
 

@@ -202,7 +202,7 @@ class Guard:
             return
         if is_write:
             self.save_checks.check_saved()
-        if not (self.has_scoped or self._is_exempt(response) or self._shows_saved_row(response)):
+        if not (self.has_scoped or self._shows_no_rows(response) or self._shows_saved_row(response)):
             raise ImproperlyConfigured(self._nothing_scoped_message)
         self.check_shown_rows(response)
         if self.state.watch is not None:
@@ -223,7 +223,7 @@ class Guard:
     def _reject_cache_page(self) -> None:
         if "_cache_update_cache" in vars(self.request):  # Django's cache middleware sets it on a miss.
             raise ImproperlyConfigured(
-                f"cache_page() on {self.handler_name} would serve the response of one key to other keys. "
+                f"cache_page() on {self.handler_label} would serve the response of one key to other keys. "
                 "Cache inside the handler, with self.scope_cache_key(*parts)."
             )
 
@@ -237,14 +237,14 @@ class Guard:
         info = getattr(connection.connection, "info", None)  # of psycopg
         if connection.needs_rollback or getattr(info, "transaction_status", 0) == PSYCOPG_INERROR:
             raise ImproperlyConfigured(
-                f"{self.handler_name} caught a database error and returned a response, but the transaction can only "
+                f"{self.handler_label} caught a database error and returned a response, but the transaction can only "
                 "be rolled back. Put transaction.atomic() around the statement that may fail."
             )
         if connection.settings_dict.get("ATOMIC_REQUESTS") and connection.in_atomic_block:
             tables = [model._meta.db_table for model in self.save_checks.saved]
             connection.check_constraints(table_names=tables or None)
 
-    def _is_exempt(self, response: Any) -> bool:
+    def _shows_no_rows(self, response: Any) -> bool:
         """Return True if the response shows no rows: a denial, or the description of a view."""
         is_metadata = self.method == "OPTIONS" and url_rows.is_of_drf(self.handler)
         return is_metadata or getattr(response, "status_code", None) in EXEMPT_STATUSES
@@ -263,13 +263,13 @@ class Guard:
             self.save_checks.require_inside(model, unchecked, scope_queries.view_paths(self.view, model))
 
     @property
-    def handler_name(self) -> str:
+    def handler_label(self) -> str:
         return f"{self.method} of {type(self.view).__module__}.{type(self.view).__qualname__}"
 
     @property
     def _nothing_scoped_message(self) -> str:
         return (
-            f"{self.handler_name} responded to an API key without limiting anything to its scope. Use "
+            f"{self.handler_label} responded to an API key without limiting anything to its scope. Use "
             "self.get_queryset() or self.scoped(queryset), or mark the handler "
             '@unscoped("why it shows rows of no account").'
         )

@@ -1,9 +1,8 @@
 """Find, without a query, rows that were limited to the scope of a key.
 
-A queryset has a filter in its ``query`` that ``key.scoped()`` has added, and so have all querysets
-that are made of it by methods such as ``filter()`` and slices. Lists have none, so pages of such
-querysets and lists that were checked are remembered during the request, as long as they stay the
-same.
+``key.scoped()`` adds a filter to the ``query`` of a queryset. Methods such as ``filter()`` and
+slicing keep it, so it can be recognized. Lists have no query. So limited lists, and pages of
+limited querysets, are remembered during the request. They count as limited until they change.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from finta_keys.url_rows import is_of_drf
 
 def are_limited(state: RequestState, rows: Any) -> bool:
     """Return True if ``rows`` are known to be inside the scope of the key of a request."""
-    if any(rows is limited and (rows is copy or rows == copy) for limited, copy in state.limited_rows):
+    if any(rows is limited and rows == copy for limited, copy in state.limited_rows):
         return True
     return state.key is not None and isinstance(rows, models.QuerySet) and _has_filter(state.key, rows.query)
 
@@ -55,7 +54,7 @@ def _has_filter(key: ApiKey, query: Any) -> bool:
 
 def _has_filter_along(path: str, key: ApiKey, query: Any) -> bool:
     joins, conditions = _filter(query.model, path, key.share_all_accounts)
-    values = (key.owner_id, key.pk)  # of the conditions
+    values = (key.owner_id, key.pk)  # in the order of the conditions; an unrestricted key has only the first
     return all(query.alias_map.get(alias) == join for alias, join in joins.items()) and all(
         any(condition.matches(child, value) for child in query.where.children)
         for condition, value in zip(conditions, values, strict=False)
@@ -65,14 +64,14 @@ def _has_filter_along(path: str, key: ApiKey, query: Any) -> bool:
 class _Condition(NamedTuple):
     """A condition of a filter on a column."""
 
-    look_up: type[models.Lookup[Any]]
+    lookup: type[models.Lookup[Any]]
     alias: str
     field: models.Field[Any, Any]
 
     def matches(self, child: Any, value: Any) -> bool:
         column = getattr(child, "lhs", None)
         return (
-            type(child) is self.look_up
+            type(child) is self.lookup
             and type(column) is Col
             and column.alias == self.alias
             and column.target == self.field
@@ -85,7 +84,8 @@ def _filter(model: Any, path: str, share_all_accounts: bool) -> tuple[dict[str, 
     """Return the joins and the conditions of the filter of ``key.scoped()`` along a path: that of
     the owner, and that of the key if it is restricted."""
     names = account_paths.lookups(model, path)[: 1 if share_all_accounts else 2]
-    query: Any = models.QuerySet(model).filter(*((name, F("pk")) for name in names)).query  # any value
+    # F("pk") stands for any value: only the joins and columns are read.
+    query: Any = models.QuerySet(model).filter(*((name, F("pk")) for name in names)).query
     joins = {alias: join for alias, join in query.alias_map.items() if query.alias_refcount[alias]}
     conditions = (_Condition(type(child), child.lhs.alias, child.lhs.target) for child in query.where.children)
     return joins, tuple(conditions)

@@ -82,8 +82,9 @@ def count_scoping(key: ApiKey) -> None:
 def active_guard() -> Guard | None:
     """Return the innermost guard that checks the rows that are saved, or None.
 
-    A view that a handler calls by itself is inside the guard of the handler, even with another
-    request.
+    If the innermost guard is that of a request that only reads or has no key, the next outer one
+    applies: a handler may call another view, even with a new request. An exempt guard ends the
+    search.
     """
     guard = current_guard.get()
     while guard is not None and not guard.is_exempt:

@@ -24,11 +24,11 @@ _logged: set[tuple[type, str]] = set()  # views and models
 
 
 class SaveChecks:
-    """The rows that one handler has saved, and the checks of them. Each raises ``RowOutsideScope``.
+    """Checks of the rows that a handler saves. All of them raise ``RowOutsideScope``.
 
-    A row that exists is checked before it is saved, so that a handler cannot move a hidden row into
-    the scope. All rows are checked after the handler, because an account may join the scope after
-    it was created.
+    Existing rows are checked before they are saved, so that a handler cannot move a hidden row into
+    the scope. All rows are checked again after the handler, because a new account may join the
+    scope after it was created.
     """
 
     def __init__(self, guard: Guard) -> None:
@@ -40,7 +40,7 @@ class SaveChecks:
         self.referenced: list[tuple[Any, Any]] = []  # foreign keys of the row being saved, and their values
 
     def before_save(self, row: models.Model) -> None:
-        """Check a row that exists as it is stored."""
+        """If the row exists, check it as it is in the database, without the handler's changes."""
         if isinstance(row, KeyAccountScope):  # A key may only add accounts that it has created to its own scope.
             if row.key_id != self._key.pk or row.account_id not in self.created_accounts:
                 self._reject(type(row))
@@ -87,11 +87,10 @@ class SaveChecks:
             self.require_inside(model, pks)
 
     def check_referenced(self) -> None:
-        """After the database has rejected a row, such as a duplicate in a hidden account: check its
-        foreign keys.
+        """Check the foreign keys of a row that the database has rejected, such as a duplicate in a
+        hidden account.
 
-        Otherwise the error would differ from that of a missing account, which is found after the
-        row is saved.
+        Otherwise the response would differ from that for a missing account.
         """
         for foreign_key, value in self.referenced:
             name = scope_queries.target_name(foreign_key)
@@ -115,16 +114,13 @@ class SaveChecks:
             field=field,
             include_missing=include_missing,
         )
-        if outside(self._limit) and not self._is_inside_new_scope(outside):
+        if outside(partial(account_paths.limit_to_key, self._key)) and not self._is_inside_new_scope(outside):
             self._reject(model)
 
     @property
     def _key(self) -> ApiKey:
         key: Any = self.guard.state.key  # Rows are checked for keys only.
         return key  # type: ignore[no-any-return]
-
-    def _limit(self, queryset: Any, account_path: str = "") -> models.QuerySet[Any]:
-        return account_paths.limit_to_key(self._key, queryset, account_path)
 
     def _require_inside_unless_saved(
         self, model: type[models.Model], values: set[Any], field: str = "pk", *, include_missing: bool = False
@@ -149,9 +145,9 @@ class SaveChecks:
             _logged.add(entry)
             logger.warning(
                 "%s used a row of %s that is outside the scope of the API key, or has no account. The response is a "
-                "404, and nothing was saved. Limit rows by self.scoped(queryset), add a new account to the scope by "
-                "key.add_to_scope(account), or save by unscoped_rows(reason).",
-                self.guard.handler_name,
+                "404. Limit rows by self.scoped(queryset), add a new account to the scope by "
+                "key.add_to_scope(account), or save the row inside unscoped_rows(reason).",
+                self.guard.handler_label,
                 model._meta.label,
             )
         raise RowOutsideScope

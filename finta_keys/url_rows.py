@@ -25,9 +25,9 @@ STANDARD_ACTIONS = frozenset({"retrieve", "update", "partial_update", "destroy"}
 def look_up(view: Any, request: Any, method: str, handler: Callable[..., Any], *, can_reuse: bool) -> Any:
     """Look up the parents and the row in the URL. Return the row, or None if the URL names none.
 
-    If ``can_reuse``, the first ``get_object()`` of the handler gets the same row without another
-    query. Otherwise it is looked up in a short transaction of its own, so that
-    ``select_for_update()`` works and holds no lock afterwards. Raises ``Http404``.
+    If ``can_reuse``, the first ``get_object()`` of the handler may return the same row without
+    another query. Otherwise this looks up the row in a short transaction of its own: then
+    ``select_for_update()`` works, and the lock ends with that transaction. Raises ``Http404``.
     """
     if not view.kwargs and not view.args:
         return None
@@ -47,8 +47,8 @@ def require_before_denial(view: Any, request: Any) -> None:
     handler = getattr(view, handler_name(view, method))
     if is_unscoped(view, handler):
         return
-    # As before a handler, which a hidden row reaches if the permission lets it pass: with the same
-    # queries.
+    # With the transaction and queries of Guard.run(): a permission that queries by the URL may deny
+    # a missing row, which gets here, and allow a hidden row, which gets to Guard.run().
     with NO_TRANSACTION if method in SAFE_METHODS else atomic():
         look_up(view, request, method, handler, can_reuse=True)
     forget(view)
@@ -77,7 +77,7 @@ def undeclared_kwargs(view: Any, names: set[Any]) -> set[Any]:
 
 
 def is_of_drf(method: Any) -> bool:
-    """Return True for a method of Django REST framework, or None."""
+    """Return True for None, and for a method of Django REST framework."""
     # functools.wraps() copies the module, so a wrapped method counts as the one inside.
     return method is None or getattr(method, "__module__", "").startswith("rest_framework.")
 
@@ -95,12 +95,11 @@ def _look_up_as(view: Any, request: Any, method: str, handler: Any, can_reuse: b
             row = _get_object(view.get_object)
         else:
             row = _get_row(view.get_queryset(), view.lookup_field, view.kwargs[_lookup_kwarg(view)])
-    # A handler of the project may write before it calls get_object(), and the row would be out of
-    # date.
-    can_reuse = can_reuse and (method in SAFE_METHODS or is_of_drf(handler))
-    can_reuse = can_reuse and not (overrides_get_object and inspect.iscoroutinefunction(view.get_object))
+    # A handler of the project may change the row before it calls get_object().
+    stays_current = method in SAFE_METHODS or is_of_drf(handler)
+    is_async = overrides_get_object and inspect.iscoroutinefunction(view.get_object)
     # A filter backend may exclude the row, so then get_object() has to run.
-    if can_reuse and (by_get_object or not view.filter_backends):
+    if can_reuse and stays_current and not is_async and (by_get_object or not view.filter_backends):
         _cache_for_get_object(view, row, is_permitted=by_get_object)
     return row
 
@@ -160,8 +159,8 @@ def _overrides_get_object(view: Any) -> bool:
 
 
 def _calls_get_object(view: Any, handler: Any) -> bool:
-    """Return True for the handlers and actions of Django REST framework that call
-    ``get_object()``."""
+    """Return True if ``get_object()`` looks up the row of the URL: for the standard actions of a
+    viewset, and for handlers of Django REST framework."""
     return view.action in STANDARD_ACTIONS if getattr(view, "action_map", None) else is_of_drf(handler)
 
 
