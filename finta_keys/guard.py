@@ -137,6 +137,7 @@ class Guard:
 
     def __exit__(self, *exc_info: object) -> None:
         current_guard.reset(self._token)
+        self.handler_guard = None  # It refers to this guard. Without the cycle, both are freed at once.
 
     def check_end(self, response: Any) -> None:
         """Check the response of a view after its ``dispatch()``.

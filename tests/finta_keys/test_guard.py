@@ -1,6 +1,7 @@
 """A response to a key that was produced without scoping is never sent."""
 
 import asyncio
+import gc
 from collections import UserDict
 from contextlib import suppress
 
@@ -26,6 +27,7 @@ from rest_framework.viewsets import ModelViewSet, ViewSet
 from accounts_app.models import Account, Transaction, User
 from finta_keys.authentication import ApiKeyAuthentication
 from finta_keys.fields import AccountRelatedField
+from finta_keys.guard import Guard
 from finta_keys.scoping import AccountScopeMixin, scoped, unscoped
 from tests.factories import TransactionFactory
 from tests.finta_keys.calls import call
@@ -685,3 +687,13 @@ def test_async_handler_is_preceded_by_the_row_check(restricted, accounts):
     for account, status in ((accounts.checking, 200), (accounts.savings, 404)):
         response = call_async(AsyncDetail, restricted.secret, "post", kwargs={"pk": account.pk})
         assert response.status_code == status
+
+
+def test_guards_are_freed_without_garbage_collection(restricted, accounts):
+    gc.collect()
+    gc.disable()
+    try:
+        assert call(MarkedScoped, restricted.secret).status_code == 200
+        assert not [guard for guard in gc.get_objects() if type(guard) is Guard]
+    finally:
+        gc.enable()
