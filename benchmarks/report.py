@@ -189,9 +189,9 @@ def _served(served: dict[Case, Served]) -> str:
     return f"""{title}
 
 {WORKERS} gthread workers with {THREADS} threads, SQLite, {SENDERS} persistent connections from one process on the \
-same machine; medians of {ROUNDS} rounds of {SECONDS:.0f} s, the designs taking turns. The load generator competes for \
-processor time, so compare the rows and do not read them as a server's capacity. Requests per second of the workers' \
-processor time exclude the load generator.
+same machine; medians of {ROUNDS} rounds of {SECONDS:.0f} s, the designs taking turns, each round with new servers. \
+The load generator competes for processor time, so compare the rows and do not read them as a server's capacity. \
+Requests per second of the workers' processor time exclude the load generator.
 
 {table(("design", "per second", "of the floor", "per second of processor time", "of the floor"), rows)}
 
