@@ -240,6 +240,21 @@ def test_processes_add_to_one_row():
     assert (of_account.responses, of_account.first_at, of_account.last_at) == (12, NOON - HOUR, NOON + 2 * HOUR)
 
 
+@pytest.mark.django_db
+def test_times_of_first_and_last_request():
+    key_id, account = uuid4(), uuid4()
+    process, later = usage_counts.Pending(), usage_counts.Pending()
+    for pending, hour in ((process, 0), (process, 1), (later, 2), (later, 3)):
+        with mock.patch("finta_keys.usage_counts.timezone.now", return_value=NOON + hour * HOUR):
+            request = RequestFactory().get("/")
+            scoping.record_shown(request, [account])
+            pending.add(key_id, state_of(request), "GET", ("192.0.2.0/24", "curl"))
+    later.merge(process)  # as after a failed attempt to save
+    usage_store.save(later.keys, later.accounts)
+    for row in (KeyUsage.objects.get(), AccountUsage.objects.get()):
+        assert (row.first_at, row.last_at) == (NOON, NOON + 3 * HOUR)
+
+
 def test_clock_over_midnight_counts_both_days(restricted, clock):
     with count_usage():
         for hours in (0, 12, -1, 25, -24):
