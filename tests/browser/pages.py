@@ -8,6 +8,7 @@ from typing import Self
 from playwright.sync_api import Locator, Page, expect
 
 from finta_keys.secret import pattern
+from tests.live.servers import wait_until
 
 PATH = "/settings/api"
 LINKS = {
@@ -129,7 +130,10 @@ class ApiSettings:
         """Wait until the history is at the entry of the list. A page that is opened before would not load."""
         self.is_list()
         self.page.wait_for_url(lambda url: url.endswith(PATH))
-        self.page.wait_for_function("!history.state?.fintaKeysDialog")
+        # Not wait_for_function(): the content security policy forbids the eval() by which it asks again.
+        wait_until(
+            lambda: not self.page.evaluate("history.state?.fintaKeysDialog"), "the entry of the list in the history"
+        )
 
     def says(self, message: str) -> None:
         expect(self.page.get_by_role("main").get_by_role("status").filter(has_text=message)).to_be_visible()

@@ -12,6 +12,7 @@ from tests.browser.scenes import expire_confirmation
 from tests.browser.test_bad_luck import expire_sessions, sign_in
 from tests.browser.test_fresh_sign_in import confirm
 from tests.factories import AccountFactory
+from tests.live.servers import wait_until
 
 QUESTION = "Discard this draft?"
 KEPT = "Your draft was kept. It is not saved yet."
@@ -265,7 +266,7 @@ def test_draft_ends_when_user_signs_out(page, accounts):
     page.get_by_role("button", name="Account menu").click()
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
-    page.wait_for_function("sessionStorage.length === 0")
+    wait_until(lambda: page.evaluate("sessionStorage.length === 0"), "the draft to be removed")
 
 
 @pytest.mark.rule("K2")
