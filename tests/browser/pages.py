@@ -130,7 +130,7 @@ class ApiSettings:
         """Wait until the history is at the entry of the list. A page that is opened before would not load."""
         self.is_list()
         self.page.wait_for_url(lambda url: url.endswith(PATH))
-        # Not wait_for_function(): the content security policy forbids the eval() by which it asks again.
+        # Not wait_for_function(): it repeats the check by eval(), which the content security policy forbids.
         wait_until(
             lambda: not self.page.evaluate("history.state?.fintaKeysDialog"), "the entry of the list in the history"
         )
